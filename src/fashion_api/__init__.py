@@ -1,0 +1,1 @@
+"""fashion-api: an async HTTP service that says which garment a small picture shows."""

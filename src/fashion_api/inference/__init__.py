@@ -1,0 +1,1 @@
+"""From an array of images to predictions: nothing here knows of HTTP."""
