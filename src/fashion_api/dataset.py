@@ -95,22 +95,25 @@ class DataSource:
     """SHA-256 of each uncompressed file; `None` for a data set of one's own, with SHA256SUMS beside it or without."""
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Tell the places of the settings' data set.
+    def from_settings(
+        cls, settings: Settings, *, labels: tuple[str, ...] | None = None, shape: tuple[int, int] | None = None
+    ) -> Self:
+        """Tell the places of the settings' data set; `labels` and `shape` are a model's, where it has its own.
 
         Other class names or another image size, together with a data directory, mean a data set of one's own, which is
         looked for nowhere else.
         """
-        shape = (settings.image_height, settings.image_width)
+        labels = labels or settings.class_names
+        shape = shape or (settings.image_height, settings.image_width)
         given = () if settings.data_dir is None else (settings.data_dir,)
-        if given and (settings.class_names != FASHION_MNIST_LABELS or shape != FASHION_MNIST_SHAPE):
-            return cls(given, settings.class_names, shape, digests=None)
+        if given and (labels != FASHION_MNIST_LABELS or shape != FASHION_MNIST_SHAPE):
+            return cls(given, labels, shape, digests=None)
         usual = (
             download_directory(settings.cache_dir),
             Path.home() / ".keras" / "datasets" / "fashion-mnist",
             Path("/usr/share/datasets/fashion-mnist"),
         )
-        return cls(given + usual, settings.class_names, shape, FASHION_MNIST_SHA256)
+        return cls(given + usual, labels, shape, FASHION_MNIST_SHA256)
 
     def find(self, split: SplitName) -> Path:
         """Tell the first directory that holds both files of a split.

@@ -9,7 +9,8 @@
     ├── ModelError                  the `.h5` or its manifest cannot be served (says which, and why)
     ├── ImageError                  the caller's picture or array cannot be classified
     │   ├── UnsupportedImageError   its file type is not one that is read
-    │   └── InvalidImageError       a type that is read, but not a 28×28 picture, or broken
+    │   ├── InvalidImageError       a type that is read, but not a 28×28 picture, or broken
+    │   └── InvalidImagesError      several are wrong, or the list of them is: says each place
     ├── TrainingError               training cannot start or go on
     └── ClassificationError         the caller's images are fine, but there is no answer
         ├── OverloadedError         the queue is full: try again later
@@ -20,6 +21,12 @@
 What each becomes as an HTTP response is said in one place, `fashion_api.errors`; the command line prints any of them
 as one line.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_FAULTS = 20
+"""How many faults of one request are described; the rest are counted."""
 
 
 class FashionError(Exception):
@@ -60,6 +67,26 @@ class UnsupportedImageError(ImageError):
 
 class InvalidImageError(ImageError):
     """The picture is broken or of the wrong size, or the array has a wrong shape or value."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a caller's images."""
+
+    where: str
+    """Which part of what was sent, as in `images[0][3][27]`."""
+    message: str
+    """What is wrong with it, and what is accepted."""
+
+
+class InvalidImagesError(ImageError):
+    """Something in a list of images is wrong."""
+
+    def __init__(self, faults: Sequence[Fault], total: int) -> None:
+        first = f"{faults[0].where}: {faults[0].message}" if faults[0].where else faults[0].message
+        super().__init__(first if total == 1 else f"{first} (and {total - 1} more)")
+        self.faults = tuple(faults)
+        """The first of them, at most `MAX_FAULTS`."""
 
 
 class TrainingError(FashionError):

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds a request may wait and compute before it is answered with 504.",
     )
+    drain_delay_s: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        description="Seconds between SIGTERM, when /readyz starts to say no, and the end of taking requests.",
+    )
     drain_timeout_s: float = Field(
         20.0,
         ge=0,

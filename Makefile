@@ -1,0 +1,70 @@
+# `make` alone lists the targets. Each does all the set-up that it needs, in .venv/.
+
+# Which Python .venv/ is made with; unset: the first that will do (see scripts/find-python).
+PYTHON ?=
+# More arguments for the command that a target runs: make train ARGS="--epochs 3"
+ARGS ?=
+
+BIN := .venv/bin
+# Written when the packages for serving and training, or for development too, were installed.
+TRAIN := .venv/.installed-train
+DEV := .venv/.installed-dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help serve train evaluate data test check lint types coverage requirements clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+
+serve: data  ## set everything up, get the data set, and serve
+	@exec $(BIN)/fashion-api serve $(ARGS)
+
+train: data  ## train a model
+	@exec $(BIN)/fashion-api train $(ARGS)
+
+evaluate: data  ## score the model
+	@exec $(BIN)/fashion-api evaluate $(ARGS)
+
+data: $(TRAIN)  ## get the data set, if it is not there
+	@scripts/fetch-data
+
+test: $(DEV)  ## run the tests
+	$(BIN)/pytest $(ARGS)
+
+check: lint types coverage  ## all that has to pass: lint, types, tests with their coverage
+
+lint: $(DEV)  ## check style and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(DEV)  ## check types
+	$(BIN)/mypy
+
+coverage: $(DEV)  ## run the tests and report the lines and branches that they reach
+	$(BIN)/pytest $(ARGS) --cov
+
+requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest versions
+	@PYTHON="$(PYTHON)" scripts/lock-requirements $(ARGS)
+
+clean:  ## remove what was built; not the data set, and not the models
+	rm -rf .venv .coverage* coverage.xml htmlcov dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv || { rm -rf .venv; exit 1; }
+
+# The project itself is linked, not copied: a change in src/ needs no new installation.
+define install
+	$(BIN)/python -m pip install --require-hashes --requirement $<
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+endef
+
+$(TRAIN): requirements/train.txt pyproject.toml | $(BIN)/python
+	$(install)
+	@touch $@
+
+$(DEV): requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(install)
+	@touch $@ $(TRAIN)

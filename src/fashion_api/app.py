@@ -1,0 +1,117 @@
+"""create_app(): the lifespan, the routers and the exception handlers; the one place where the parts are joined."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.responses import PlainTextResponse, RedirectResponse
+
+from fashion_api import errors
+from fashion_api.dataset import DataSource, Split
+from fashion_api.dependencies import Service, require_api_key
+from fashion_api.drain import announce_sigterm
+from fashion_api.exceptions import DataError, FashionError
+from fashion_api.inference.batcher import Batcher
+from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.request_log import RequestLogMiddleware
+from fashion_api.routers import flask_api, health, model, predictions, test_images
+from fashion_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTION = """\
+Which garment is this? Answers for Fashion-MNIST test images, 28×28 arrays and uploaded pictures.
+
+Pictures are of the data set's kind: 28×28 pixels, grey, the article light on black. Errors are
+`application/problem+json` (RFC 9457); [their kinds](problems).
+"""
+
+ModelLoader = Callable[[Settings], LoadedModel]
+TestSetLoader = Callable[[Settings, LoadedModel], Split]
+
+
+def load_test_set(settings: Settings, model: LoadedModel) -> Split:
+    """Load the test set, whose classes and image size are the model's.
+
+    Raises:
+        DataError: it is nowhere, or cannot be used.
+    """
+    shape = (model.input.height, model.input.width)
+    return DataSource.from_settings(settings, labels=model.labels, shape=shape).load("test")
+
+
+def create_app(
+    settings: Settings,
+    *,
+    load_model: ModelLoader = load_model,
+    load_test_set: TestSetLoader = load_test_set,
+) -> FastAPI:
+    """Build the app; the model and the test set are loaded when it starts, by what is passed in."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            service = await asyncio.to_thread(_load_service, settings, load_model, load_test_set)
+        except FashionError as error:
+            logger.critical("cannot start: %s", error)
+            raise
+        app.state.service = service
+        logger.info("ready")
+        try:
+            with announce_sigterm(service.drain, delay_s=settings.drain_delay_s):
+                yield
+        finally:
+            service.drain()
+            await service.batcher.aclose()
+            app.state.service = None
+
+    app: FastAPI = FastAPIOffline(
+        title="fashion-api",
+        version=version("fashion-api"),
+        summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+    )
+    app.state.settings = settings
+    app.state.service = None
+    app.add_middleware(RequestLogMiddleware)
+    errors.add_exception_handlers(app)
+    _add_routes(app, needs_key=bool(settings.api_keys))
+    return app
+
+
+def _load_service(settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader) -> Service:
+    model = load_model(settings)
+    try:
+        test_set: Split | DataError = load_test_set(settings, model)
+    except DataError as error:
+        logger.warning("serving without a test set: %s", error)
+        test_set = error
+    batcher = Batcher(
+        model.classifier,
+        max_batch_size=settings.max_batch_size,
+        max_queue_size=settings.max_queue_size,
+        timeout_s=settings.request_timeout_s,
+    )
+    return Service(settings, model, batcher, test_set)
+
+
+def _add_routes(app: FastAPI, *, needs_key: bool) -> None:
+    guards = [Depends(require_api_key)] if needs_key else []
+    guard_responses = errors.responses(errors.UNAUTHORIZED) if needs_key else {}
+    for router in (predictions.router, test_images.router, model.router, flask_api.router):
+        app.include_router(router, dependencies=guards, responses=guard_responses)
+    app.include_router(health.router)
+
+    @app.get("/", include_in_schema=False)
+    async def show_documentation() -> RedirectResponse:
+        return RedirectResponse("docs")
+
+    @app.get(errors.PROBLEMS_PATH, include_in_schema=False)
+    async def list_problems() -> PlainTextResponse:
+        return PlainTextResponse(errors.describe_kinds())

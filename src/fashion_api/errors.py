@@ -1,0 +1,254 @@
+"""What each error becomes as an HTTP response: `application/problem+json`, RFC 9457."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from fashion_api.exceptions import (
+    MAX_FAULTS,
+    DataError,
+    DeadlineExceededError,
+    EngineError,
+    FashionError,
+    ImageError,
+    InvalidImagesError,
+    OverloadedError,
+    ShuttingDownError,
+    UnknownLabelError,
+    UnknownTestImageError,
+    UnsupportedImageError,
+)
+from fashion_api.schemas import ErrorDetail, Problem
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+PROBLEMS_PATH = "/problems"
+_RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """A kind of problem that the service answers with."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+    meaning: str
+    """What it means to the caller, and what to do."""
+
+
+class HttpError(FashionError):
+    """A request that cannot be answered for a reason of HTTP's own; `str()` is the problem's detail."""
+
+    def __init__(self, kind: ProblemKind, detail: str, errors: Sequence[ErrorDetail] = ()) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.errors = errors
+
+
+NOT_FOUND = ProblemKind(
+    "not-found", HTTPStatus.NOT_FOUND, "Not found", "There is nothing at this address, or no test image of this index."
+)
+METHOD_NOT_ALLOWED = ProblemKind(
+    "method-not-allowed",
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "Method not allowed",
+    "The address exists, but not for this method; `Allow` names those that it has.",
+)
+UNAUTHORIZED = ProblemKind(
+    "unauthorized",
+    HTTPStatus.UNAUTHORIZED,
+    "API key needed",
+    "The service asks for a key: send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`.",
+)
+TOO_LARGE = ProblemKind(
+    "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large", "Send fewer or smaller images in one request."
+)
+UNSUPPORTED = ProblemKind(
+    "unsupported-media-type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "Unsupported media type",
+    "The body is of no type that is read here. What a file is, is told from its content, not from its name.",
+)
+INVALID = ProblemKind(
+    "invalid-request",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "Invalid request",
+    "The request is well-formed, but something in it is wrong; `errors` says where. The same request will fail again.",
+)
+INTERNAL = ProblemKind(
+    "internal-error",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "Internal error",
+    "A fault of the service, not of the request; the log has it under the `request_id`.",
+)
+NOT_READY = ProblemKind(
+    "not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready", "The service is starting or stopping. Try again later."
+)
+OVERLOADED = ProblemKind(
+    "overloaded",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Overloaded",
+    "More is waiting than can be answered in time, and nothing of this request was taken in. Try again later.",
+)
+NO_DATA = ProblemKind(
+    "no-test-set",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "No test set",
+    "The service has no data set; uploads and arrays are answered all the same. The operator must provide one.",
+)
+DEADLINE = ProblemKind(
+    "deadline-exceeded",
+    HTTPStatus.GATEWAY_TIMEOUT,
+    "Deadline exceeded",
+    "There was no answer within the time that a request is given. Try again with fewer images, or later.",
+)
+
+KINDS = (
+    INVALID,
+    UNAUTHORIZED,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    TOO_LARGE,
+    UNSUPPORTED,
+    NOT_READY,
+    OVERLOADED,
+    NO_DATA,
+    DEADLINE,
+    INTERNAL,
+)
+
+# The first that fits, so the derived classes stand before their bases.
+_KIND_OF: tuple[tuple[type[FashionError], ProblemKind], ...] = (
+    (UnknownTestImageError, NOT_FOUND),
+    (UnknownLabelError, INVALID),
+    (UnsupportedImageError, UNSUPPORTED),
+    (ImageError, INVALID),
+    (DataError, NO_DATA),
+    (OverloadedError, OVERLOADED),
+    (ShuttingDownError, NOT_READY),
+    (DeadlineExceededError, DEADLINE),
+    (EngineError, INTERNAL),
+)
+_KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
+
+
+def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
+    """Describe problems for a route's `responses=`, in OpenAPI's form; kinds of one status are shown together."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for kind in (*kinds, INTERNAL):
+        entry = described.setdefault(
+            int(kind.status),
+            {"model": Problem, "description": "", "content": {PROBLEM_MEDIA_TYPE: {"examples": {}}}},
+        )
+        entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
+        entry["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {"value": _example(kind)}
+    return described
+
+
+def describe_kinds() -> str:
+    """List the kinds of problem, for a person who followed a problem's `type`."""
+    return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"
+
+
+def problem_response(request: Request, kind: ProblemKind, detail: str, errors: Sequence[ErrorDetail] = ()) -> Response:
+    """Write a problem as a response."""
+    problem = Problem(
+        type=f"{PROBLEMS_PATH}#{kind.name}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=request.scope.get("request_id", ""),
+        errors=list(errors) or None,
+    )
+    headers = {"Retry-After": str(_RETRY_AFTER_S)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if kind is UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    content = problem.model_dump_json(exclude_none=True)
+    return Response(content, status_code=kind.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def add_exception_handlers(app: FastAPI) -> None:
+    """Have the app answer every error with a problem."""
+    app.add_exception_handler(FashionError, _answer_fashion_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+
+
+def internal_error_response(request: Request) -> Response:
+    """Write the answer to a fault of the service: nothing of it is shown, the log has it."""
+    return problem_response(request, INTERNAL, "something went wrong here; the log has it under the request_id")
+
+
+async def _answer_fashion_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HttpError):
+        return problem_response(request, error.kind, str(error), error.errors)
+    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), INTERNAL)
+    if kind is INTERNAL:
+        logger.error("request failed: %s", error, exc_info=error)
+        return internal_error_response(request)
+    if kind is NO_DATA:  # its text names folders, which are the operator's to know
+        return problem_response(
+            request,
+            kind,
+            "the service has no test set; its operator can get one with "
+            "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
+        )
+    faults = error.faults if isinstance(error, InvalidImagesError) else ()
+    details = [ErrorDetail(where=fault.where, message=fault.message) for fault in faults]
+    return problem_response(request, kind, str(error), details)
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [ErrorDetail(where=_where(problem["loc"]), message=problem["msg"]) for problem in problems[:MAX_FAULTS]]
+    return problem_response(request, INVALID, summarise(errors, len(problems)), errors)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = _KIND_OF_STATUS.get(status) or ProblemKind(
+        status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
+    )
+    details = {
+        NOT_FOUND: f"there is nothing at {request.url.path}; /docs shows what there is",
+        METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
+    }
+    response = problem_response(request, kind, details.get(kind, kind.meaning or kind.title))
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
+
+
+def summarise(errors: Sequence[ErrorDetail], total: int) -> str:
+    """Say in one sentence what is wrong."""
+    if not errors:
+        return "the request is not valid"
+    first = f"{errors[0].where}: {errors[0].message}" if errors[0].where else errors[0].message
+    return first if total == 1 else f"{first} (and {total - 1} more)"
+
+
+def _where(loc: Sequence[int | str]) -> str:
+    """Write a location as a person would: `images[0][3]`; the leading `body`, `query` or `path` is left out."""
+    parts = [part for part in loc[1:] if part != ""]
+    written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return written.removeprefix(".") or str(loc[0])
+
+
+def _example(kind: ProblemKind) -> dict[str, Any]:
+    return {
+        "type": f"{PROBLEMS_PATH}#{kind.name}",
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": kind.meaning,
+        "instance": "/api/v1/…",
+        "request_id": "8f14e45fceea167a5a36dedd4bea2543",
+    }

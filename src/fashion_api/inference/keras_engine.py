@@ -1,0 +1,90 @@
+"""The reference engine: the Keras model itself, as a `tf.function` with a fixed signature.
+
+It takes TensorFlow's start-up time and memory, and serves every model that Keras loads. `Model.predict` is not used: it
+rebuilds its data pipeline at every call, and is not thread-safe.
+"""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from fashion_api.exceptions import ModelError
+from fashion_api.inference.classifier import Images, Predictions
+
+
+class KerasClassifier:
+    """A loaded Keras model that takes uint8[n, height, width] of any n."""
+
+    def __init__(self, model: Any, *, pixel_range: tuple[float, float]) -> None:  # noqa: ANN401  # Keras ships no types
+        tf = import_tensorflow()
+        low, high = pixel_range
+        height, width = input_shape(model)
+        per_image = model.input_shape[1:]
+
+        @tf.function(input_signature=[tf.TensorSpec((None, height, width), tf.uint8)])  # type: ignore[untyped-decorator]
+        def infer(images: Any) -> Any:  # noqa: ANN401  # tensors
+            pixels = tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
+            return model(tf.reshape(pixels, (-1, *per_image)), training=False)
+
+        self._infer = infer
+
+    def classify(self, images: Images) -> Predictions:
+        """Classify uint8[n, height, width], n at least 1."""
+        probabilities: np.ndarray[Any, np.dtype[np.float32]] = self._infer(images).numpy()
+        return Predictions(probabilities.astype(np.float32, copy=False))
+
+
+def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no types
+    """Load a model from the bytes of its `.h5`, with Keras's safe mode on and the optimiser left out.
+
+    Raises:
+        ModelError: Keras cannot load it.
+    """
+    import_tensorflow()
+    import keras  # noqa: PLC0415  # seconds and hundreds of MB, which only this engine is to cost
+
+    with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
+        path = Path(folder) / "model.h5"  # Keras loads by name only, and tells the format by the suffix
+        path.write_bytes(content)
+        try:
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises nearly any kind, for a layer that it does not know for one
+            raise ModelError(f"Keras {keras.__version__} cannot load this model ({type(error).__name__})") from error
+
+
+def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships no types
+    """Height and width of the images that a Keras model takes.
+
+    Raises:
+        ModelError: it does not take one grey image of a fixed size: (height, width) or (height, width, 1).
+    """
+    shape = model.input_shape
+    match shape:
+        case (None, int(height), int(width)) | (None, int(height), int(width), 1):
+            return height, width
+        case _:
+            raise ModelError(f"the model's input is {shape}, not (None, height, width, 1)")
+
+
+def import_tensorflow() -> ModuleType:
+    """Import TensorFlow without its notices on the terminal.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # C++ reads it once, at import
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        import tensorflow as tf  # noqa: PLC0415  # see load_keras_model
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
+        ) from error
+    module: ModuleType = tf
+    return module

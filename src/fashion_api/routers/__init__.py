@@ -1,0 +1,1 @@
+"""One file a resource: typed parameters in, one call, typed model out."""

@@ -1,0 +1,24 @@
+"""The model: what answers, and how it was made and scored."""
+
+from fastapi import APIRouter
+
+from fashion_api import errors
+from fashion_api.dependencies import ServiceDep
+from fashion_api.schemas import ModelCard
+
+router = APIRouter(prefix="/api/v1/model", tags=["model"])
+
+
+@router.get("", summary="Describe the model", responses=errors.responses(errors.NOT_READY))
+async def get_model(service: ServiceDep) -> ModelCard:
+    """Its name and version, classes and input, and from its manifest how it was trained and how it scored."""
+    model = service.model
+    return ModelCard(
+        name=model.name,
+        version=model.version,
+        labels=list(model.labels),
+        input=model.input,
+        engine=model.engine,
+        training=model.manifest.training if model.manifest else None,
+        evaluation=model.manifest.evaluation if model.manifest else None,
+    )

@@ -1,0 +1,112 @@
+"""The test set: what is in it, what each image shows, and what the model sees in it."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Response
+
+from fashion_api import errors
+from fashion_api.dependencies import ServiceDep, TestImageIndex, TestSetDep
+from fashion_api.exceptions import UnknownLabelError
+from fashion_api.images import encode_png
+from fashion_api.answers import model_id, to_predictions
+from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
+
+router = APIRouter(prefix="/api/v1/test-images", tags=["test images"])
+
+_MAX_SCALE = 40
+
+
+@router.get(
+    "", summary="List test images", responses=errors.responses(errors.INVALID, errors.NOT_READY, errors.NO_DATA)
+)
+async def list_test_images(
+    service: ServiceDep,
+    test_set: TestSetDep,
+    *,
+    offset: Annotated[int, Query(ge=0, description="How many to pass over.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="The most to list.")] = 100,
+    label: Annotated[
+        str | None, Query(description="List only images that show this class; upper and lower case are one.")
+    ] = None,
+) -> TestImagePage:
+    """A page of the test set, in the order of the indices: the index of each image and what it actually shows."""
+    labels = service.model.labels
+    indices = np.arange(len(test_set))
+    if label is not None:
+        indices = np.flatnonzero(test_set.labels == find_label(labels, label))
+    page = indices[offset : offset + limit]
+    items = [
+        TestImage(index=index, label=labels[class_id], class_id=class_id)
+        for index, class_id in zip(page.tolist(), test_set.labels[page].tolist(), strict=True)
+    ]
+    return TestImagePage(total=len(indices), offset=offset, limit=limit, items=items)
+
+
+@router.get(
+    "/{index}",
+    summary="Tell what a test image actually shows",
+    responses=errors.responses(errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA),
+)
+async def get_test_image(index: TestImageIndex, service: ServiceDep, test_set: TestSetDep) -> TestImage:
+    """Tell what a test image actually shows."""
+    class_id = int(test_set.labels[index])
+    return TestImage(index=index, label=service.model.labels[class_id], class_id=class_id)
+
+
+@router.get(
+    "/{index}/image",
+    summary="Show a test image",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The picture.",
+            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **errors.responses(errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA),
+    },
+)
+def get_test_image_picture(
+    index: TestImageIndex,
+    test_set: TestSetDep,
+    *,
+    scale: Annotated[
+        int, Query(ge=1, le=_MAX_SCALE, description="How many times to enlarge it, by nearest neighbour.")
+    ] = 1,
+) -> Response:
+    """The picture as it is in the data set: grey, the article light on black."""
+    png = encode_png(test_set.images[index], scale=scale)
+    return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
+
+
+@router.get(
+    "/{index}/prediction",
+    summary="Classify a test image",
+    responses=errors.responses(
+        errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA, errors.OVERLOADED, errors.DEADLINE
+    ),
+)
+async def predict_test_image(index: TestImageIndex, service: ServiceDep, test_set: TestSetDep) -> TestImagePrediction:
+    """What the model sees in it, beside what it actually shows."""
+    predictions = await service.batcher.classify(test_set.images[index : index + 1])
+    prediction = to_predictions(service.model, predictions)[0]
+    actual = int(test_set.labels[index])
+    return TestImagePrediction(
+        index=index,
+        actual=service.model.labels[actual],
+        correct=prediction.class_id == actual,
+        prediction=prediction,
+        model=model_id(service.model),
+    )
+
+
+def find_label(labels: tuple[str, ...], label: str) -> int:
+    """Tell the class id of a label, in upper or lower case.
+
+    Raises:
+        UnknownLabelError: there is no such class.
+    """
+    folded = [name.casefold() for name in labels]
+    if label.casefold() not in folded:
+        raise UnknownLabelError(f"label: there is no such class; the classes are {', '.join(labels)}")
+    return folded.index(label.casefold())

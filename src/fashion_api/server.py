@@ -1,0 +1,84 @@
+"""uvicorn, set up for this service: the socket, the workers, the way it stops."""
+
+import functools
+import logging
+import signal
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from fashion_api.app import create_app
+from fashion_api.exceptions import SettingsError
+from fashion_api.logs import configure_logging
+from fashion_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; returns when all that was under way is answered.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
+        SystemExit: the service could not start; why has been logged.
+    """
+    sock = bind(settings.host, settings.port)
+    config = make_config(settings)
+    host, port = sock.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
+    # uvicorn raises the signal that ended it once more when it is done; it has had its effect by then.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        if settings.workers > 1:
+            Multiprocess(config, sockets=[sock]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[sock])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sock.close()
+    logger.info("stopped")
+
+
+def make_config(settings: Settings) -> uvicorn.Config:
+    """Say how uvicorn is to serve."""
+    return uvicorn.Config(
+        functools.partial(make_app, settings),
+        factory=True,
+        workers=settings.workers,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nothing here depends on who the caller is
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.drain_timeout_s),
+    )
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """Build the app in the process that serves it."""
+    configure_logging(settings)
+    return create_app(settings)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address, before the model is loaded; connections are refused until uvicorn listens.
+
+    Raises:
+        SettingsError: it is in use, or is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with FASHION_HOST and FASHION_PORT"
+        ) from error
+    sock.set_inheritable(True)
+    return sock

@@ -1,0 +1,38 @@
+"""Training images altered at random, so that the network does not learn them by heart."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may be done to a training image; the defaults leave it as it is."""
+
+    is_flipped: bool = False
+    """Mirror left and right, for half of the images."""
+    max_shift: float = 0.0
+    """Move by up to this share of the image's height and width, rounded down to whole pixels; black moves in."""
+
+
+def augment(images: Images, augmentation: Augmentation, rng: np.random.Generator) -> Images:
+    """Alter each image of uint8[n, height, width] at random; the same `rng` state gives the same images."""
+    if augmentation.is_flipped:
+        mirrored = rng.random(len(images)) < 0.5  # noqa: PLR2004  # an even chance
+        images = np.where(mirrored[:, None, None], images[:, :, ::-1], images)
+    return _shift(images, augmentation.max_shift, rng)
+
+
+def _shift(images: Images, max_shift: float, rng: np.random.Generator) -> Images:
+    count, height, width = images.shape
+    rows, columns = int(height * max_shift), int(width * max_shift)
+    if rows == columns == 0:
+        return images
+    padded = np.pad(images, ((0, 0), (rows, rows), (columns, columns)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    tops, lefts = rng.integers(0, 2 * rows + 1, count), rng.integers(0, 2 * columns + 1, count)
+    shifted: Images = windows[np.arange(count), tops, lefts]
+    return shifted

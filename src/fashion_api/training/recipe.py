@@ -1,0 +1,129 @@
+"""The named recipes: how a model is built and trained. Knows nothing of TensorFlow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+from fashion_api.exceptions import TrainingError
+from fashion_api.settings import FASHION_MNIST_LABELS, Optimizer, TrainingSettings
+from fashion_api.training.augmentation import Augmentation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a model comes out, but for the data, the seed and the precision."""
+
+    name: str
+    description: str
+    architecture: Literal["small", "tutorial"]
+    epochs: int
+    optimizer: Optimizer
+    learning_rate: float
+    """The rate where `schedule` is constant, else its peak."""
+    batch_size: int
+    dropout_rates: tuple[float, ...]
+    """From input to output; how many there are is the architecture's."""
+    hidden_units: int
+    validation_share: float
+    """The share of the images that is held back for validation, unless `validation_size` says how many."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Cosine rises to the learning rate in the first tenth of the steps and falls to 0 by the last."""
+    data_size: int | None = None
+    """At most so many training images, from the first on, those held back included; `None` for all."""
+    validation_size: int | None = None
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def count_validation_images(self, available: int) -> int:
+        """Tell how many of `available` images are held back for validation.
+
+        Raises:
+            TrainingError: none would be left to train on, or none to validate on.
+        """
+        count = round(available * self.validation_share) if self.validation_size is None else self.validation_size
+        if not 0 < count < available:
+            raise TrainingError(
+                f"{count} validation images cannot be held back from {available} training images: at least one of each "
+                "is needed; set FASHION_VALIDATION_SIZE or FASHION_DATA_SIZE"
+            )
+        return count
+
+
+_RECIPES = (
+    Recipe(
+        name="small",
+        description="the default: four 3×3 convolutions, mirrored and shifted images, all the training data",
+        architecture="small",
+        epochs=18,
+        optimizer="adam",
+        learning_rate=0.002,
+        schedule="cosine",
+        batch_size=128,
+        dropout_rates=(0.2, 0.3, 0.4),
+        hidden_units=128,
+        validation_share=1 / 12,  # 5,000 of Fashion-MNIST's 60,000
+        augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),  # 2 of 28 pixels
+    ),
+    Recipe(
+        name="tutorial",
+        description="the original: two 2×2 convolutions, RMSProp, on the first 1,000 images",
+        architecture="tutorial",
+        epochs=100,
+        optimizer="rmsprop",
+        learning_rate=0.001,
+        batch_size=64,
+        dropout_rates=(0.3, 0.3, 0.5),
+        hidden_units=256,
+        validation_share=0.2,
+        data_size=1000,
+    ),
+)
+RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})
+
+
+def resolve(settings: TrainingSettings) -> Recipe:
+    """Give the recipe that the settings name, with what else they set in place of the recipe's own.
+
+    Only Fashion-MNIST's images are mirrored: in other data the mirror image may be of another class, or of none.
+
+    Raises:
+        TrainingError: there is no such recipe, or a setting does not fit it.
+    """
+    named = RECIPES.get(settings.recipe)
+    if named is None:
+        raise TrainingError(f"there is no recipe {settings.recipe!r}; there are: {', '.join(RECIPES)}")
+    recipe = replace(
+        named,
+        epochs=settings.epochs or named.epochs,
+        optimizer=settings.optimizer or named.optimizer,
+        learning_rate=settings.learning_rate or named.learning_rate,
+        batch_size=settings.batch_size or named.batch_size,
+        dropout_rates=named.dropout_rates if settings.dropout_rates is None else settings.dropout_rates,
+        hidden_units=settings.hidden_units or named.hidden_units,
+        data_size=settings.data_size or named.data_size,
+        validation_size=settings.validation_size or named.validation_size,
+    )
+    expected, given = len(named.dropout_rates), len(recipe.dropout_rates)
+    if given != expected:
+        raise TrainingError(f"the recipe {named.name!r} has {expected} dropout layers, but {given} rate(s) are set")
+    if settings.class_names == FASHION_MNIST_LABELS:
+        return recipe
+    return replace(recipe, augmentation=replace(recipe.augmentation, is_flipped=False))
+
+
+def list_recipes() -> str:
+    """Describe every recipe, for the terminal."""
+    return "\n\n".join(_describe(recipe) for recipe in RECIPES.values())
+
+
+def _describe(recipe: Recipe) -> str:
+    images = "all training images" if recipe.data_size is None else f"the first {recipe.data_size:,} training images"
+    dropout = ", ".join(f"{rate:g}" for rate in recipe.dropout_rates)
+    rate = f"{recipe.learning_rate:g}" + (", cosine" if recipe.schedule == "cosine" else "")
+    rows = (
+        f"{recipe.name}: {recipe.description}",
+        f"data: {images}, {recipe.validation_share:.0%} of them held back for validation",
+        f"training: {recipe.epochs} epochs in batches of {recipe.batch_size}, {recipe.optimizer} at {rate}",
+        f"network: {recipe.hidden_units} hidden units, dropout {dropout}",
+    )
+    return "\n    ".join(rows)

@@ -1,0 +1,41 @@
+"""Which of the training images are held back to choose the epoch by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion_api.dataset import Images, Split
+from fashion_api.training.recipe import Recipe
+
+_SEED = 1708_07747  # any number, but always the same; this one is Fashion-MNIST's on arXiv
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The images to train on, and those held back."""
+
+    images: Images
+    labels: npt.NDArray[np.uint8]
+    validation_images: Images
+    validation_labels: npt.NDArray[np.uint8]
+
+
+def hold_back(split: Split, recipe: Recipe) -> TrainingData:
+    """Split the training set's first images, as many as the recipe says, at random but always in the same way.
+
+    The split does not depend on the run's seed, so that runs with different seeds are compared on the same images.
+
+    Raises:
+        TrainingError: there are too few images.
+    """
+    available = len(split) if recipe.data_size is None else min(recipe.data_size, len(split))
+    count = recipe.count_validation_images(available)
+    order = np.random.default_rng(_SEED).permutation(available)
+    held_back, kept = order[:count], order[count:]
+    return TrainingData(
+        images=split.images[kept],
+        labels=split.labels[kept],
+        validation_images=split.images[held_back],
+        validation_labels=split.labels[held_back],
+    )

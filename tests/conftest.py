@@ -1,0 +1,66 @@
+"""What the tests share."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fashion_api.app import TestSetLoader, create_app
+from fashion_api.inference.classifier import Classifier
+from fashion_api.settings import Settings
+from tests.fakes import load_fake_test_set, model_loader
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.upper().startswith("FASHION_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The defaults, with a cache of the test's own."""
+    return Settings(_env_file=None, cache_dir=tmp_path / "cache")
+
+
+class MakeClient(Protocol):
+    """Starts an app with parts of the test's choosing, and gives a client of it."""
+
+    def __call__(
+        self,
+        classifier: Classifier | None = None,
+        *,
+        load_test_set: TestSetLoader = ...,
+        **changes: object,
+    ) -> TestClient: ...
+
+
+@pytest.fixture
+def make_client(settings: Settings) -> Iterator[MakeClient]:
+    """Start apps that are stopped when the test is over; `changes` are settings by field name."""
+    with ExitStack() as stack:
+
+        def make(
+            classifier: Classifier | None = None,
+            *,
+            load_test_set: TestSetLoader = load_fake_test_set,
+            **changes: object,
+        ) -> TestClient:
+            app = create_app(
+                settings.model_copy(update=changes), load_model=model_loader(classifier), load_test_set=load_test_set
+            )
+            return stack.enter_context(TestClient(app, raise_server_exceptions=False))
+
+        yield make
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> TestClient:
+    """A client of a service with a fake classifier and thirty fake test images."""
+    return make_client()

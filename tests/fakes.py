@@ -1,0 +1,65 @@
+"""Parts that behave as the real ones do, without what those cost."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fashion_api.dataset import Split
+from fashion_api.exceptions import DataError, DataNotFoundError
+from fashion_api.inference.classifier import Classifier, Images, Predictions
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.settings import FASHION_MNIST_LABELS, Settings
+
+CLASSES = len(FASHION_MNIST_LABELS)
+
+
+class FakeClassifier:
+    """Sees in an image the class that its first pixel names (modulo ten), with a probability of 0.91."""
+
+    def classify(self, images: Images) -> Predictions:
+        probabilities = np.full((len(images), CLASSES), 0.01, np.float32)
+        probabilities[np.arange(len(images)), images[:, 0, 0] % CLASSES] = 0.91
+        return Predictions(probabilities)
+
+
+def fake_model(classifier: Classifier | None = None) -> LoadedModel:
+    """A loaded model around a fake classifier."""
+    return LoadedModel(
+        name="fake",
+        version="0123456789ab",
+        labels=FASHION_MNIST_LABELS,
+        input=InputSpec(height=28, width=28),
+        engine="fake",
+        manifest=None,
+        classifier=classifier or FakeClassifier(),
+    )
+
+
+def fake_test_set(size: int = 30) -> Split:
+    """Image i shows class i % 10; its first pixel says so, but every tenth looks like the next class."""
+    labels = (np.arange(size) % CLASSES).astype(np.uint8)
+    images = np.zeros((size, 28, 28), np.uint8)
+    images[:, 0, 0] = labels
+    images[::CLASSES, 0, 0] += 1
+    return Split(images, labels, sha256="0" * 64)
+
+
+def model_loader(classifier: Classifier | None = None) -> Callable[[Settings], LoadedModel]:
+    """What `create_app` loads the model with."""
+    return lambda _settings: fake_model(classifier)
+
+
+def load_fake_test_set(_settings: Settings, _model: LoadedModel) -> Split:
+    """What `create_app` loads the test set with."""
+    return fake_test_set()
+
+
+def find_no_test_set(_settings: Settings, _model: LoadedModel) -> Split:
+    """What `create_app` finds where there is no data set."""
+    raise DataNotFoundError("no test images of the data set in /secret/place")
+
+
+def find_broken_test_set(_settings: Settings, _model: LoadedModel) -> Split:
+    """What `create_app` finds where the data set is damaged."""
+    raise DataError("/secret/place/t10k-images-idx3-ubyte.gz is not a whole gzip file")

@@ -1,0 +1,38 @@
+"""The two routes of the original Flask API."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+
+@pytest.mark.parametrize(("path", "label"), [("/predict", "Trouser"), ("/real", "T-shirt/top")])
+def test_query_parameter_is_answered_with_a_json_string(client: TestClient, path: str, label: str) -> None:
+    """An index in the query is answered with the class's name as a JSON string."""
+    assert client.get(path, params={"test_image_num": 10}).json() == label
+
+
+@pytest.mark.parametrize(("path", "label"), [("/predict", "Trouser"), ("/real", "T-shirt/top")])
+def test_json_body_is_answered_with_a_json_string(client: TestClient, path: str, label: str) -> None:
+    """An index in a JSON body is answered as the original API did."""
+    assert client.request("GET", path, json={"test_image_num": 10}).json() == label
+
+
+@pytest.mark.parametrize("path", ["/predict", "/real"])
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("-1", 404), ("30", 404), (str(10**30), 404), ("abc", 422), ("1.5", 422), ("", 422)],
+    ids=["negative", "one too many", "huge", "a word", "a fraction", "empty"],
+)
+def test_index_that_no_image_has(client: TestClient, path: str, value: str, status: int) -> None:
+    """A number that no test image has is answered 404; what is no whole number, 422."""
+    assert client.get(path, params={"test_image_num": value}).status_code == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[]", b"nonsense", b'{"test_image_num": null}', b'{"test_image_num": 1.5}'],
+    ids=["none", "no index", "a list", "not JSON", "null", "a fraction"],
+)
+def test_body_without_an_index_is_refused(client: TestClient, body: bytes) -> None:
+    """Without an index in the query or the body, the answer is 422 and says what is missing."""
+    response = client.request("GET", "/predict", content=body, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["type"]) == (422, "/problems#invalid-request")
