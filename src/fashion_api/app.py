@@ -82,6 +82,8 @@ def create_app(
     app.add_middleware(RequestLogMiddleware)
     errors.add_exception_handlers(app)
     _add_routes(app, needs_key=bool(settings.api_keys))
+    describe = app.openapi
+    app.openapi = lambda: app.openapi_schema or errors.correct_media_types(describe())  # type: ignore[method-assign]  # FastAPI's documented way to change it
     return app
 
 

@@ -175,9 +175,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from fashion_api.answers import to_predictions  # noqa: PLC0415
     from fashion_api.images import decode_image  # noqa: PLC0415  # see the module's docstring
     from fashion_api.inference.loading import load_model  # noqa: PLC0415
-    from fashion_api.answers import to_predictions  # noqa: PLC0415
 
     status = 0
     model = load_model(_read_settings(arguments, Settings))

@@ -154,6 +154,17 @@ def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     return described
 
 
+def correct_media_types(openapi: dict[str, Any]) -> dict[str, Any]:
+    """Put the problems' schema under their own media type: FastAPI describes every model as `application/json`."""
+    for item in openapi["paths"].values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if PROBLEM_MEDIA_TYPE in content:
+                    content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
+    return openapi
+
+
 def describe_kinds() -> str:
     """List the kinds of problem, for a person who followed a problem's `type`."""
     return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"

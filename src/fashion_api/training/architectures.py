@@ -1,14 +1,10 @@
 """The networks: uint8-valued images in, class probabilities out, in layers that every Keras loads from a `.h5`."""
 
-from typing import Any
-
-from fashion_api.training.backend import keras
+from fashion_api.training.backend import Layer, Model, Policy, keras
 from fashion_api.training.recipe import Recipe
 
-Precision = str
 
-
-def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precision: str) -> Any:  # noqa: ANN401
+def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precision: str) -> Model:
     """Build the recipe's network for float32[n, height, width, 1] in 0–255, with fresh weights.
 
     Any height and width will do: pooling rounds up, so that nothing shrinks to no pixels.
@@ -36,7 +32,7 @@ def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precisi
     )
 
 
-def _small(recipe: Recipe, policy: Any) -> list[Any]:  # noqa: ANN401
+def _small(recipe: Recipe, policy: Policy) -> list[Layer]:
     """Two pairs of 3×3 convolutions (K. Simonyan, A. Zisserman, arXiv:1409.1556) and a dense layer."""
     first, second, last = recipe.dropout_rates
     return [
@@ -48,7 +44,7 @@ def _small(recipe: Recipe, policy: Any) -> list[Any]:  # noqa: ANN401
     ]
 
 
-def _tutorial(recipe: Recipe, policy: Any) -> list[Any]:  # noqa: ANN401
+def _tutorial(recipe: Recipe, policy: Policy) -> list[Layer]:
     first, second, last = recipe.dropout_rates
     return [
         _convolution("conv_1", filters=64, size=2, policy=policy, initializer="glorot_uniform"),
@@ -59,7 +55,7 @@ def _tutorial(recipe: Recipe, policy: Any) -> list[Any]:  # noqa: ANN401
     ]
 
 
-def _convolution(name: str, *, filters: int, size: int, policy: Any, initializer: str = "he_normal") -> Any:  # noqa: ANN401
+def _convolution(name: str, *, filters: int, size: int, policy: Policy, initializer: str = "he_normal") -> Layer:
     return keras.layers.Conv2D(
         filters,
         size,
@@ -71,14 +67,14 @@ def _convolution(name: str, *, filters: int, size: int, policy: Any, initializer
     )
 
 
-def _pool_and_drop(number: str, *, rate: float, policy: Any) -> list[Any]:  # noqa: ANN401
+def _pool_and_drop(number: str, *, rate: float, policy: Policy) -> list[Layer]:
     return [
         keras.layers.MaxPooling2D(2, padding="same", name=f"pool_{number}", dtype=policy),
         keras.layers.Dropout(rate, name=f"dropout_{number}", dtype=policy),
     ]
 
 
-def _hidden(units: int, *, rate: float, policy: Any) -> list[Any]:  # noqa: ANN401
+def _hidden(units: int, *, rate: float, policy: Policy) -> list[Layer]:
     return [
         keras.layers.Flatten(name="flatten", dtype=policy),
         keras.layers.Dense(units, activation="relu", name="hidden", dtype=policy),

@@ -1,6 +1,7 @@
 """Keras and TensorFlow, imported without their notices; the rest of training takes both from here."""
 
 import os
+from typing import Any, TypeAlias
 
 from fashion_api.inference.keras_engine import import_tensorflow
 
@@ -9,4 +10,10 @@ tf = import_tensorflow()  # quietens them, which has to come before Keras is imp
 
 import keras  # noqa: E402
 
-__all__ = ["keras", "tf"]
+# Keras ships no types; these at least say what is meant.
+Layer: TypeAlias = Any
+Model: TypeAlias = Any
+KerasOptimizer: TypeAlias = Any
+Policy: TypeAlias = Any
+
+__all__ = ["KerasOptimizer", "Layer", "Model", "Policy", "keras", "tf"]

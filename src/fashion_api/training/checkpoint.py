@@ -85,7 +85,7 @@ class Checkpoint:
             TrainingError: there is no such file, or it is something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
                 texts = json.loads(str(content["texts"]))
                 return cls(
                     configuration=texts["configuration"],
@@ -96,7 +96,7 @@ class Checkpoint:
                 )
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume: {path} does not exist") from None
-        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise TrainingError(f"{path} is not a checkpoint; train anew without --resume") from error
 
 

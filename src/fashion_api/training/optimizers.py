@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from fashion_api.training.backend import keras
+from fashion_api.training.backend import KerasOptimizer, keras
 from fashion_api.training.recipe import Recipe
 
 MOMENTUM = 0.9
@@ -11,7 +11,7 @@ _WARMUP_SHARE = 0.1
 _WARMUP_START = 0.04
 
 
-def build_optimizer(recipe: Recipe, *, images: int) -> Any:  # noqa: ANN401
+def build_optimizer(recipe: Recipe, *, images: int) -> KerasOptimizer:
     """Build the recipe's optimiser, its learning rate following the recipe's schedule over `images` an epoch."""
     rate = _schedule_learning_rate(recipe, images=images)
     builders = {
@@ -25,7 +25,7 @@ def build_optimizer(recipe: Recipe, *, images: int) -> Any:  # noqa: ANN401
     return builders[recipe.optimizer]()
 
 
-def _schedule_learning_rate(recipe: Recipe, *, images: int) -> Any:  # noqa: ANN401
+def _schedule_learning_rate(recipe: Recipe, *, images: int) -> Any:  # noqa: ANN401  # a number, or a Keras schedule
     if recipe.schedule == "constant":
         return recipe.learning_rate
     steps = recipe.epochs * math.ceil(images / recipe.batch_size)

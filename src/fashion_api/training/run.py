@@ -14,7 +14,7 @@ from tqdm import tqdm
 from fashion_api.exceptions import TrainingError
 from fashion_api.training.architectures import build_model
 from fashion_api.training.augmentation import augment
-from fashion_api.training.backend import keras, tf
+from fashion_api.training.backend import Model, keras, tf
 from fashion_api.training.checkpoint import Checkpoint, Epoch
 from fashion_api.training.optimizers import build_optimizer
 from fashion_api.training.recipe import Recipe
@@ -66,13 +66,13 @@ class Run:
             raise TrainingError(f"training {reason} before its first epoch was done; nothing was kept")
         return state, is_interrupted
 
-    def build_best(self, state: Checkpoint) -> Any:  # noqa: ANN401  # Keras ships no types
+    def build_best(self, state: Checkpoint) -> Model:
         """Build the model of the best epoch, in float32 whatever it was trained in."""
         model = build_model(self.recipe, shape=self.shape, classes=self.classes, precision="float32")
         model.set_weights(state.best_weights)
         return model
 
-    def _prepare(self, start: Checkpoint) -> Any:  # noqa: ANN401  # Keras ships no types
+    def _prepare(self, start: Checkpoint) -> Model:
         keras.utils.set_random_seed(self.seed)
         tf.config.experimental.enable_op_determinism()
         model = build_model(self.recipe, shape=self.shape, classes=self.classes, precision=self.precision)
@@ -84,7 +84,7 @@ class Run:
             _assign(optimizer.variables, start.optimizer_variables)
         return model
 
-    def _train_epoch(self, model: Any, index: int) -> Epoch:  # noqa: ANN401  # Keras ships no types
+    def _train_epoch(self, model: Model, index: int) -> Epoch:
         started = time.perf_counter()
         rng = np.random.default_rng((self.seed, index))
         order = rng.permutation(len(self.data.images))
@@ -136,7 +136,7 @@ def _report_to(progress: Any) -> Any:  # noqa: ANN401  # a tqdm bar; a Keras cal
     return report
 
 
-def _advance(state: Checkpoint, epoch: Epoch, model: Any) -> Checkpoint:  # noqa: ANN401  # Keras ships no types
+def _advance(state: Checkpoint, epoch: Epoch, model: Model) -> Checkpoint:
     after = replace(
         state,
         history=(*state.history, epoch),

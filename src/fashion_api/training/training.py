@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from fashion_api.exceptions import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
 from fashion_api.settings import TrainingSettings
-from fashion_api.training.backend import keras, tf
+from fashion_api.training.backend import Model, keras, tf
 from fashion_api.training.checkpoint import Checkpoint
 from fashion_api.training.plots import plot_learning_curves
 from fashion_api.training.recipe import Recipe, resolve
@@ -160,7 +159,7 @@ def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
     return TrainingOutcome(model_path, manifest, record, curves_path, warnings, is_interrupted)
 
 
-def encode_h5(model: Any) -> bytes:  # noqa: ANN401  # Keras ships no types
+def encode_h5(model: Model) -> bytes:
     """Give a Keras model as the content of a `.h5`."""
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
         path = Path(folder) / "model.h5"  # Keras saves by name only, and tells the format by the suffix

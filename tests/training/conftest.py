@@ -1,0 +1,86 @@
+"""A made-up data set that a network learns in moments, and what is trained on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashion_api.dataset import FILES
+from fashion_api.settings import TrainingSettings
+from fashion_api.training.training import TrainingOutcome, train_model
+
+LABELS = ("top", "bottom")
+COMMAND = "fashion-api train"
+
+Train = Callable[..., TrainingOutcome]
+
+
+def write_data_set(directory: Path, *, height: int = 8, width: int = 8, classes: int = 2) -> None:
+    """Write 64 training and 32 test images, noise with a bright band at the height that is the class's."""
+    directory.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(7)
+    for (images_name, labels_name), count in zip((FILES["train"], FILES["test"]), (64, 32), strict=True):
+        labels = (np.arange(count) % classes).astype(np.uint8)
+        images = rng.integers(0, 60, (count, height, width), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[height * label // classes : height * (label + 1) // classes] += 180
+        (directory / images_name).write_bytes(_encode_idx(images))
+        (directory / labels_name).write_bytes(_encode_idx(labels))
+
+
+def _encode_idx(values: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> bytes:
+    return bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.tobytes()
+
+
+def make_settings(data_dir: Path, **changes: object) -> TrainingSettings:
+    """Give the settings of a run of a second: three epochs of three steps, with a network as small as can be."""
+    defaults: dict[str, object] = {
+        "data_dir": data_dir,
+        "image_height": 8,
+        "image_width": 8,
+        "class_names": LABELS,
+        "validation_size": 16,
+        "batch_size": 16,
+        "epochs": 3,
+        "hidden_units": 4,
+        "learning_rate": 0.01,
+    }
+    return TrainingSettings.model_validate(defaults | changes)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up data set: images of 8×8 pixels in two classes."""
+    directory = tmp_path_factory.mktemp("data")
+    write_data_set(directory)
+    return directory
+
+
+@pytest.fixture
+def train(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Train in a folder of the test's own, with changes to the settings by field name."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*, resume: bool = False, **changes: object) -> TrainingOutcome:
+        return train_model(make_settings(data_dir, **changes), command=COMMAND, resume=resume)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingOutcome:
+    """A finished run, for the tests that only look at what it left behind."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        settings = make_settings(data_dir, model_path=folder / "models" / "bands.h5", precision="mixed_bfloat16")
+        outcome = train_model(settings, command=COMMAND)
+        return TrainingOutcome(
+            outcome.model_path,
+            outcome.manifest,
+            outcome.record,
+            folder / outcome.curves_path,
+            outcome.warnings,
+            outcome.is_interrupted,
+        )

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from fashion_api.training.augmentation import Augmentation, augment
+
+IMAGES = np.random.default_rng(1).integers(1, 256, (40, 6, 8), dtype=np.uint8)
+
+
+def augment_with(augmentation: Augmentation, *, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return augment(IMAGES, augmentation, np.random.default_rng(seed))
+
+
+def test_default_alters_nothing() -> None:
+    """Without a mirror or a shift, the images stay as they are."""
+    np.testing.assert_array_equal(augment_with(Augmentation()), IMAGES)
+
+
+def test_flipped_image_is_itself_or_its_mirror_image() -> None:
+    """Some images are mirrored left and right, the others left as they are."""
+    is_same = (augment_with(Augmentation(is_flipped=True)) == IMAGES).all(axis=(1, 2))
+    is_mirrored = (augment_with(Augmentation(is_flipped=True)) == IMAGES[:, :, ::-1]).all(axis=(1, 2))
+
+    assert (is_same ^ is_mirrored).all()
+    assert 0 < is_mirrored.sum() < len(IMAGES)
+
+
+def test_shifted_image_is_moved_by_no_more_than_the_share() -> None:
+    """Every image is its original moved by at most a quarter of its 6 rows and 8 columns, with black moving in."""
+    padded = np.pad(IMAGES, ((0, 0), (1, 1), (2, 2)))
+    moves = {(top, left): padded[:, top : top + 6, left : left + 8] for top in range(3) for left in range(5)}
+
+    shifted = augment_with(Augmentation(max_shift=0.25))
+
+    assert all(any((image == moved[index]).all() for moved in moves.values()) for index, image in enumerate(shifted))
+
+
+def test_shift_of_less_than_a_pixel_alters_nothing() -> None:
+    """A share that comes to less than one pixel leaves small images as they are."""
+    np.testing.assert_array_equal(augment_with(Augmentation(max_shift=0.1)), IMAGES)
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(is_flipped=True), Augmentation(max_shift=0.3)], ids=str)
+def test_same_generator_state_gives_same_images(augmentation: Augmentation) -> None:
+    """What is done to the images depends on the random generator alone."""
+    np.testing.assert_array_equal(augment_with(augmentation, seed=5), augment_with(augmentation, seed=5))
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(is_flipped=True), Augmentation(max_shift=0.3)], ids=str)
+def test_other_generator_state_gives_other_images(augmentation: Augmentation) -> None:
+    """Another epoch sees other images."""
+    assert (augment_with(augmentation, seed=5) != augment_with(augmentation, seed=6)).any()
