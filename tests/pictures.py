@@ -189,19 +189,19 @@ def bomb_webp(side: int = 16_384) -> bytes:
     return b"RIFF" + struct.pack("<L", 4 + len(chunk)) + b"WEBP" + chunk
 
 
-def bomb_gif(side: int = 13_000) -> bytes:
-    """A GIF of 28×28 with a frame far larger, to be cleared after it is shown: 60 bytes that ask for 170 MB."""
+def bomb_gif(side: int = 9000) -> bytes:
+    """A GIF of 28×28 with a frame far larger, to be cleared after it is shown: 60 bytes that ask for 81 MB."""
     screen = b"GIF89a" + struct.pack("<2H3B", 28, 28, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
     frame = b"," + struct.pack("<4HB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\0"
     return screen + b"!\xf9\x04\x08\0\0\0\0" + frame + b";"
 
 
 def bomb_exif_picture(kind: str) -> bytes:
-    """A JPEG, PNG or WEBP with 1000 EXIF entries, each of which names the same 50 kB as its value."""
+    """`PIXELS` as JPEG, PNG or WEBP, with 1000 EXIF entries that all name the same 50 kB as their value."""
     size = 50_000
     entries = b"".join(struct.pack(">HHLL", 0xC000 + index, 7, size, 8) for index in range(1000))
     exif = b"Exif\0\0MM\0*" + struct.pack(">LH", 8, 1000) + entries + bytes(size)
-    return save(Image.fromarray(PIXELS), kind, exif=exif)
+    return save(Image.fromarray(PIXELS), kind, exif=exif, **_NEARLY_LOSSLESS.get(kind, {}))
 
 
 def bomb_profile() -> bytes:

@@ -200,5 +200,4 @@ def _predict(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     from fashion_api.server import run_server  # noqa: PLC0415  # see the module's docstring
 
-    run_server(_read_settings(arguments, Settings))
-    return 0
+    return 0 if run_server(_read_settings(arguments, Settings)) else 1

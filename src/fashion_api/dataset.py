@@ -186,9 +186,15 @@ def download(directory: Path, *, mirrors: Sequence[str] = MIRRORS, quiet: bool =
     """
     for name, sha256 in FASHION_MNIST_SHA256.items():
         path = directory / f"{name}.gz"
-        if path.exists() and sha256_hex(_decompress(path, _read_bytes(path))) == sha256:
-            continue
-        write_atomically(path, _download_file(name, sha256, mirrors=mirrors, quiet=quiet))
+        if not _is_whole(path, sha256):
+            write_atomically(path, _download_file(name, sha256, mirrors=mirrors, quiet=quiet))
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
+    try:
+        return path.exists() and sha256_hex(_decompress(path, _read_bytes(path))) == sha256
+    except DataError:
+        return False
 
 
 def _download_file(name: str, sha256: str, *, mirrors: Sequence[str], quiet: bool) -> bytes:

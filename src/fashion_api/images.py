@@ -1,8 +1,8 @@
 """Picture files to arrays and back: PNG, JPEG, GIF, BMP and WebP on one side, `uint8[height, width]` on the other.
 
 Pillow decodes the pixels. Before it sees a PNG, JPEG or GIF, the file is reduced to the parts that pixels depend on:
-a few kilobytes of the others (colour profiles, text, EXIF directories, frames to be disposed of) can be made to unpack
-to gigabytes, or to keep a processor busy for minutes. What each kind of bad input is answered is in `docs/inputs.md`.
+a few kilobytes of the others (colour profiles, text, EXIF entries, frames to be disposed of) can be made to unpack to
+gigabytes, or to keep a processor busy for minutes. What each kind of bad input is answered is in `docs/inputs.md`.
 """
 
 import base64
@@ -165,7 +165,7 @@ def _turn_upright(image: Image.Image, exif: bytes) -> Image.Image:
 
 
 def _read_orientation(exif: bytes) -> int:
-    """Read the tag Orientation; not with Pillow, which reads every tag, and each may name the same megabytes."""
+    """Read the tag Orientation alone; Pillow reads out every tag, and prints a warning for each that is odd."""
     order = "<" if exif.startswith(b"II") else ">"
     (start,) = struct.unpack_from(f"{order}L", exif, 4)
     (count,) = struct.unpack_from(f"{order}H", exif, start)

@@ -1,5 +1,6 @@
 """uvicorn, set up for this service: the socket, the workers, the way it stops."""
 
+import contextlib
 import functools
 import logging
 import signal
@@ -7,6 +8,7 @@ import socket
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from fashion_api.app import create_app
@@ -17,12 +19,14 @@ from fashion_api.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def run_server(settings: Settings) -> None:
+def run_server(settings: Settings) -> bool:
     """Serve until SIGTERM or SIGINT; returns when all that was under way is answered.
+
+    Returns:
+        False where the service could not start; why has been logged.
 
     Raises:
         SettingsError: the address cannot be listened on.
-        SystemExit: the service could not start; why has been logged.
     """
     sock = bind(settings.host, settings.port)
     config = make_config(settings)
@@ -31,16 +35,25 @@ def run_server(settings: Settings) -> None:
     logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
     # uvicorn raises the signal that ended it once more when it is done; it has had its effect by then.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        if settings.workers > 1:
-            Multiprocess(config, sockets=[sock]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[sock])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        sock.close()
+    with sock, contextlib.suppress(KeyboardInterrupt):
+        has_started = _run_workers(config, sock) if settings.workers > 1 else _run_here(config, sock)
+        if not has_started:
+            return False
     logger.info("stopped")
+    return True
+
+
+def _run_here(config: uvicorn.Config, sock: socket.socket) -> bool:
+    server = uvicorn.Server(config)
+    with contextlib.suppress(SystemExit):  # how uvicorn says that the lifespan hook has failed
+        server.run(sockets=[sock])
+    return server.started
+
+
+def _run_workers(config: uvicorn.Config, sock: socket.socket) -> bool:
+    supervisor = Multiprocess(config, sockets=[sock])
+    supervisor.run()
+    return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
 
 
 def make_config(settings: Settings) -> uvicorn.Config:

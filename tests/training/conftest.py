@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.dataset import FILES
+from fashion_api.dataset import FILES, DataSource, Split
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.training import TrainingOutcome, train_model
 
@@ -33,18 +33,20 @@ def _encode_idx(values: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> by
     return bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.tobytes()
 
 
-def make_settings(data_dir: Path, **changes: object) -> TrainingSettings:
+def make_settings(directory: Path, **changes: object) -> TrainingSettings:
     """Give the settings of a run of a second: three epochs of three steps, with a network as small as can be."""
     defaults: dict[str, object] = {
-        "data_dir": data_dir,
+        "data_dir": directory,
         "image_height": 8,
         "image_width": 8,
         "class_names": LABELS,
         "validation_size": 16,
         "batch_size": 16,
         "epochs": 3,
-        "hidden_units": 4,
+        "hidden_units": 16,
+        "dropout_rates": (0.1, 0.1, 0.1),
         "learning_rate": 0.01,
+        "precision": "mixed_bfloat16",
     }
     return TrainingSettings.model_validate(defaults | changes)
 
@@ -55,6 +57,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("data")
     write_data_set(directory)
     return directory
+
+
+@pytest.fixture
+def test_set(data_dir: Path) -> Split:
+    """The made-up data set's test images."""
+    return DataSource.from_settings(make_settings(data_dir)).load("test")
 
 
 @pytest.fixture
@@ -74,7 +82,7 @@ def trained(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainin
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
-        settings = make_settings(data_dir, model_path=folder / "models" / "bands.h5", precision="mixed_bfloat16")
+        settings = make_settings(data_dir, model_path=folder / "models" / "bands.h5")
         outcome = train_model(settings, command=COMMAND)
         return TrainingOutcome(
             outcome.model_path,

@@ -1,17 +1,18 @@
 import signal
 from pathlib import Path
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from fashion_api.dataset import Split
 from fashion_api.exceptions import TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.manifest import read_manifest
 from fashion_api.training import run as run_module
 from fashion_api.training.augmentation import Augmentation, Images, augment
 from fashion_api.training.backend import Model, keras
-from fashion_api.training.checkpoint import Checkpoint
 from fashion_api.training.training import TrainingOutcome
 from tests.training.conftest import COMMAND, LABELS, Train, write_data_set
 
@@ -81,10 +82,10 @@ def test_saved_model_computes_in_float32(trained: TrainingOutcome) -> None:
 
 def test_saved_model_has_only_what_inference_needs(trained: TrainingOutcome) -> None:
     """No layer of the saved model alters images at random, and it has no optimiser."""
-    model = load(trained)
-
-    assert not any(layer.name.startswith("random") for layer in model.layers)
-    assert model.optimizer is None
+    with h5py.File(trained.model_path) as file:
+        assert set(file) == {"model_weights"}
+        assert "training_config" not in file.attrs
+    assert not any("random" in layer.name for layer in load(trained).layers)
 
 
 def test_learning_curves_are_a_png(trained: TrainingOutcome) -> None:
@@ -92,54 +93,40 @@ def test_learning_curves_are_a_png(trained: TrainingOutcome) -> None:
     assert trained.curves_path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
-def test_same_seed_gives_same_weights(train: Train) -> None:
+def test_same_seed_gives_same_weights(train: Train, trained: TrainingOutcome) -> None:
     """Two runs with the same seed come to the same weights, bit for bit."""
-    assert are_equal(train(seed=3, model_path=Path("a.h5")), train(seed=3, model_path=Path("b.h5")))
+    assert are_equal(train(), trained)
 
 
-def test_other_seed_gives_other_weights(train: Train) -> None:
+def test_other_seed_gives_other_weights(train: Train, trained: TrainingOutcome) -> None:
     """Another seed is another run."""
-    assert not are_equal(train(seed=3, model_path=Path("a.h5")), train(seed=4, model_path=Path("b.h5")))
+    assert not are_equal(train(seed=1), trained)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_resumed_run_ends_as_if_it_had_never_stopped(
-    train: Train, monkeypatch: pytest.MonkeyPatch, optimizer: str
+    train: Train, trained: TrainingOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is interrupted and resumed comes to the very weights of one that is not."""
-    whole = train(model_path=Path("whole.h5"), optimizer=optimizer)
-    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=2))
-    train(model_path=Path("parts.h5"), optimizer=optimizer)
-    monkeypatch.undo()
-    monkeypatch.chdir(Path.cwd())
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "augment", Epochs(interrupted=2))
+        train()
 
-    resumed = train(model_path=Path("parts.h5"), optimizer=optimizer, resume=True)
+    resumed = train(resume=True)
 
     assert resumed.record.epochs_run == 3
-    assert are_equal(whole, resumed)
+    assert are_equal(resumed, trained)
 
 
-def test_interrupted_run_keeps_the_best_epoch(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends a run with the model of its best epoch, not of its last."""
+def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a run with the model of its best epoch, where the last one made it worse."""
     monkeypatch.setattr(run_module, "augment", Epochs(misled=4, interrupted=5))
 
     outcome = train(epochs=9)
 
     assert outcome.is_interrupted
-    assert (outcome.record.epochs_run, outcome.record.validation_accuracy) == (4, 1)
-    best_weights = Checkpoint.read(Path("runs/small/checkpoint.npz")).best_weights
-    assert all(np.array_equal(*pair) for pair in zip(load_weights(outcome), best_weights, strict=True))
-
-
-def test_best_epoch_is_kept_over_a_worse_last_one(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the last epoch makes the model worse, the model that is written is that of an earlier one."""
-    without = train(epochs=4, model_path=Path("without.h5"))
-    monkeypatch.setattr(run_module, "augment", Epochs(misled=4))
-
-    outcome = train(epochs=4, model_path=Path("misled.h5"))
-
-    assert outcome.record.best_epoch == without.record.best_epoch < 4
-    assert are_equal(outcome, without)
+    assert outcome.record.epochs_run == 4
+    predicted = load(outcome)(test_set.images[..., np.newaxis]).numpy().argmax(axis=1)
+    np.testing.assert_array_equal(predicted, test_set.labels)
 
 
 def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +142,7 @@ def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train, monkeypatc
 def test_run_that_diverges_at_once_is_told(train: Train) -> None:
     """A loss that is no number in the first epoch is told as an error."""
     with pytest.raises(TrainingError, match="diverged"):
-        train(optimizer="sgd", learning_rate=1e30)
+        train(optimizer="sgd", learning_rate=1e38)
 
 
 def test_resume_without_a_run_is_refused(train: Train) -> None:

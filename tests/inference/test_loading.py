@@ -1,0 +1,245 @@
+"""Loading a model: what is refused, and what is served."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from fashion_api.exceptions import ModelError
+from fashion_api.files import sha256_hex
+from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.inference.keras_engine import import_tensorflow
+from fashion_api.inference.loading import load_model, self_test
+from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
+from fashion_api.settings import Settings, load_settings
+from tests.fakes import CLASSES, FakeClassifier
+
+import_tensorflow()
+import keras  # noqa: E402  # after it has been made quiet
+
+LABELS = ("a", "b", "c")
+
+
+def save_model(
+    path: Path,
+    *,
+    shape: tuple[int, ...] = (4, 5, 1),
+    outputs: int = 3,
+    activation: str = "softmax",
+) -> keras.Model:
+    """Save a small model with random weights."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation=activation)]
+    )
+    model.save(path)
+    return model
+
+
+def save_manifest(path: Path, **changes: Any) -> Manifest:  # noqa: ANN401  # a manifest's fields
+    """Write a manifest that fits the saved model."""
+    fields = {
+        "name": "small",
+        "sha256": sha256_hex(path.read_bytes()),
+        "labels": LABELS,
+        "input": InputSpec(height=4, width=5, pixel_range=(0.0, 255.0)),
+    } | changes
+    manifest = Manifest(**fields)
+    write_manifest(path, manifest)
+    return manifest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the model is to be."""
+    return tmp_path / "model.h5"
+
+
+@pytest.fixture
+def of_path(path: Path) -> Settings:
+    """Settings that name it, for images of 4×5 and three classes."""
+    return Settings(_env_file=None, model_path=path, image_height=4, image_width=5, class_names=LABELS)
+
+
+@pytest.fixture
+def images() -> Images:
+    """Two images of 4×5."""
+    return np.random.default_rng(1).integers(0, 256, (2, 4, 5), dtype=np.uint8)
+
+
+def test_model_answers_as_keras_does(path: Path, images: Images) -> None:
+    """The classifier's probabilities are the Keras model's own, for pixels as the manifest says."""
+    model = save_model(path)
+    manifest = save_manifest(path, input=InputSpec(height=4, width=5, pixel_range=(-1.0, 1.0)))
+    loaded = load_model(Settings(_env_file=None, model_path=path))
+    expected = model(images[..., None] / 127.5 - 1.0).numpy()
+    np.testing.assert_allclose(loaded.classifier.classify(images).probabilities, expected, atol=1e-6)
+    assert (loaded.name, loaded.labels, loaded.manifest) == ("small", LABELS, manifest)
+    assert loaded.version == sha256_hex(path.read_bytes())[:12]
+
+
+def test_model_without_a_manifest_follows_the_tutorial(
+    path: Path, of_path: Settings, images: Images, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a manifest, pixels are scaled to 0–1, the labels are the settings', and the log says so."""
+    model = save_model(path)
+    loaded = load_model(of_path)
+    expected = model(images[..., None] / 255.0).numpy()
+    np.testing.assert_allclose(loaded.classifier.classify(images).probabilities, expected, atol=1e-6)
+    assert (loaded.name, loaded.labels, loaded.manifest) == ("model", LABELS, None)
+    assert "has no manifest" in caplog.text
+
+
+def test_model_that_takes_no_channel_axis_is_served(path: Path, of_path: Settings, images: Images) -> None:
+    """A model of (height, width), without the axis of one channel, is served as well."""
+    save_model(path, shape=(4, 5))
+    assert load_model(of_path).classifier.classify(images).probabilities.shape == (2, 3)
+
+
+def test_two_classes_are_served(path: Path, of_path: Settings, images: Images) -> None:
+    """Two classes make a model like any other."""
+    save_model(path, outputs=2)
+    loaded = load_model(of_path.model_copy(update={"class_names": ("yes", "no")}))
+    assert loaded.classifier.classify(images).probabilities.shape == (2, 2)
+
+
+def test_missing_model(of_path: Settings) -> None:
+    """A model that is not there is told with the two ways out."""
+    with pytest.raises(ModelError, match=r"no model .*model\.h5.*fashion-api train.*FASHION_MODEL_PATH"):
+        load_model(of_path)
+
+
+def test_folder_in_place_of_a_model(path: Path, of_path: Settings) -> None:
+    """What cannot be read is told with the reason."""
+    path.mkdir()
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model(of_path)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99], ids=["half", "nearly whole"])
+def test_truncated_model(path: Path, of_path: Settings, share: float) -> None:
+    """A file that is cut short is told apart from one of another kind."""
+    save_model(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        load_model(of_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a .keras file"], ids=["empty", "another format"])
+def test_model_that_is_not_hdf5(path: Path, of_path: Settings, content: bytes) -> None:
+    """A file that is not HDF5 is told so."""
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="not an HDF5 file"):
+        load_model(of_path)
+
+
+def test_weights_without_a_model(path: Path, of_path: Settings) -> None:
+    """A file of weights alone is told apart from a whole model."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file["weights"] = np.zeros(3)
+    path.write_bytes(content.getvalue())
+    with pytest.raises(ModelError, match=r"model\.save_weights"):
+        load_model(of_path)
+
+
+def test_model_that_keras_cannot_load(path: Path, of_path: Settings) -> None:
+    """An architecture that Keras does not know is told as that."""
+    save_model(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace("Dense", "Condensed")
+    with pytest.raises(ModelError, match="cannot load this model"):
+        load_model(of_path)
+
+
+def test_digest_that_does_not_match(path: Path, of_path: Settings) -> None:
+    """A model that is not the one of its manifest is refused."""
+    save_model(path)
+    save_manifest(path, sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"not the file that .*model\.json describes"):
+        load_model(of_path)
+
+
+def test_input_of_another_size(path: Path, of_path: Settings) -> None:
+    """A model for images of another size is refused, with both sizes."""
+    save_model(path, shape=(6, 5, 1))
+    with pytest.raises(ModelError, match=r"6×5 pixels, but 4×5"):
+        load_model(of_path)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (20,), (None, 5, 1)], ids=["colour", "flat", "any height"])
+def test_input_of_another_form(path: Path, of_path: Settings, shape: tuple[int | None, ...]) -> None:
+    """A model that takes anything but one grey image of a fixed size is refused."""
+    flatten = keras.layers.GlobalAveragePooling2D() if None in shape else keras.layers.Flatten()
+    keras.Sequential([keras.Input(shape), flatten, keras.layers.Dense(3, "softmax")]).save(path)
+    with pytest.raises(ModelError, match="the model's input is"):
+        load_model(of_path)
+
+
+def test_labels_that_do_not_fit_the_output(path: Path, of_path: Settings) -> None:
+    """As many labels as outputs, or the model is not served."""
+    save_model(path, outputs=4)
+    with pytest.raises(ModelError, match="4 outputs, but there are 3 labels"):
+        load_model(of_path)
+
+
+def test_outputs_that_are_no_probabilities(path: Path, of_path: Settings) -> None:
+    """A model that gives logits would answer nonsense, and is refused."""
+    save_model(path, activation="linear")
+    with pytest.raises(ModelError, match="not probabilities"):
+        load_model(of_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"class_names": ("x", "y", "z")}, {"image_height": 28}, {"image_width": 28}],
+    ids=["class names", "height", "width"],
+)
+def test_setting_that_contradicts_the_manifest(path: Path, changes: dict[str, object]) -> None:
+    """What is set on purpose and differs from the manifest is refused, and the setting named."""
+    save_model(path)
+    save_manifest(path)
+    settings = load_settings(Settings, env_file=path.with_name(".env"), overrides={"model_path": path, **changes})
+    with pytest.raises(ModelError, match=f"FASHION_{next(iter(changes)).upper()}"):
+        load_model(settings)
+
+
+class FailingClassifier:
+    """Fails."""
+
+    def classify(self, images: Images) -> Predictions:
+        raise RuntimeError(f"{len(images)} images")
+
+
+class NanClassifier(FakeClassifier):
+    """Gives NaN, as a model does whose training went wrong."""
+
+    def classify(self, images: Images) -> Predictions:
+        return Predictions(super().classify(images).probabilities * np.float32("nan"))
+
+
+@pytest.mark.parametrize(
+    ("classifier", "message"),
+    [(FailingClassifier(), "fails on a test image"), (NanClassifier(), "not probabilities")],
+    ids=["fails", "NaN"],
+)
+def test_self_test_refuses_a_model_that_does_not_answer(
+    classifier: FailingClassifier | NanClassifier, message: str
+) -> None:
+    """A model that fails, or gives NaN, does not pass for ready."""
+    with pytest.raises(ModelError, match=message):
+        self_test(classifier, InputSpec(height=28, width=28), ("x",) * CLASSES)
+
+
+def test_tensorflow_says_nothing(path: Path, of_path: Settings, capfd: pytest.CaptureFixture[str]) -> None:
+    """Loading a model writes nothing to the terminal but the log."""
+    save_model(path)
+    capfd.readouterr()
+    load_model(of_path)
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("absl").level == logging.ERROR

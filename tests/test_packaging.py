@@ -1,0 +1,262 @@
+"""What can be known of the packaging without building an image or installing anything."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path, PurePath
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from fashion_api.cli import make_parser
+from fashion_api.settings import ENV_PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# Requirements
+
+
+def read_locked(name: str) -> dict[str, list[Requirement]]:
+    """The pins of a requirements file; a package may have one for each platform or Python."""
+    text = re.sub(r"\\\n", " ", (ROOT / "requirements" / f"{name}.txt").read_text())
+    locked: dict[str, list[Requirement]] = {}
+    for line in text.splitlines():
+        if line.strip() and not line.lstrip().startswith("#"):
+            requirement = Requirement(line.split("--hash")[0])
+            locked.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return locked
+
+
+def read_wanted(name: str) -> list[Requirement]:
+    """What pyproject.toml asks for, of what the requirements file of that name is to hold."""
+    extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    wanted = list(PROJECT["project"]["dependencies"])
+    if name != "serve":
+        wanted += extras["train"] + groups["build"]
+    if name == "dev":
+        wanted += [entry for entry in groups["dev"] if isinstance(entry, str)]
+    return [Requirement(entry) for entry in wanted]
+
+
+lock_files = pytest.mark.parametrize("name", ["serve", "train", "dev"])
+
+
+@lock_files
+def test_every_dependency_is_locked_at_a_version_that_fits(name: str) -> None:
+    """What pyproject.toml asks for and what is installed cannot drift apart."""
+    locked = read_locked(name)
+    for wanted in read_wanted(name):
+        pins = locked[canonicalize_name(wanted.name)]
+        versions = [specifier.version for pin in pins for specifier in pin.specifier]
+        assert all(version in wanted.specifier for version in versions), f"{wanted} is locked at {versions}"
+
+
+@lock_files
+def test_every_pin_has_hashes(name: str) -> None:
+    """A package that was altered on its way is refused."""
+    text = re.sub(r"\\\n", " ", (ROOT / "requirements" / f"{name}.txt").read_text())
+    pins = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert pins
+    assert all(" --hash=sha256:" in pin and "==" in pin for pin in pins)
+
+
+@lock_files
+def test_no_package_index_is_named(name: str) -> None:
+    """Where packages come from is the business of whoever installs them."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    assert not re.search(r"://|^\s*(-i|-f|--(extra-)?index-url|--find-links)\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["serve", "train"])
+def test_the_smaller_sets_are_parts_of_the_whole(name: str) -> None:
+    """What is served with is what was tested."""
+    whole = read_locked("dev")
+    for package, pins in read_locked(name).items():
+        assert [pin.specifier for pin in pins] == [pin.specifier for pin in whole[package]]
+
+
+# The wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    """The project's wheel, built by its own back end."""
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("dist")), versions=["standard"])
+    with zipfile.ZipFile(path) as opened:
+        yield opened
+
+
+def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    """An installed copy is complete, its type marker included, and brings no tests along."""
+    source = ROOT / "src"
+    expected = {
+        path.relative_to(source).as_posix()
+        for path in (source / "fashion_api").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert packed == expected
+    assert "fashion_api/py.typed" in packed
+
+
+def test_the_wheel_carries_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
+    """Installing it puts `fashion-api` on the path, under terms that come with it."""
+    folder = f"fashion_api-{PROJECT['project']['version']}.dist-info"
+    assert b"fashion-api = fashion_api.cli:main" in wheel.read(f"{folder}/entry_points.txt")
+    assert f"{folder}/licenses/LICENSE" in wheel.namelist()
+
+
+# The image
+
+
+def read_dockerfile() -> list[tuple[str, str]]:
+    """Its instructions, in order, each with what stands after it."""
+    text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
+    lines = (line.split(maxsplit=1) for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return [(instruction, rest.strip()) for instruction, rest in lines]
+
+
+def read_final_stage() -> dict[str, str]:
+    """The last of each instruction in the stage that becomes the image."""
+    final: dict[str, str] = {}
+    for instruction, rest in read_dockerfile():
+        if instruction == "FROM":
+            final = {}
+        final[instruction] = rest
+    return final
+
+
+def is_in_build_context(path: str) -> bool:
+    """Whether .dockerignore lets it through: the last pattern that fits decides, of it or of a folder around it."""
+    is_in = True
+    around = [str(part) for part in (PurePath(path), *PurePath(path).parents)]
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!").removeprefix("**/")
+        if line and not line.startswith("#") and any(fnmatch(part, pattern) for part in around):
+            is_in = line.startswith("!")
+    return is_in
+
+
+COPIED = [
+    source
+    for instruction, rest in read_dockerfile()
+    if instruction == "COPY" and not rest.startswith("--from=")
+    for source in rest.split()[:-1]
+]
+
+
+@pytest.mark.parametrize("source", COPIED)
+def test_what_the_image_copies_is_there(source: str) -> None:
+    """No COPY of the Dockerfile fails on a missing or an ignored file."""
+    assert (ROOT / source).exists()
+    assert is_in_build_context(source)
+
+
+@pytest.mark.parametrize("path", [".env", ".git/config", ".venv/bin/python", "tests/conftest.py", "runs/model.h5"])
+def test_what_the_image_does_not_need_stays_out(path: str) -> None:
+    """No secret and no ballast is handed to the image's build."""
+    assert not is_in_build_context(path)
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    """The user is numeric, so that an orchestrator can tell that it is not root."""
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", read_final_stage()["USER"])
+
+
+def test_the_image_runs_the_service_itself() -> None:
+    """No shell stands between the service and the signal that stops it."""
+    final = read_final_stage()
+    command = json.loads(final["ENTRYPOINT"]) + json.loads(final["CMD"])
+    assert command[0] in PROJECT["project"]["scripts"]
+    assert callable(make_parser().parse_args(command[1:]).run)
+
+
+def test_the_image_sets_only_settings_that_exist() -> None:
+    """A setting that was renamed would otherwise stop the container's start."""
+    names = [word.split("=")[0] for word in shlex.split(read_final_stage()["ENV"])]
+    given = {name.removeprefix(ENV_PREFIX).lower() for name in names if name.startswith(ENV_PREFIX)}
+    assert given
+    assert given <= set(Settings.model_fields)
+
+
+@contextmanager
+def serve_status(status: int) -> Iterator[int]:
+    """Answer /readyz, and nothing else, with `status`; gives the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the parent's name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.timeout = 30  # if nobody asks, the test fails instead of waiting for ever
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        yield server.server_port
+        thread.join()
+
+
+@pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1)], ids=["ready", "not ready"])
+def test_the_health_check_asks_whether_it_is_ready(status: int, expected: int) -> None:
+    """The container is healthy when the service says that it is ready, and only then."""
+    _, command = read_final_stage()["HEALTHCHECK"].split("CMD ", 1)
+    python, *arguments = json.loads(command)
+    assert python == "python"
+    with serve_status(status) as port:
+        environment = os.environ | {"FASHION_PORT": str(port)}
+        done = subprocess.run([sys.executable, *arguments], env=environment, check=False)  # noqa: S603  # our own
+    assert done.returncode == expected
+
+
+# Finding a Python to set up with
+
+
+def make_python(folder: Path, name: str, *, says: str, status: int) -> Path:
+    """A stand-in for a Python, as far as scripts/find-python looks."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit {status}\n")
+    path.chmod(0o755)
+    return path
+
+
+def find_python(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
+    script = ["bash", str(ROOT / "scripts" / "find-python"), *arguments]
+    environment = {"PATH": f"{path}{os.pathsep}{os.defpath}"}
+    return subprocess.run(script, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # our own
+
+
+def test_a_python_that_will_not_do_is_passed_over(tmp_path: Path) -> None:
+    """Where `python3` is too old, a newer one under another name is taken."""
+    make_python(tmp_path, "python3", says="is Python 3.9", status=1)
+    newer = make_python(tmp_path, "python3.13", says="", status=0)
+    assert find_python(path=tmp_path).stdout == f"{newer}\n"
+
+
+def test_a_named_python_that_will_not_do_is_refused(tmp_path: Path) -> None:
+    """A Python that was asked for is not silently replaced; the message says what is wrong with it."""
+    named = make_python(tmp_path, "python3.9", says="is Python 3.9", status=1)
+    make_python(tmp_path, "python3.13", says="", status=0)
+    done = find_python(str(named), path=tmp_path)
+    assert done.returncode == 1
+    assert "python3.9: is Python 3.9\n" in done.stderr
+
+
+def test_this_python_will_do(tmp_path: Path) -> None:
+    """The check that scripts/find-python makes lets a Python through on which the tests pass."""
+    assert find_python(sys.executable, path=tmp_path).stdout == f"{sys.executable}\n"
