@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -191,18 +192,18 @@ def test_folders_of_a_file_name_are_left_out(client: TestClient, name: str) -> N
     ("picture", "status"),
     [
         (b"", 422),
-        (pictures.text_file(), 415),
+        (pictures.TEXT_FILE, 415),
         (pictures.truncated_png(), 422),
         (pictures.truncated_jpeg(), 422),
-        (pictures.grey_png(height=29), 422),
+        (pictures.grey_png(pictures.make_pixels(29, 28)), 422),
         (pictures.zero_by_zero_png(), 422),
-        (pictures.animated_gif(), 422),
+        (pictures.animated_picture("GIF"), 422),
         (pictures.bomb_png(), 422),
-        (pictures.sixteen_bit_png(), 200),
-        (pictures.palette_png(), 200),
-        (pictures.rgba_png(), 200),
-        (pictures.cmyk_jpeg(), 200),
-        (pictures.exif_rotated_jpeg(), 200),
+        (pictures.sixteen_bit_png(np.full((28, 28), 30_000, np.uint16)), 200),
+        (pictures.palette_png([(255, 0, 0), (0, 0, 255)]), 200),
+        (pictures.rgba_picture("PNG", (255, 0, 0, 128)), 200),
+        (pictures.cmyk_jpeg((10, 20, 30, 40)), 200),
+        (pictures.exif_rotated_picture("JPEG", 6), 200),
     ],
     ids=["empty", "text", "truncated PNG", "truncated JPEG", "29×28", "0×0", "animated GIF", "bomb", "16-bit",
          "palette", "alpha", "CMYK", "EXIF-rotated"],
@@ -215,7 +216,7 @@ def test_each_kind_of_picture_has_its_answer(client: TestClient, picture: bytes,
 
 def test_wrong_file_among_others_is_named(client: TestClient) -> None:
     """Where one of several files is wrong, the answer says which."""
-    files = [("file", ("a.png", pictures.grey_png())), ("file", ("b.png", pictures.text_file()))]
+    files = [("file", ("a.png", pictures.grey_png())), ("file", ("b.png", pictures.TEXT_FILE))]
     response = client.post(UPLOAD_ROUTE, files=files)
     assert (response.status_code, [error["where"] for error in response.json()["errors"]]) == (422, ["file[1]"])
 

@@ -129,7 +129,7 @@ async def _read_multipart(request: Request, service: Service) -> list[tuple[str 
         request.headers,
         stream_body(request, settings.max_upload_bytes),
         max_files=settings.max_images_per_request,
-        max_fields=1,  # none is read; one is let through, so that its name can be told
+        max_fields=settings.max_images_per_request,  # none is read, but a refusal tells the name of one
     )
     try:
         form = await parser.parse()
