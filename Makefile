@@ -50,7 +50,7 @@ requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest ve
 
 clean:  ## remove what was built; not the data set, and not the models
 	rm -rf .venv .coverage* coverage.xml htmlcov dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv || { rm -rf .venv; exit 1; }

@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
-from fastapi_offline import FastAPIOffline
-from starlette.responses import PlainTextResponse, RedirectResponse
 
 from fashion_api import errors
 from fashion_api.dataset import DataSource, Split
@@ -18,7 +16,7 @@ from fashion_api.exceptions import DataError, FashionError
 from fashion_api.inference.batcher import Batcher
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.request_log import RequestLogMiddleware
-from fashion_api.routers import flask_api, health, model, predictions, test_images
+from fashion_api.routers import documentation, flask_api, health, model, predictions, test_images
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -69,13 +67,14 @@ def create_app(
             await service.batcher.aclose()
             app.state.service = None
 
-    app: FastAPI = FastAPIOffline(
+    app = FastAPI(
         title="fashion-api",
         version=version("fashion-api"),
         summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
         description=_DESCRIPTION,
         lifespan=lifespan,
-        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+        docs_url=None,  # the pages are our own, see routers/documentation.py
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.service = None
@@ -109,11 +108,5 @@ def _add_routes(app: FastAPI, *, needs_key: bool) -> None:
     for router in (predictions.router, test_images.router, model.router, flask_api.router):
         app.include_router(router, dependencies=guards, responses=guard_responses)
     app.include_router(health.router)
-
-    @app.get("/", include_in_schema=False)
-    async def show_documentation() -> RedirectResponse:
-        return RedirectResponse("docs")
-
-    @app.get(errors.PROBLEMS_PATH, include_in_schema=False)
-    async def list_problems() -> PlainTextResponse:
-        return PlainTextResponse(errors.describe_kinds())
+    app.include_router(documentation.router)
+    app.mount(documentation.STATIC_PATH, documentation.make_static_files())

@@ -17,6 +17,7 @@ from fashion_api.exceptions import (
     DeadlineExceededError,
     EngineError,
     FashionError,
+    Fault,
     ImageError,
     InvalidImagesError,
     OverloadedError,
@@ -24,6 +25,7 @@ from fashion_api.exceptions import (
     UnknownLabelError,
     UnknownTestImageError,
     UnsupportedImageError,
+    summarise_faults,
 )
 from fashion_api.schemas import ErrorDetail, Problem
 
@@ -48,10 +50,9 @@ class ProblemKind:
 class HttpError(FashionError):
     """A request that cannot be answered for a reason of HTTP's own; `str()` is the problem's detail."""
 
-    def __init__(self, kind: ProblemKind, detail: str, errors: Sequence[ErrorDetail] = ()) -> None:
+    def __init__(self, kind: ProblemKind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
-        self.errors = errors
 
 
 NOT_FOUND = ProblemKind(
@@ -170,7 +171,7 @@ def describe_kinds() -> str:
     return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"
 
 
-def problem_response(request: Request, kind: ProblemKind, detail: str, errors: Sequence[ErrorDetail] = ()) -> Response:
+def problem_response(request: Request, kind: ProblemKind, detail: str, faults: Sequence[Fault] = ()) -> Response:
     """Write a problem as a response."""
     problem = Problem(
         type=f"{PROBLEMS_PATH}#{kind.name}",
@@ -179,7 +180,7 @@ def problem_response(request: Request, kind: ProblemKind, detail: str, errors: S
         detail=detail,
         instance=request.url.path,
         request_id=request.scope.get("request_id", ""),
-        errors=list(errors) or None,
+        errors=[ErrorDetail(where=fault.where, message=fault.message) for fault in faults[:MAX_FAULTS]] or None,
     )
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     if kind is UNAUTHORIZED:
@@ -202,7 +203,7 @@ def internal_error_response(request: Request) -> Response:
 
 async def _answer_fashion_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HttpError):
-        return problem_response(request, error.kind, str(error), error.errors)
+        return problem_response(request, error.kind, str(error))
     kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), INTERNAL)
     if kind is INTERNAL:
         logger.error("request failed: %s", error, exc_info=error)
@@ -215,14 +216,13 @@ async def _answer_fashion_error(request: Request, error: Exception) -> Response:
             "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
         )
     faults = error.faults if isinstance(error, InvalidImagesError) else ()
-    details = [ErrorDetail(where=fault.where, message=fault.message) for fault in faults]
-    return problem_response(request, kind, str(error), details)
+    return problem_response(request, kind, str(error), faults)
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [ErrorDetail(where=_where(problem["loc"]), message=problem["msg"]) for problem in problems[:MAX_FAULTS]]
-    return problem_response(request, INVALID, summarise(errors, len(problems)), errors)
+    faults = [Fault(_where(problem["loc"]), problem["msg"]) for problem in problems]
+    return problem_response(request, INVALID, summarise_faults(faults), faults)
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
@@ -237,14 +237,6 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
     response = problem_response(request, kind, details.get(kind, kind.meaning or kind.title))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
-
-
-def summarise(errors: Sequence[ErrorDetail], total: int) -> str:
-    """Say in one sentence what is wrong."""
-    if not errors:
-        return "the request is not valid"
-    first = f"{errors[0].where}: {errors[0].message}" if errors[0].where else errors[0].message
-    return first if total == 1 else f"{first} (and {total - 1} more)"
 
 
 def _where(loc: Sequence[int | str]) -> str:

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_FAULTS = 20
-"""How many faults of one request are described; the rest are counted."""
+"""How many faults of one request are described."""
 
 
 class FashionError(Exception):
@@ -79,14 +79,20 @@ class Fault:
     """What is wrong with it, and what is accepted."""
 
 
+def summarise_faults(faults: Sequence[Fault]) -> str:
+    """Say in one sentence what is wrong; there is at least one fault."""
+    first = f"{faults[0].where}: {faults[0].message}" if faults[0].where else faults[0].message
+    if len(faults) == 1:
+        return first
+    return f"{first} (and {len(faults) - 1} more)" if len(faults) < MAX_FAULTS else f"{first} (and more)"
+
+
 class InvalidImagesError(ImageError):
     """Something in a list of images is wrong."""
 
-    def __init__(self, faults: Sequence[Fault], total: int) -> None:
-        first = f"{faults[0].where}: {faults[0].message}" if faults[0].where else faults[0].message
-        super().__init__(first if total == 1 else f"{first} (and {total - 1} more)")
-        self.faults = tuple(faults)
-        """The first of them, at most `MAX_FAULTS`."""
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(summarise_faults(faults))
+        self.faults = tuple(faults[:MAX_FAULTS])
 
 
 class TrainingError(FashionError):

@@ -41,7 +41,7 @@ def parse_images(body: bytes, *, height: int, width: int, max_images: int) -> Im
         except InvalidImagesError as error:
             faults.extend(error.faults)
     if faults:
-        raise InvalidImagesError(faults[:MAX_FAULTS], len(faults))
+        raise InvalidImagesError(faults)
     return images
 
 
@@ -89,7 +89,7 @@ def _read_item(item: object, where: str, height: int, width: int) -> Images:
         raise _refusal(where, f"must be {height} rows of {width} whole numbers, or a base64 string, not {_kind(item)}")
     faults = list(islice(_find_faults(item, where, height, width), MAX_FAULTS))
     if faults:
-        raise InvalidImagesError(faults, len(faults))
+        raise InvalidImagesError(faults)
     return np.array(item, np.uint8)  # whole numbers written as 1.0 end here
 
 
@@ -114,7 +114,7 @@ def _is_pixel(value: object) -> bool:
 
 
 def _refusal(where: str, message: str) -> InvalidImagesError:
-    return InvalidImagesError([Fault(where, message)], 1)
+    return InvalidImagesError([Fault(where, message)])
 
 
 def _show(value: object) -> str:

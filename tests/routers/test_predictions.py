@@ -100,11 +100,11 @@ def test_every_wrong_image_is_named(client: TestClient) -> None:
     ]
 
 
-def test_faults_are_counted_beyond_those_described(client: TestClient) -> None:
-    """A hopeless request gets a short answer: twenty faults described, and the number of the others."""
+def test_number_of_faults_described_is_bounded(client: TestClient) -> None:
+    """A hopeless request gets a short answer: no more than twenty faults are described."""
     problem = client.post(JSON_ROUTE, json={"images": ["???"] * 30}).json()
     assert len(problem["errors"]) == 20
-    assert "29 more" in problem["detail"]
+    assert problem["detail"].endswith("(and more)")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_files_are_classified_in_their_order(client: TestClient) -> None:
     assert named == [("9.png", "Ankle boot"), ("3.png", "Dress")]
 
 
-@pytest.mark.parametrize("media_type", ["image/png", "IMAGE/PNG; x=y", "application/octet-stream"])
+@pytest.mark.parametrize("media_type", ["image/png", "IMAGE/PNG; x=y", "image/jpg", "application/octet-stream"])
 def test_raw_body_is_classified(client: TestClient, media_type: str) -> None:
     """A picture may be the body itself; it has no name then."""
     picture = client.get("/api/v1/test-images/9/image").content
@@ -258,7 +258,7 @@ def test_too_many_files_are_refused(make_client: MakeClient) -> None:
     assert client.post(UPLOAD_ROUTE, files=files).status_code == 422
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/json", "image/svg+xml", ""])
+@pytest.mark.parametrize("media_type", ["text/plain", "application/json", ""])
 def test_upload_of_another_type_is_refused(client: TestClient, media_type: str) -> None:
     """A body that is neither multipart nor a type of picture that is read is answered 415, with those that are."""
     response = client.post(UPLOAD_ROUTE, content=b"x", headers={"Content-Type": media_type})

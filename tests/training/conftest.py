@@ -83,12 +83,4 @@ def trained(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Trainin
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
         settings = make_settings(data_dir, model_path=folder / "models" / "bands.h5")
-        outcome = train_model(settings, command=COMMAND)
-        return TrainingOutcome(
-            outcome.model_path,
-            outcome.manifest,
-            outcome.record,
-            folder / outcome.curves_path,
-            outcome.warnings,
-            outcome.is_interrupted,
-        )
+        return train_model(settings, command=COMMAND)

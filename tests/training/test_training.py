@@ -191,9 +191,11 @@ def test_model_is_named_after_its_recipe_by_default(train: Train) -> None:
     assert train(epochs=1, recipe="tutorial").model_path == Path("models/tutorial.h5")
 
 
-def test_only_model_and_manifest_are_left(trained: TrainingOutcome) -> None:
-    """Nothing temporary stays behind beside the model."""
-    assert sorted(path.name for path in trained.model_path.parent.iterdir()) == ["bands.h5", "bands.json"]
+def test_nothing_temporary_is_left(trained: TrainingOutcome) -> None:
+    """Beside the model are its manifest and its learning curves, and nothing else."""
+    names = sorted(path.name for path in trained.model_path.parent.iterdir())
+
+    assert names == ["bands.h5", "bands.json", "bands_learning_curves.png"]
 
 
 @pytest.mark.parametrize(("height", "width", "classes"), [(5, 7, 2), (9, 4, 3)])

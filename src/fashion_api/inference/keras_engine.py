@@ -6,7 +6,10 @@ rebuilds its data pipeline at every call, and is not thread-safe.
 
 import logging
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +74,24 @@ def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships n
             raise ModelError(f"the model's input is {shape}, not (None, height, width, 1)")
 
 
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Send what is written to the file descriptor of standard error nowhere.
+
+    TensorFlow's C++ part writes some notices while it is imported, before it heeds any setting.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
 def import_tensorflow() -> ModuleType:
     """Import TensorFlow without its notices on the terminal.
 
@@ -78,13 +99,14 @@ def import_tensorflow() -> ModuleType:
         ModelError: it is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # C++ reads it once, at import
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        import tensorflow as tf  # noqa: PLC0415  # see load_keras_model
+        with _silent_stderr():
+            import tensorflow as tf  # noqa: PLC0415  # see load_keras_model
     except ModuleNotFoundError as error:
         raise ModelError(
             "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
         ) from error
+    for name in ("absl", "tensorflow"):  # after the import, which sets them back
+        logging.getLogger(name).setLevel(logging.ERROR)
     module: ModuleType = tf
     return module

@@ -10,14 +10,14 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fashion_api import errors
+from fashion_api.answers import model_id, to_predictions
 from fashion_api.dependencies import Service, ServiceDep, read_body, stream_body
 from fashion_api.errors import INVALID, UNSUPPORTED, HttpError
 from fashion_api.examples import IMAGE_BASE64, IMAGE_ROWS
-from fashion_api.exceptions import MAX_FAULTS, Fault, ImageError, InvalidImagesError
+from fashion_api.exceptions import Fault, ImageError, InvalidImagesError
 from fashion_api.images import MEDIA_TYPES, decode_image
 from fashion_api.inference.classifier import Images
 from fashion_api.payloads import parse_images
-from fashion_api.answers import model_id, to_predictions
 from fashion_api.schemas import NamedPrediction, PredictionList, PredictionRequest, UploadPredictionList
 
 router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"])
@@ -97,7 +97,7 @@ async def read_files(request: Request, service: ServiceDep) -> list[tuple[str | 
     media_type = _media_type(request)
     if media_type == "multipart/form-data":
         return await _read_multipart(request, service)
-    if media_type in MEDIA_TYPES or media_type == _ANY_BINARY:
+    if media_type.startswith("image/") or media_type == _ANY_BINARY:  # which picture it is, its content tells
         return [(None, await read_body(request, service.settings.max_upload_bytes))]
     raise HttpError(
         UNSUPPORTED, f"the body must be multipart/form-data, or a picture of the type {', '.join(MEDIA_TYPES)}"
@@ -133,17 +133,28 @@ async def _read_multipart(request: Request, service: Service) -> list[tuple[str 
     )
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise HttpError(INVALID, f"the multipart body cannot be read: {error.message}") from None
+    except MultiPartException:
+        raise HttpError(
+            INVALID,
+            "the multipart body cannot be read: it has no boundary, is not as its boundary says, or has more than "
+            f"{settings.max_images_per_request} parts",
+        ) from None
     try:
         parts = form.multi_items()
-        wrong = [name for name, part in parts if name != _PART_NAME or not isinstance(part, UploadFile)]
-        if wrong or not parts:
-            found = f"found a part named {wrong[0][:100]!r} or no file in it" if wrong else "found no part"
-            raise HttpError(INVALID, f"each picture must be a file in a part named '{_PART_NAME}'; {found}")
+        if not parts:
+            raise _wrong_part("there is no part")
+        for name, part in parts:
+            if name != _PART_NAME:
+                raise _wrong_part(f"there is one named '{name[:100]}'")
+            if not isinstance(part, UploadFile):
+                raise _wrong_part("there is one that holds a text, and no file")
         return [(_base_name(part.filename), await part.read()) for _, part in parts if isinstance(part, UploadFile)]
     finally:
         await form.close()
+
+
+def _wrong_part(found: str) -> HttpError:
+    return HttpError(INVALID, f"each picture must be a file in a part named '{_PART_NAME}', but {found}")
 
 
 async def _decode_files(contents: list[bytes], service: Service) -> Images:
@@ -169,7 +180,7 @@ def decode_files(contents: list[bytes], height: int, width: int) -> Images:
         except ImageError as error:
             faults.append(Fault(f"{_PART_NAME}[{position}]", str(error)))
     if faults:
-        raise InvalidImagesError(faults[:MAX_FAULTS], len(faults))
+        raise InvalidImagesError(faults)
     return images
 
 

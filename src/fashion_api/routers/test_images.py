@@ -6,10 +6,10 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 
 from fashion_api import errors
+from fashion_api.answers import model_id, to_predictions
 from fashion_api.dependencies import ServiceDep, TestImageIndex, TestSetDep
 from fashion_api.exceptions import UnknownLabelError
 from fashion_api.images import encode_png
-from fashion_api.answers import model_id, to_predictions
 from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
 
 router = APIRouter(prefix="/api/v1/test-images", tags=["test images"])

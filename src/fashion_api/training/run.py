@@ -90,7 +90,9 @@ class Run:
         order = rng.permutation(len(self.data.images))
         images = augment(self.data.images[order], self.recipe.augmentation, rng)
         steps = math.ceil(len(order) / self.recipe.batch_size)
-        with tqdm(total=steps, desc=f"epoch {index + 1}/{self.recipe.epochs}", leave=False, disable=None) as progress:
+        with tqdm(
+            total=steps, desc=f"epoch {index + 1}/{self.recipe.epochs}", unit="batch", leave=False, disable=None
+        ) as progress:
             fitted = model.fit(
                 images[..., np.newaxis],
                 self.data.labels[order],

@@ -62,7 +62,7 @@ class TrainingOutcome:
 def train_model(settings: TrainingSettings, *, command: str, resume: bool = False) -> TrainingOutcome:
     """Train by the settings' recipe, and write the best epoch's model, its manifest and the learning curves.
 
-    Ctrl-C ends it early with the best weights so far. The run is kept under `runs/`, to be resumed.
+    Ctrl-C ends it early with the best weights so far. The run's checkpoint is kept under `runs/`, to be resumed.
 
     Args:
         settings: the recipe, what is to differ from it, and where the model goes.
@@ -150,7 +150,7 @@ def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
     )
     write_atomically(model_path, content)
     write_manifest(model_path, manifest)
-    curves_path = run.checkpoint_path.with_name("learning_curves.png")
+    curves_path = model_path.with_name(f"{model_path.stem}_learning_curves.png")
     title = f"{model_path.stem}: recipe {run.recipe.name}, seed {run.seed}"
     write_atomically(curves_path, plot_learning_curves(end.history, best_index=end.best_index, title=title))
     warnings = tuple(_find_warnings(record))
@@ -163,6 +163,7 @@ def encode_h5(model: Model) -> bytes:
     """Give a Keras model as the content of a `.h5`."""
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
         path = Path(folder) / "model.h5"  # Keras saves by name only, and tells the format by the suffix
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Keras advises against the .h5 format at every save
         model.save(path)
         return path.read_bytes()
 
