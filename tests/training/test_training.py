@@ -117,6 +117,23 @@ def test_resumed_run_ends_as_if_it_had_never_stopped(
     assert are_equal(resumed, trained)
 
 
+def test_each_epoch_sees_the_images_in_another_order(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images are shuffled anew for every epoch, and none is left out."""
+    epochs: list[Images] = []
+
+    def keep(images: Images, *_: object) -> Images:
+        epochs.append(images)
+        return images
+
+    monkeypatch.setattr(run_module, "augment", keep)
+
+    train(epochs=2)
+
+    first, second = epochs
+    assert not np.array_equal(first, second)
+    assert sorted(image.tobytes() for image in first) == sorted(image.tobytes() for image in second)
+
+
 def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a run with the model of its best epoch, where the last one made it worse."""
     monkeypatch.setattr(run_module, "augment", Epochs(misled=4, interrupted=5))

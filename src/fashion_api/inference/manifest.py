@@ -53,7 +53,9 @@ class TrainingRecord(_Record):
     precision: str = Field(description="What training computed in.")
     training_images: int = Field(description="Images trained on.")
     validation_images: int = Field(description="Images held back to choose the epoch by.")
-    training_accuracy: Fraction = Field(description="Accuracy on the training images at the best epoch.")
+    training_accuracy: Fraction = Field(
+        description="Accuracy on the training images at the best epoch, as training saw them: altered, with dropout."
+    )
     validation_accuracy: Fraction = Field(description="Accuracy on the validation images at the best epoch.")
     parameters: int = Field(description="Weights in the model.")
     duration_s: float = Field(description="Wall-clock seconds the training took.")

@@ -1,0 +1,176 @@
+"""From a Keras model to its compiled form, an ONNX graph: built once, compared with Keras, cached, never edited.
+
+TensorFlow, which the export needs, is imported in a child process only, so that the service never pays for it.
+"""
+
+import fcntl
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion_api.exceptions import ModelError
+from fashion_api.files import write_atomically
+from fashion_api.inference.classifier import Classifier, Images
+from fashion_api.inference.manifest import InputSpec
+
+logger = logging.getLogger(__name__)
+
+COMPILER_VERSION = 1
+"""Goes up with every change of what is built, so that what an older version has built is not taken for it."""
+MAX_DIFFERENCE = 1e-5
+"""How far a probability of the compiled form may be from Keras's."""
+_COMPARED_IMAGES = 256
+_TIMEOUT_S = 600
+
+
+def compiled_path(cache_dir: Path, sha256: str, spec: InputSpec) -> Path:
+    """Where the compiled form of a model is kept: what it is built from stands in its name."""
+    low, high = spec.pixel_range
+    return cache_dir / "compiled" / f"{sha256}-pixels-{low:g}-{high:g}-v{COMPILER_VERSION}.onnx"
+
+
+def compile_cached(content: bytes, sha256: str, spec: InputSpec, cache_dir: Path) -> bytes:
+    """Give the compiled form of a `.h5`, from the cache, or built in a child process and put there.
+
+    Several processes that ask at once build it once.
+
+    Raises:
+        ModelError: it is not there and cannot be built; says why, and the ways out.
+    """
+    path = compiled_path(cache_dir, sha256, spec)
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ModelError(f"the compiled model {path} cannot be read: {error.strerror}") from error
+    try:
+        with _locked(path):
+            if not path.exists():  # another process may have built it while this one waited
+                _build_in_child(content, spec, path)
+            return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"the compiled model cannot be kept in {path.parent}: {error.strerror}; set FASHION_CACHE_DIR to a folder "
+            "that can be written to, or run `fashion-api compile` with it beforehand"
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside a file; the operating system frees it with the process, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build_in_child(content: bytes, spec: InputSpec, path: Path) -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModelError(
+            "the model has no compiled form yet, and TensorFlow, which builds it, is not installed: either run "
+            f"`fashion-api compile` where it is and bring {path.parent} along, or pip install 'fashion-api[train]'"
+        )
+    logger.info("compiling the model, once")
+    started = time.perf_counter()
+    command = [sys.executable, "-m", __name__, spec.model_dump_json(), str(path)]
+    try:
+        result = subprocess.run(  # noqa: S603  # our own command
+            command, input=content, capture_output=True, timeout=_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"the model was not compiled within {_TIMEOUT_S} s") from None
+    if result.returncode:
+        lines = result.stderr.decode(errors="replace").strip().splitlines()
+        logger.debug("the compiler's output: %s", "\n".join(lines))
+        raise ModelError(f"the model cannot be compiled: {lines[-1] if lines else 'the compiler died'}")
+    logger.info("compiled in %.1f s: %s", time.perf_counter() - started, path)
+
+
+def build(content: bytes, spec: InputSpec) -> bytes:
+    """Export a `.h5` to ONNX, with the cast and the scaling in the graph, and hold it against Keras.
+
+    Its input is uint8[n, height, width], its output float32[n, classes].
+
+    Raises:
+        ModelError: Keras cannot load or export it, or the two differ.
+    """
+    from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # TensorFlow
+    from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # the child alone needs both
+
+    model = load_keras_model(content)
+    compiled = _export(model, spec)
+    reference = KerasClassifier(model, pixel_range=spec.pixel_range)
+    compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
+    return compiled
+
+
+def _export(model: Any, spec: InputSpec) -> bytes:  # noqa: ANN401  # Keras ships no types
+    import keras  # noqa: PLC0415  # see build()
+
+    low, high = spec.pixel_range
+    images = keras.Input((spec.height, spec.width), dtype="uint8", name="images")
+    pixels = keras.ops.reshape(keras.ops.cast(images, "float32"), (-1, *model.input_shape[1:]))
+    if (low, high) != (0.0, 255.0):
+        pixels = pixels * ((high - low) / 255.0) + low
+    whole = keras.Model(images, model(pixels))
+    signature = [keras.InputSpec(dtype="uint8", shape=(None, spec.height, spec.width), name="images")]
+    with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tf2onnx's own, on NumPy's names
+        path = Path(folder) / "model.onnx"
+        try:
+            whole.export(path, format="onnx", verbose=False, input_signature=signature)
+        except Exception as error:  # the exporter fails in its own ways on layers that it does not know
+            raise ModelError(
+                f"Keras cannot export it to ONNX ({type(error).__name__}); FASHION_ENGINE=keras serves it as it is"
+            ) from error
+        return path.read_bytes()
+
+
+def make_comparison_images(spec: InputSpec) -> Images:
+    """Make the fixed batch that engines are compared on: black, white, and noise from dark to light and back."""
+    rng = np.random.default_rng(0)
+    shape = (_COMPARED_IMAGES, spec.height, spec.width)
+    images = rng.integers(0, 256, shape) * rng.random((_COMPARED_IMAGES, 1, 1)) ** 2
+    images[0], images[1] = 0, 255
+    return images.astype(np.uint8)
+
+
+def compare(compiled: Classifier, reference: Classifier, images: Images) -> None:
+    """Hold two engines against each other.
+
+    Raises:
+        ModelError: a probability differs by more than `MAX_DIFFERENCE`, or an image gets another class.
+    """
+    ours, theirs = compiled.classify(images), reference.classify(images)
+    difference = float(np.abs(ours.probabilities - theirs.probabilities).max())
+    if not difference <= MAX_DIFFERENCE:  # NaN is never less
+        raise ModelError(f"its compiled form differs from Keras by {difference:.1e}, more than {MAX_DIFFERENCE:.0e}")
+    if (ours.class_ids != theirs.class_ids).any():
+        raise ModelError("its compiled form and Keras see different classes in an image")
+
+
+def main() -> int:
+    """Build in the child process: the input's form and the target as arguments, the `.h5` on standard input."""
+    spec = InputSpec.model_validate(json.loads(sys.argv[1]))
+    try:
+        write_atomically(Path(sys.argv[2]), build(sys.stdin.buffer.read(), spec))
+    except ModelError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The fast engine: the compiled form of a model, run by ONNX Runtime."""
+
+import os
+from pathlib import Path
+
+import onnxruntime as ort
+
+from fashion_api.exceptions import ModelError
+from fashion_api.inference.classifier import Images, Predictions
+
+
+class OnnxClassifier:
+    """A compiled model that takes uint8[n, height, width] of any n."""
+
+    def __init__(self, compiled: bytes, *, threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting must cost others nothing
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own, which derive from nothing else
+            raise ModelError(f"ONNX Runtime cannot load the compiled model ({type(error).__name__})") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def classify(self, images: Images) -> Predictions:
+        """Classify uint8[n, height, width], n at least 1."""
+        (probabilities,) = self._session.run(None, {self._input: images})
+        return Predictions(probabilities)
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        _, height, width = self._session.get_inputs()[0].shape
+        return height, width
+
+
+def count_usable_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Tell how many cores this process may really use: by its affinity, and by the quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = cgroup.read_text().split()
+    except (OSError, ValueError):
+        return cores
+    if quota == "max":
+        return cores
+    return max(1, min(cores, int(quota) // int(period)))
