@@ -30,7 +30,7 @@ evaluate: data  ## score the model
 data: $(TRAIN)  ## get the data set, if it is not there
 	@scripts/fetch-data
 
-test: $(DEV)  ## run the tests
+test: $(DEV) data  ## run the tests
 	$(BIN)/pytest $(ARGS)
 
 check: lint types coverage  ## all that has to pass: lint, types, tests with their coverage
@@ -42,7 +42,7 @@ lint: $(DEV)  ## check style and format
 types: $(DEV)  ## check types
 	$(BIN)/mypy
 
-coverage: $(DEV)  ## run the tests and report the lines and branches that they reach
+coverage: $(DEV) data  ## run the tests and report the lines and branches that they reach
 	$(BIN)/pytest $(ARGS) --cov
 
 requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest versions

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,11 +43,14 @@ class Server:
         """Read the log until the service is ready, and give a client of it."""
         assert self.process.stderr is not None
         url = ""
+        watchdog = threading.Timer(START_LIMIT_S, self.process.kill)  # ends the loop below where nothing else does
+        watchdog.start()
         for line in self.process.stderr:
             self.lines.append(line)
             if found := re.search(r"will serve on (http://\S+)", line):
                 url = found[1]
-            if line.rstrip().endswith(": ready"):
+            if re.search(r'(: |"message": ")ready\b', line):  # as text, or as JSON
+                watchdog.cancel()
                 transport = httpx2.HTTPTransport(retries=5)  # it listens a moment after it is ready
                 return httpx2.Client(base_url=url, transport=transport, timeout=START_LIMIT_S)
         raise AssertionError("".join(self.lines))

@@ -58,6 +58,10 @@ def make_parser() -> argparse.ArgumentParser:
     _add_setting_flags(evaluate, Settings, ["model_path", "data_dir"])
     evaluate.set_defaults(run=_evaluate)
 
+    compile_ = commands.add_parser("compile", help="build the model's compiled form, ahead of the first start")
+    _add_setting_flags(compile_, Settings, ["model_path", "cache_dir"])
+    compile_.set_defaults(run=_compile)
+
     predict = commands.add_parser("predict", help="classify picture files")
     predict.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a picture file of the model's size")
     predict.add_argument("--json", action="store_true", help="print one JSON object a file")
@@ -171,6 +175,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from fashion_api.training.evaluation import evaluate_model  # noqa: PLC0415  # see the module's docstring
 
     print(evaluate_model(_read_settings(arguments, Settings)).summary())
+    return 0
+
+
+def _compile(arguments: argparse.Namespace) -> int:
+    from fashion_api.inference.loading import compile_model  # noqa: PLC0415  # see the module's docstring
+
+    print(compile_model(_read_settings(arguments, Settings)))
     return 0
 
 

@@ -7,6 +7,7 @@
     ├── UnknownTestImageError       no test image has that index
     ├── UnknownLabelError           no class has that label
     ├── ModelError                  the `.h5` or its manifest cannot be served (says which, and why)
+    │   └── DamagedModelError       its compiled form cannot be loaded
     ├── ImageError                  the caller's picture or array cannot be classified
     │   ├── UnsupportedImageError   its file type is not one that is read
     │   ├── InvalidImageError       a type that is read, but not a 28×28 picture, or broken
@@ -55,6 +56,10 @@ class UnknownLabelError(FashionError):
 
 class ModelError(FashionError):
     """The model's file or its manifest cannot be served."""
+
+
+class DamagedModelError(ModelError):
+    """The compiled form of a model cannot be loaded; it can be built anew."""
 
 
 class ImageError(FashionError):

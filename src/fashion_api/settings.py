@@ -58,7 +58,9 @@ class Settings(BaseSettings):
         Path("models/fashion_mnist.h5"),
         description="The Keras `.h5` to serve; its manifest is the `.json` beside it.",
     )
-    engine: Literal["keras"] = Field("keras", description="What computes the answers.")
+    engine: Literal["onnx", "keras"] = Field(
+        "onnx", description="What computes the answers: onnx, the model's compiled form, or keras, the model as it is."
+    )
 
     data_dir: Path | None = Field(
         None,
@@ -66,7 +68,7 @@ class Settings(BaseSettings):
     )
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("fashion-api"),
-        description="Where downloads and compiled models are kept.",
+        description="Where downloads and compiled models are kept; unset: the user's cache directory.",
     )
     image_height: int = Field(28, ge=1, le=1024, description="Height of an image, in pixels.")
     image_width: int = Field(28, ge=1, le=1024, description="Width of an image, in pixels.")
@@ -108,14 +110,14 @@ class Settings(BaseSettings):
     )
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "info", description="The least severe level that is logged."
+        "info", description="The least severe level that is logged: debug, info, warning, error or critical."
     )
     log_file: Path | None = Field(None, description="A file to log to as well; unset: standard error only.")
     log_file_max_bytes: int = Field(
         10 * 1024 * 1024, ge=1024, description="The log file is rotated when it reaches this size."
     )
     log_file_backups: int = Field(5, ge=1, le=1000, description="How many rotated log files are kept.")
-    log_format: Literal["text", "json"] = Field("text", description="How a log line is written.")
+    log_format: Literal["text", "json"] = Field("text", description="How a log line is written: text or json.")
 
     @model_validator(mode="after")
     def _check_limits_agree(self) -> Self:
@@ -140,7 +142,9 @@ class TrainingSettings(Settings):
         None, ge=1, description="How many of those are held back for validation; unset: the recipe's."
     )
     epochs: int | None = Field(None, ge=1, description="Passes over the training images; unset: the recipe's.")
-    optimizer: Optimizer | None = Field(None, description="How the weights are updated; unset: the recipe's.")
+    optimizer: Optimizer | None = Field(
+        None, description="adam, sgd, rmsprop, nesterov, adagrad or adadelta; unset: the recipe's."
+    )
     learning_rate: float | None = Field(
         None, gt=0, description="The optimiser's (peak) learning rate; unset: the recipe's."
     )

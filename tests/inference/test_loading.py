@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -62,8 +62,16 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def of_path(path: Path) -> Settings:
-    """Settings that name it, for images of 4×5 and three classes."""
-    return Settings(_env_file=None, model_path=path, image_height=4, image_width=5, class_names=LABELS)
+    """Settings that name it, for images of 4×5 and three classes; through Keras, which needs no child process."""
+    return Settings(
+        _env_file=None,
+        model_path=path,
+        image_height=4,
+        image_width=5,
+        class_names=LABELS,
+        cache_dir=path.parent / "cache",
+        engine="keras",
+    )
 
 
 @pytest.fixture
@@ -72,14 +80,15 @@ def images() -> Images:
     return np.random.default_rng(1).integers(0, 256, (2, 4, 5), dtype=np.uint8)
 
 
-def test_model_answers_as_keras_does(path: Path, images: Images) -> None:
-    """The classifier's probabilities are the Keras model's own, for pixels as the manifest says."""
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_model_answers_as_keras_does(path: Path, images: Images, engine: Literal["onnx", "keras"]) -> None:
+    """On either engine, the classifier's probabilities are the Keras model's own, for pixels as the manifest says."""
     model = save_model(path)
     manifest = save_manifest(path, input=InputSpec(height=4, width=5, pixel_range=(-1.0, 1.0)))
-    loaded = load_model(Settings(_env_file=None, model_path=path))
+    loaded = load_model(Settings(_env_file=None, model_path=path, cache_dir=path.parent, engine=engine))
     expected = model(images[..., None] / 127.5 - 1.0).numpy()
     np.testing.assert_allclose(loaded.classifier.classify(images).probabilities, expected, atol=1e-6)
-    assert (loaded.name, loaded.labels, loaded.manifest) == ("small", LABELS, manifest)
+    assert (loaded.name, loaded.labels, loaded.manifest, loaded.engine) == ("small", LABELS, manifest, engine)
     assert loaded.version == sha256_hex(path.read_bytes())[:12]
 
 

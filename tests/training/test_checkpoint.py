@@ -8,8 +8,8 @@ from fashion_api.exceptions import TrainingError
 from fashion_api.training.checkpoint import Checkpoint, Epoch
 
 
-def epoch(validation_accuracy: float) -> Epoch:
-    return Epoch(loss=0.1, accuracy=0.9, validation_loss=0.2, validation_accuracy=validation_accuracy, duration_s=1.5)
+def epoch(validation_accuracy: float, *, loss: float = 0.2) -> Epoch:
+    return Epoch(loss=0.1, accuracy=0.9, validation_loss=loss, validation_accuracy=validation_accuracy, duration_s=1.5)
 
 
 @pytest.fixture
@@ -52,11 +52,18 @@ def test_damaged_checkpoint_is_told(checkpoint: Checkpoint, tmp_path: Path, kept
         Checkpoint.read(path)
 
 
-def test_first_of_equally_good_epochs_is_the_best(checkpoint: Checkpoint) -> None:
-    """The best epoch is the one with the highest validation accuracy, the first of equals."""
-    history = (epoch(0.5), epoch(0.75), epoch(0.75), epoch(0.6))
-
-    assert replace(checkpoint, history=history).best_index == 1
+@pytest.mark.parametrize(
+    ("history", "best"),
+    [
+        ((epoch(0.5), epoch(0.75), epoch(0.6)), 1),
+        ((epoch(0.75, loss=0.3), epoch(0.75, loss=0.2), epoch(0.6, loss=0.1)), 1),
+        ((epoch(0.5), epoch(0.75), epoch(0.75)), 1),
+    ],
+    ids=["highest accuracy", "of equals the lowest loss", "of equals the first"],
+)
+def test_best_epoch_is_chosen_on_validation(checkpoint: Checkpoint, history: tuple[Epoch, ...], best: int) -> None:
+    """The best epoch is the one with the highest validation accuracy, and of equals that with the lowest loss."""
+    assert replace(checkpoint, history=history).best_index == best
 
 
 def test_same_configuration_is_accepted(checkpoint: Checkpoint) -> None:

@@ -32,6 +32,7 @@ MAX_DIFFERENCE = 1e-5
 """How far a probability of the compiled form may be from Keras's."""
 _COMPARED_IMAGES = 256
 _TIMEOUT_S = 600
+_REFUSED = 3  # the child's exit status when its last line is fit to be shown
 
 
 def compiled_path(cache_dir: Path, sha256: str, spec: InputSpec) -> Path:
@@ -40,21 +41,22 @@ def compiled_path(cache_dir: Path, sha256: str, spec: InputSpec) -> Path:
     return cache_dir / "compiled" / f"{sha256}-pixels-{low:g}-{high:g}-v{COMPILER_VERSION}.onnx"
 
 
-def compile_cached(content: bytes, sha256: str, spec: InputSpec, cache_dir: Path) -> bytes:
-    """Give the compiled form of a `.h5`, from the cache, or built in a child process and put there.
+def compile_cached(content: bytes, path: Path, spec: InputSpec) -> bytes:
+    """Give the compiled form of a `.h5` from `path`, or build it in a child process and put it there.
 
     Several processes that ask at once build it once.
 
     Raises:
         ModelError: it is not there and cannot be built; says why, and the ways out.
     """
-    path = compiled_path(cache_dir, sha256, spec)
     try:
         return path.read_bytes()
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise ModelError(f"the compiled model {path} cannot be read: {error.strerror}") from error
+        raise ModelError(
+            f"the compiled model {path} cannot be read: {error.strerror}; set FASHION_CACHE_DIR"
+        ) from error
     try:
         with _locked(path):
             if not path.exists():  # another process may have built it while this one waited
@@ -92,9 +94,11 @@ def _build_in_child(content: bytes, spec: InputSpec, path: Path) -> None:
     except subprocess.TimeoutExpired:
         raise ModelError(f"the model was not compiled within {_TIMEOUT_S} s") from None
     if result.returncode:
-        lines = result.stderr.decode(errors="replace").strip().splitlines()
-        logger.debug("the compiler's output: %s", "\n".join(lines))
-        raise ModelError(f"the model cannot be compiled: {lines[-1] if lines else 'the compiler died'}")
+        output = result.stderr.decode(errors="replace").strip()
+        if result.returncode == _REFUSED:
+            raise ModelError(output.splitlines()[-1])
+        logger.error("the compiler's output: %s", output)
+        raise ModelError(f"the model cannot be compiled: the compiler ended with status {result.returncode}")
     logger.info("compiled in %.1f s: %s", time.perf_counter() - started, path)
 
 
@@ -109,7 +113,7 @@ def build(content: bytes, spec: InputSpec) -> bytes:
     from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # TensorFlow
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # the child alone needs both
 
-    model = load_keras_model(content)
+    model = load_keras_model(content, spec)
     compiled = _export(model, spec)
     reference = KerasClassifier(model, pixel_range=spec.pixel_range)
     compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
@@ -168,7 +172,7 @@ def main() -> int:
         write_atomically(Path(sys.argv[2]), build(sys.stdin.buffer.read(), spec))
     except ModelError as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+        return _REFUSED
     return 0
 
 

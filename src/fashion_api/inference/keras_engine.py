@@ -4,6 +4,7 @@ It takes TensorFlow's start-up time and memory, and serves every model that Kera
 rebuilds its data pipeline at every call, and is not thread-safe.
 """
 
+import io
 import logging
 import os
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 
 from fashion_api.exceptions import ModelError
 from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.inference.manifest import InputSpec
 
 
 class KerasClassifier:
@@ -42,12 +44,13 @@ class KerasClassifier:
         return Predictions(probabilities.astype(np.float32, copy=False))
 
 
-def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no types
+def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  # Keras ships no types
     """Load a model from the bytes of its `.h5`, with Keras's safe mode on and the optimiser left out.
 
     Raises:
-        ModelError: Keras cannot load it.
+        ModelError: it is damaged, Keras cannot load it, or it takes images of another size.
     """
+    _check_h5(content)
     import_tensorflow()
     import keras  # noqa: PLC0415  # seconds and hundreds of MB, which only this engine is to cost
 
@@ -55,9 +58,29 @@ def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no t
         path = Path(folder) / "model.h5"  # Keras loads by name only, and tells the format by the suffix
         path.write_bytes(content)
         try:
-            return keras.models.load_model(path, compile=False, safe_mode=True)
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises nearly any kind, for a layer that it does not know for one
             raise ModelError(f"Keras {keras.__version__} cannot load this model ({type(error).__name__})") from error
+    height, width = input_shape(model)
+    if (height, width) != (spec.height, spec.width):
+        raise ModelError(
+            f"the model takes images of {height}×{width} pixels, but {spec.height}×{spec.width} are set: correct the "
+            "manifest, or FASHION_IMAGE_HEIGHT and FASHION_IMAGE_WIDTH"
+        )
+    return model
+
+
+def _check_h5(content: bytes) -> None:
+    """Look whether it is worth while to import TensorFlow for this file."""
+    import h5py  # noqa: PLC0415  # a tenth of a second, which a service with a compiled model is not to wait
+
+    try:
+        with h5py.File(io.BytesIO(content)) as file:
+            has_architecture = "model_config" in file.attrs
+    except (OSError, RuntimeError, KeyError):
+        raise ModelError(f"the model is damaged or cut short ({len(content)} bytes)") from None
+    if not has_architecture:
+        raise ModelError("the file holds no Keras model: save it with model.save(), not model.save_weights()")
 
 
 def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships no types

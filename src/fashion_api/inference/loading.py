@@ -1,19 +1,19 @@
 """From a `.h5` on disk to a model that has shown that it answers: read once, verified, tested, warm."""
 
-import io
 import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from fashion_api.exceptions import ModelError
+from fashion_api.exceptions import DamagedModelError, ModelError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.classifier import Classifier, Images
-from fashion_api.inference.keras_engine import KerasClassifier, input_shape, load_keras_model
+from fashion_api.inference.compiler import compile_cached, compiled_path
+from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path, read_manifest
+from fashion_api.inference.onnx_engine import OnnxClassifier, count_usable_cores
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,19 +47,16 @@ def load_model(settings: Settings) -> LoadedModel:
     path = settings.model_path
     content = _read_h5(path)
     manifest = read_manifest(path)
-    _check_agreement(settings, manifest, sha256_hex(content))
+    sha256 = sha256_hex(content)
+    _check_agreement(settings, manifest, sha256)
     labels = manifest.labels if manifest else settings.class_names
-    spec = (
-        manifest.input
-        if manifest
-        else InputSpec(height=settings.image_height, width=settings.image_width, pixel_range=_TUTORIAL_PIXEL_RANGE)
-    )
-    classifier = _load_classifier(content, spec, path)
+    spec = _input_spec(settings, manifest)
+    classifier = _load_classifier(content, sha256, spec, settings)
     self_test(classifier, spec, labels)
     _warm_up(classifier, spec, settings.max_batch_size)
     model = LoadedModel(
         name=manifest.name if manifest else path.stem,
-        version=sha256_hex(content)[:_VERSION_DIGITS],
+        version=sha256[:_VERSION_DIGITS],
         labels=labels,
         input=spec,
         engine=settings.engine,
@@ -89,13 +86,6 @@ def _read_h5(path: Path) -> bytes:
         raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
     if not content.startswith(b"\x89HDF\r\n\x1a\n"):
         raise ModelError(f"{path} is not an HDF5 file; a Keras .h5 is")
-    try:
-        with h5py.File(io.BytesIO(content)) as file:
-            has_architecture = "model_config" in file.attrs
-    except (OSError, RuntimeError, KeyError):
-        raise ModelError(f"{path} is damaged or cut short ({len(content)} bytes)") from None
-    if not has_architecture:
-        raise ModelError(f"{path} holds no Keras model: save it with model.save(), not model.save_weights()")
     return content
 
 
@@ -117,15 +107,40 @@ def _check_agreement(settings: Settings, manifest: Manifest | None, sha256: str)
             raise ModelError(f"FASHION_{name.upper()} is {getattr(settings, name)}, but {path} says {value}")
 
 
-def _load_classifier(content: bytes, spec: InputSpec, path: Path) -> Classifier:
-    model = load_keras_model(content)
-    shape = input_shape(model)
-    if shape != (spec.height, spec.width):
-        raise ModelError(
-            f"{path} takes images of {shape[0]}×{shape[1]} pixels, but {spec.height}×{spec.width} are set: correct the "
-            "manifest, or FASHION_IMAGE_HEIGHT and FASHION_IMAGE_WIDTH"
-        )
-    return KerasClassifier(model, pixel_range=spec.pixel_range)
+def _input_spec(settings: Settings, manifest: Manifest | None) -> InputSpec:
+    if manifest is not None:
+        return manifest.input
+    return InputSpec(height=settings.image_height, width=settings.image_width, pixel_range=_TUTORIAL_PIXEL_RANGE)
+
+
+def _load_classifier(content: bytes, sha256: str, spec: InputSpec, settings: Settings) -> Classifier:
+    if settings.engine == "keras":
+        model = load_keras_model(content, spec)
+        return KerasClassifier(model, pixel_range=spec.pixel_range)
+    threads = max(1, count_usable_cores() // settings.workers)
+    path = compiled_path(settings.cache_dir, sha256, spec)
+    try:
+        return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
+    except DamagedModelError:
+        logger.warning("%s is damaged: it is built anew", path)
+        path.unlink(missing_ok=True)
+        return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
+
+
+def compile_model(settings: Settings) -> Path:
+    """Build the compiled form of the settings' model, where it is not in the cache, and tell where it is.
+
+    Raises:
+        ModelError: it cannot be built.
+    """
+    content = _read_h5(settings.model_path)
+    sha256 = sha256_hex(content)
+    manifest = read_manifest(settings.model_path)
+    _check_agreement(settings, manifest, sha256)
+    spec = _input_spec(settings, manifest)
+    path = compiled_path(settings.cache_dir, sha256, spec)
+    compile_cached(content, path, spec)
+    return path
 
 
 def self_test(classifier: Classifier, spec: InputSpec, labels: tuple[str, ...]) -> None:

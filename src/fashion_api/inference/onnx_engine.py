@@ -5,12 +5,16 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from fashion_api.exceptions import ModelError
+from fashion_api.exceptions import DamagedModelError
 from fashion_api.inference.classifier import Images, Predictions
 
 
 class OnnxClassifier:
-    """A compiled model that takes uint8[n, height, width] of any n."""
+    """A compiled model that takes uint8[n, height, width] of any n.
+
+    Raises:
+        DamagedModelError: ONNX Runtime cannot load it.
+    """
 
     def __init__(self, compiled: bytes, *, threads: int) -> None:
         options = ort.SessionOptions()
@@ -21,19 +25,13 @@ class OnnxClassifier:
         try:
             self._session = ort.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own, which derive from nothing else
-            raise ModelError(f"ONNX Runtime cannot load the compiled model ({type(error).__name__})") from error
+            raise DamagedModelError(f"ONNX Runtime cannot load the compiled model ({type(error).__name__})") from error
         self._input = self._session.get_inputs()[0].name
 
     def classify(self, images: Images) -> Predictions:
         """Classify uint8[n, height, width], n at least 1."""
         (probabilities,) = self._session.run(None, {self._input: images})
         return Predictions(probabilities)
-
-    @property
-    def input_shape(self) -> tuple[int, int]:
-        """Height and width of an image."""
-        _, height, width = self._session.get_inputs()[0].shape
-        return height, width
 
 
 def count_usable_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

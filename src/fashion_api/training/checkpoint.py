@@ -43,8 +43,9 @@ class Checkpoint:
 
     @property
     def best_index(self) -> int:
-        """The index of the best epoch, by validation accuracy; the first of equals."""
-        return int(np.argmax([epoch.validation_accuracy for epoch in self.history]))
+        """The index of the best epoch: that of the highest validation accuracy, of equals that of the lowest loss."""
+        ranks = [(-epoch.validation_accuracy, epoch.validation_loss) for epoch in self.history]
+        return ranks.index(min(ranks))
 
     def check_configuration(self, configuration: Mapping[str, str]) -> None:
         """Do nothing if this run was started under `configuration`.

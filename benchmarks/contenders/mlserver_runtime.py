@@ -1,0 +1,32 @@
+"""A peer: MLServer, with its own adaptive batching. It speaks the Open Inference Protocol (V2), and only that."""
+
+import numpy as np
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec, StringCodec
+from mlserver.types import InferenceRequest, InferenceResponse
+
+from benchmarks.contenders.answers import LABELS
+from benchmarks.contenders.model import Engine
+
+
+class FashionRuntime(MLModel):
+    """A tensor uint8[n, 28, 28] in; classes, labels and probabilities out."""
+
+    async def load(self) -> bool:
+        """Load the model."""
+        self._engine = Engine()
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        """Classify what MLServer has put together."""
+        images = NumpyCodec.decode_input(payload.inputs[0])
+        probabilities = self._engine.classify(images)
+        class_ids = probabilities.argmax(axis=1)
+        return InferenceResponse(
+            model_name=self.name,
+            outputs=[
+                NumpyCodec.encode_output("class_id", class_ids.astype(np.int64)[:, np.newaxis]),
+                StringCodec.encode_output("label", [LABELS[class_id] for class_id in class_ids]),
+                NumpyCodec.encode_output("probabilities", probabilities),
+            ],
+        )

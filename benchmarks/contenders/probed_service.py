@@ -1,0 +1,58 @@
+"""The service, with a timer beside it that measures how late the event loop runs it: the event-loop lag.
+
+The app and the server's options are the service's own. What was measured since the last asking is at /lag.
+"""
+
+import asyncio
+import contextlib
+import json
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fashion_api.server import bind, make_app, make_config
+from fashion_api.settings import Settings, load_settings
+
+_INTERVAL_S = 0.01
+
+
+class LagProbe:
+    """An ASGI app around the service's, which answers /lag by itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._lags_s: list[float] = []
+        self._timer: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if self._timer is None:
+            self._timer = asyncio.create_task(self._watch())
+        if scope.get("path") != "/lag":
+            await self._app(scope, receive, send)
+            return
+        body = json.dumps(self._lags_s).encode()
+        self._lags_s.clear()
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _INTERVAL_S
+            await asyncio.sleep(_INTERVAL_S)
+            self._lags_s.append(max(0.0, loop.time() - due))
+
+
+def main() -> None:
+    """Serve as `fashion-api serve` does, with one worker."""
+    settings = load_settings(Settings)
+    config = make_config(settings)
+    config.app = lambda: LagProbe(make_app(settings))
+    with bind(settings.host, settings.port) as sock, contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[sock])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Work for the engine rather than for HTTP: many images a request, by one worker and by two, and for a long time."""
+
+from benchmarks.lineup import SERVICE
+from benchmarks.load import Target, run_closed, run_count
+from benchmarks.measure import GENERATOR_CORE, SERVER_CORE, WARM_UP_S, Bench, check
+
+_IMAGES_A_REQUEST = 64
+_CONNECTIONS = 8
+RSS_AFTER = (100_000, 1_000_000)
+"""Predictions after which the memory is looked at."""
+
+
+def measure_workers(bench: Bench, workers: int) -> float:
+    """Images a second with requests of 64 images, by so many workers on as many cores."""
+    cores = frozenset((SERVER_CORE, GENERATOR_CORE)[:workers])
+    with bench.run(SERVICE, cores=cores, settings={"FASHION_WORKERS": str(workers)}) as server:
+        server.wait_for(bench.target(SERVICE, server, "array"))
+        target = Target(server.address, bench.inputs.in_batches(_IMAGES_A_REQUEST), SERVICE.answer)
+        tally = run_closed(target, concurrency=_CONNECTIONS, seconds=bench.seconds, warm_up_s=2 * WARM_UP_S)
+        return check(tally).throughput * _IMAGES_A_REQUEST
+
+
+def measure_endurance(bench: Bench, *, scale: float = 1.0) -> dict[int, int]:
+    """Resident bytes of one worker after so many predictions; `scale` makes it fewer."""
+    resident = {}
+    with bench.run(SERVICE) as server:
+        server.wait_for(bench.target(SERVICE, server, "array"))
+        target = Target(server.address, bench.inputs.in_batches(_IMAGES_A_REQUEST), SERVICE.answer)
+        made = 0
+        for goal in RSS_AFTER:
+            requests = round((goal * scale - made) / _IMAGES_A_REQUEST)
+            check(run_count(target, concurrency=_CONNECTIONS, requests=requests))
+            made += requests * _IMAGES_A_REQUEST
+            memory = server.measure_memory()
+            resident[goal] = memory.rss
+    return resident

@@ -1,0 +1,137 @@
+"""What was measured, as it is kept in benchmarks/results/latest.json."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from benchmarks.load import Tally
+from benchmarks.servers import Memory
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Percentiles, in milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Latency | None":
+        """Summarise latencies; `None` where there are none."""
+        if not seconds:
+            return None
+        return cls(*(round(float(value) * 1e3, 4) for value in np.percentile(seconds, (50, 99, 99.9))))
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What came of one run of the load generator."""
+
+    rate: float | None
+    """Requests a second that were due; `None` for the closed loop."""
+    throughput: float
+    """Right answers a second."""
+    goodput: float
+    """Right answers a second that came within one second."""
+    refused: int
+    failed: int
+    latency: Latency | None
+    refusal: Latency | None
+
+    @classmethod
+    def of(cls, tally: Tally, rate: float | None = None) -> "Loop":
+        """Summarise a run."""
+        return cls(
+            rate,
+            tally.throughput,
+            tally.goodput,
+            tally.refused,
+            tally.failed,
+            Latency.of(tally.latencies_s),
+            Latency.of(tally.refusals_s),
+        )
+
+
+@dataclass
+class Row:
+    """One contender in one round."""
+
+    error: str | None = None
+    """Why there are no figures, or no more of them."""
+    start_s: float = 0.0
+    memory: Memory | None = None
+    closed: dict[str, dict[int, Loop]] = field(default_factory=dict)
+    """By form of request and concurrency."""
+    open: dict[str, dict[float, Loop]] = field(default_factory=dict)
+    """By form of request and share of the capacity."""
+
+
+@dataclass
+class Round:
+    """Everyone, once."""
+
+    engine_s: dict[int, float] = field(default_factory=dict)
+    """The engine alone: seconds an image, by batch size."""
+    rows: dict[str, Row] = field(default_factory=dict)
+    one_worker: float | None = None
+    """Images a second in large requests."""
+    two_workers: float | None = None
+
+    @property
+    def best_engine_s(self) -> float:
+        """Seconds an image at the best batch size."""
+        return min(self.engine_s.values())
+
+
+@dataclass
+class Results:
+    """A whole run."""
+
+    machine: dict[str, str]
+    versions: dict[str, str]
+    seconds: float
+    rounds: list[Round] = field(default_factory=list)
+    ceiling: float | None = None
+    """Requests a second that the load generator makes of a server that does next to nothing."""
+    lag_ms: dict[str, float] = field(default_factory=dict)
+    """99th percentile of the event-loop lag, by load."""
+    rss_after: dict[int, int] = field(default_factory=dict)
+    """Resident bytes of one worker, by the number of predictions made."""
+
+    def collect(self, figure: Callable[[Round], float]) -> "Spread | None":
+        """Compute a figure in each round; rounds that cannot give it are left out."""
+        values = []
+        for round_ in self.rounds:
+            try:
+                values.append(figure(round_))
+            except (KeyError, AttributeError, TypeError):  # a contender failed in this round, or was not asked for
+                continue
+        return Spread(median(values), min(values), max(values)) if values else None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the rounds."""
+
+    median: float
+    low: float
+    high: float
+
+
+_FILE = TypeAdapter(Results)
+
+
+def save(results: Results, path: Path) -> None:
+    """Keep the results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_FILE.dump_json(results, indent=1) + b"\n")
+
+
+def load(path: Path) -> Results:
+    """Read kept results."""
+    return _FILE.validate_json(path.read_bytes())
