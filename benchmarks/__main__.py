@@ -49,7 +49,7 @@ def main() -> int:
     model = prepare_model(options.model)
     bench = Bench(model, load_inputs(model), options.seconds)
     os.sched_setaffinity(0, {GENERATOR_CORE})
-    run = Results(machine.describe(), _read_versions(contenders), options.seconds)
+    run = Results(machine.describe(), _read_versions(contenders), options.seconds, is_quick=options.is_quick)
     for number in range(options.rounds):
         _say(f"round {number + 1} of {options.rounds}")
         run.rounds.append(_run_round(bench, contenders, failures, options))
@@ -57,7 +57,7 @@ def main() -> int:
         _run_extras(bench, run, options)
     path = RESULTS.with_name("quick.json") if options.is_quick else RESULTS
     results.save(run, path)
-    report.write(run)
+    report.write(run, plot=path.with_suffix(".png"))
     return 0
 
 
@@ -67,7 +67,9 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long one measurement takes (default: 3)")
     names = [contender.name for contender in LINEUP]
     parser.add_argument("--only", nargs="+", choices=names, help="measure only these", metavar="NAME")
-    parser.add_argument("--no-extras", action="store_true", help="leave out what is measured once, of the service alone")
+    parser.add_argument(
+        "--no-extras", action="store_true", help="leave out what is measured once, of the service alone"
+    )
     parser.add_argument("--quick", action="store_true", help="one short round, to see that all works; no fit figures")
     parser.add_argument("--model", type=Path, help="a .h5 to serve; without it, the tutorial's, trained when missing")
     parser.add_argument("--report", action="store_true", help="write the report anew, and measure nothing")
@@ -106,9 +108,7 @@ def _read_versions(contenders: Sequence[Contender]) -> dict[str, str]:
     }
 
 
-def _run_round(
-    bench: Bench, contenders: Sequence[Contender], failures: dict[str, str], options: Options
-) -> Round:
+def _run_round(bench: Bench, contenders: Sequence[Contender], failures: dict[str, str], options: Options) -> Round:
     round_ = Round(engine_s=measure_engine(bench))
     round_.rows.update({name: Row(error=error) for name, error in failures.items()})
     for contender in contenders:

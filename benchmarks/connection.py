@@ -40,7 +40,7 @@ class Connection:
         self._poller = poller
         self._socket = socket.socket()
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         self._socket.connect_ex(address)  # in progress, mostly; what is sent waits for it
         self._descriptor = self._socket.fileno()
         poller.register(self._descriptor, select.EPOLLIN)

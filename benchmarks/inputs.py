@@ -55,7 +55,9 @@ class Inputs:
         """JSON requests of `size` images each, which go round the images."""
         starts = range(0, len(self.images), 8)
         picks = [[(start + offset) % len(self.images) for offset in range(size)] for start in starts]
-        return [Request(_json_request(self.images[pick].tolist()), tuple(self.class_ids[i] for i in pick)) for pick in picks]
+        return [
+            Request(_json_request(self.images[pick].tolist()), tuple(self.class_ids[i] for i in pick)) for pick in picks
+        ]
 
 
 def prepare_model(path: Path | None) -> Model:
@@ -109,7 +111,15 @@ def _base64_request(_: int, image: Images) -> bytes:
 
 def _multipart_request(index: int, image: Images) -> bytes:
     disposition = f'Content-Disposition: form-data; name="file"; filename="{index}.png"'.encode()
-    lines = (b"--" + _BOUNDARY, disposition, b"Content-Type: image/png", b"", encode_png(image), b"--" + _BOUNDARY + b"--", b"")
+    lines = (
+        b"--" + _BOUNDARY,
+        disposition,
+        b"Content-Type: image/png",
+        b"",
+        encode_png(image),
+        b"--" + _BOUNDARY + b"--",
+        b"",
+    )
     content_type = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
     return post("/api/v1/predictions/upload", content_type, b"\r\n".join(lines))
 

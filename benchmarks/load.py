@@ -114,7 +114,7 @@ def run_count(target: Target, *, concurrency: int, requests: int) -> Tally:
 
 
 def _keep_asking(target: Target, concurrency: int) -> Iterator[tuple[Outcome | None, float, float]]:
-    """Give the outcome, the time and the latency of one request after the other, for ever; no outcome while it waits."""
+    """Give the outcome, the time and the latency of one request after the other; no outcome while all wait."""
     poller = select.epoll()
     requests = cycle(target.requests)
     clock = time.perf_counter

@@ -1,4 +1,4 @@
-"""One contender in one round: started, verified, warmed up, measured in the closed and the open loop, weighed, ended."""
+"""One contender in one round: started, verified, warmed up, measured, weighed and ended."""
 
 import json
 import os
@@ -81,9 +81,7 @@ def measure_open(bench: Bench, target: Target, capacity: float) -> dict[float, L
     loops = {}
     for load in LOADS:
         rate = max(1.0, capacity * load)
-        tally = run_open(
-            target, rate=rate, seconds=bench.seconds, warm_up_s=WARM_UP_S, max_connections=MAX_CONNECTIONS
-        )
+        tally = run_open(target, rate=rate, seconds=bench.seconds, warm_up_s=WARM_UP_S, max_connections=MAX_CONNECTIONS)
         loops[load] = Loop.of(check(tally), rate)
     return loops
 

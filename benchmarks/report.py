@@ -1,6 +1,203 @@
-"""stub"""
-from benchmarks.results import Results
-def write(run: Results) -> None:
-    """Write."""
-    from pprint import pprint
-    pprint(run)
+"""The tables in benchmarks/README.md, between its two markers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from benchmarks import plots
+from benchmarks.lineup import CONSTANT, LINEUP, SERVICE, Contender
+from benchmarks.measure import CONCURRENCIES, LOADS
+from benchmarks.results import Loop, Results, Round, need
+from benchmarks.targets import digits, judge, share_of_limit, show
+
+README = Path(__file__).with_name("README.md")
+PLOT = README.with_name("results") / "latest.png"
+BEGIN, END = "<!-- results: written by `make bench` -->", "<!-- end of results -->"
+_MB = 1e6
+
+
+def write(run: Results, readme: Path = README, plot: Path = PLOT) -> None:
+    """Write the tables and the plot."""
+    plots.draw(run, plot)
+    text = readme.read_text()
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    body = "\n".join(_write_all(run, plot.relative_to(readme.parent)))
+    readme.write_text(f"{head}{BEGIN}\n\n{body}\n{END}{tail}")
+
+
+def _write_all(run: Results, plot: Path) -> Iterator[str]:
+    rounds = f"{len(run.rounds)} round{'s' if len(run.rounds) > 1 else ''}"
+    yield f"Medians of {rounds} of {run.seconds:g} s a measurement; in brackets the lowest and the highest round.\n"
+    if run.is_quick:
+        yield "**These are from a quick run, which only shows that all works: they say nothing of speed.**\n"
+    yield from _section("Targets", _targets(run))
+    yield f"![Throughput and latency of everyone compared]({plot})\n"
+    yield from _section("Closed loop: the service, by form of request", _forms(run))
+    yield from _section("Closed loop: everyone, one image a request as a JSON array", _peers(run))
+    yield from _section("Open loop: fixed rates, as shares of each one's own capacity", _open(run))
+    yield from _section("The engine alone, and the load generator", _floors(run))
+    yield from _section("Machine and versions", _machine(run))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    yield f"### {title}\n"
+    yield from lines
+    yield ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _targets(run: Results) -> Iterator[str]:
+    words = {True: "met", False: "**not met**", None: "—"}
+    rows = [(verdict.figure, verdict.target, verdict.measured, words[verdict.is_met]) for verdict in judge(run)]
+    return _table(("figure", "target", "measured", ""), rows)
+
+
+def _forms(run: Results) -> Iterator[str]:
+    columns = [f"{what}, {at}" for at in CONCURRENCIES for what in ("service", "constant", "share of limit")]
+    rows = []
+    for form in SERVICE.forms:
+        row = [form]
+        for at in CONCURRENCIES:
+            row += [_throughput(run, contender, form, at) for contender in (SERVICE, CONSTANT)]
+            row.append(show(run.collect(partial(share_of_limit, form=form, concurrency=at))))
+        rows.append(row)
+    yield "Right answers a second, at a concurrency of 1, 16 and 64.\n"
+    yield from _table(("form", *columns), rows)
+
+
+def _throughput(run: Results, contender: Contender, form: str, concurrency: int) -> str:
+    name = contender.name
+    return show(run.collect(lambda round_: round_.rows[name].closed[form][concurrency].throughput))
+
+
+def _peers(run: Results) -> Iterator[str]:
+    head = (
+        "server",
+        *(f"req/s, {at}" for at in CONCURRENCIES),
+        "p50 / p99 / p99.9 at 1, ms",
+        "at 16, ms",
+        "at 64, ms",
+        "memory (PSS), MB",
+        "processes",
+        "start, s",
+    )
+    yield "The start is from the start of the process to the first right answer; the memory that of all processes.\n"
+    yield from _table(head, (_peer_row(run, contender) for contender in LINEUP if _is_in(run, contender)))
+    yield ""
+    for contender in LINEUP:
+        errors = {round_.rows[contender.name].error for round_ in run.rounds if contender.name in round_.rows}
+        for error in sorted(filter(None, errors)):
+            yield f"- {contender.title}: {error}"
+
+
+def _peer_row(run: Results, contender: Contender) -> list[str]:
+    name = contender.name
+    form = "array" if "array" in contender.forms else contender.forms[0]
+    return [
+        f"{contender.title}{'' if form == 'array' else f' ({form})'}",
+        *(_throughput(run, contender, form, at) for at in CONCURRENCIES),
+        *(_closed_latency(run, name, form, at) for at in CONCURRENCIES),
+        show(run.collect(lambda round_: need(round_.rows[name].memory).pss / _MB)),
+        show(run.collect(lambda round_: need(round_.rows[name].memory).processes)),
+        show(run.collect(lambda round_: need(round_.rows[name].start_s))),
+    ]
+
+
+def _closed_latency(run: Results, name: str, form: str, concurrency: int) -> str:
+    return _latency([_closed(round_, name, form, concurrency) for round_ in run.rounds])
+
+
+def _closed(round_: Round, name: str, form: str, concurrency: int) -> Loop | None:
+    row = round_.rows.get(name)
+    return row.closed.get(form, {}).get(concurrency) if row else None
+
+
+def _open(run: Results) -> Iterator[str]:
+    head = (
+        "server",
+        "load",
+        "req/s due",
+        "p50 / p99 / p99.9, ms",
+        "goodput, of the rate",
+        "refused",
+        "failed",
+        "time to refuse, p99, ms",
+    )
+    rows = []
+    for contender in LINEUP:
+        for form in contender.open_forms:
+            for load in LOADS:
+                row = _open_row(run, contender, form, load)
+                if row:
+                    rows.append(row)
+    yield "Timed from when a request was due. Goodput is right answers within one second.\n"
+    yield from _table(head, rows)
+
+
+def _open_row(run: Results, contender: Contender, form: str, load: float) -> list[str] | None:
+    loops = [
+        loop
+        for round_ in run.rounds
+        if (row := round_.rows.get(contender.name)) and (loop := row.open.get(form, {}).get(load))
+    ]
+    if not loops:
+        return None
+    name = contender.name
+    due = sum((loop.rate or 0) * run.seconds for loop in loops)
+    refused, failed = (
+        sum(counts) / due for counts in zip(*((loop.refused, loop.failed) for loop in loops), strict=True)
+    )
+    return [
+        f"{contender.title}, {form}",
+        f"{load:.0%}",
+        show(run.collect(lambda round_: need(round_.rows[name].open[form][load].rate))),
+        _latency(loops),
+        show(run.collect(lambda round_: _goodput_share(round_.rows[name].open[form][load]))),
+        f"{refused:.1%}",
+        f"{failed:.1%}",
+        show(run.collect(lambda round_: need(round_.rows[name].open[form][load].refusal).p99_ms)),
+    ]
+
+
+def _goodput_share(loop: Loop) -> float:
+    return loop.goodput / need(loop.rate)
+
+
+def _latency(loops: Sequence[Loop | None]) -> str:
+    """The percentiles, each the median of the rounds."""
+    latencies = [loop.latency for loop in loops if loop and loop.latency]
+    if not latencies:
+        return "—"
+    columns = zip(*((each.p50_ms, each.p99_ms, each.p999_ms) for each in latencies), strict=True)
+    return " / ".join(digits(median(column)) for column in columns)
+
+
+def _floors(run: Results) -> Iterator[str]:
+    sizes = sorted({size for round_ in run.rounds for size in round_.engine_s})
+    cells = [show(run.collect(partial(_engine_ms, size=size))) for size in sizes]
+    yield from _table(("batch size", *map(str, sizes)), [("ms an image", *cells)])
+    if run.ceiling is not None:
+        yield f"\nThe load generator makes {run.ceiling:,.0f} requests a second of a server that does next to nothing."
+
+
+def _engine_ms(round_: Round, size: int) -> float:
+    return round_.engine_s[size] * 1e3
+
+
+def _machine(run: Results) -> Iterator[str]:
+    yield from _table(("", ""), run.machine.items())
+    yield ""
+    titles = {contender.name: contender.title for contender in LINEUP}
+    yield from _table(("server", "version"), ((titles[name], version) for name, version in run.versions.items()))
+
+
+def _is_in(run: Results, contender: Contender) -> bool:
+    return any(contender.name in round_.rows for round_ in run.rounds)

@@ -1,15 +1,34 @@
 """What was measured, as it is kept in benchmarks/results/latest.json."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from benchmarks.load import Tally
 from benchmarks.servers import Memory
+
+T = TypeVar("T")
+
+
+class MissingFigureError(Exception):
+    """A round has not measured what a figure is computed from."""
+
+
+def need(value: T | None) -> T:
+    """Give a value that must be there.
+
+    Raises:
+        MissingFigureError: it is not.
+    """
+    if value is None:
+        raise MissingFigureError
+    return value
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Row:
 
     error: str | None = None
     """Why there are no figures, or no more of them."""
-    start_s: float = 0.0
+    start_s: float | None = None
     memory: Memory | None = None
     closed: dict[str, dict[int, Loop]] = field(default_factory=dict)
     """By form of request and concurrency."""
@@ -95,6 +114,7 @@ class Results:
     machine: dict[str, str]
     versions: dict[str, str]
     seconds: float
+    is_quick: bool = False
     rounds: list[Round] = field(default_factory=list)
     ceiling: float | None = None
     """Requests a second that the load generator makes of a server that does next to nothing."""
@@ -107,10 +127,8 @@ class Results:
         """Compute a figure in each round; rounds that cannot give it are left out."""
         values = []
         for round_ in self.rounds:
-            try:
+            with contextlib.suppress(KeyError, MissingFigureError):  # a contender has failed, or was not asked for
                 values.append(figure(round_))
-            except (KeyError, AttributeError, TypeError):  # a contender failed in this round, or was not asked for
-                continue
         return Spread(median(values), min(values), max(values)) if values else None
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import cast
 
 import uvloop
 
@@ -14,12 +15,11 @@ class Idle(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to write."""
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002  # not looked at
         """Answer."""
-        if isinstance(self._transport, asyncio.Transport):
-            self._transport.write(_ANSWER)
+        self._transport.write(_ANSWER)
 
 
 async def serve() -> None:

@@ -13,7 +13,9 @@ from benchmarks.contenders.answers import Answer, describe
 from benchmarks.contenders.model import MAX_BATCH_SIZE, Engine
 
 
-@serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.5}, logging_config={"enable_access_log": False})
+@serve.deployment(
+    max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.5}, logging_config={"enable_access_log": False}
+)
 class Fashion:
     """Rows of pixels in, predictions out."""
 
@@ -34,8 +36,10 @@ class Fashion:
 def main() -> None:
     """Serve until SIGTERM."""
     ray.init(num_cpus=1, include_dashboard=False, configure_logging=False, log_to_driver=False)
-    serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])}, logging_config={"enable_access_log": False})
-    serve.run(Fashion.bind(), route_prefix="/api/v1/predictions")
+    serve.start(
+        http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])}, logging_config={"enable_access_log": False}
+    )
+    serve.run(Fashion.bind(), route_prefix="/api/v1/predictions")  # type: ignore[attr-defined]  # the decorator's
     signal.sigwait({signal.SIGTERM})
 
 

@@ -28,6 +28,9 @@ Pictures are of the data set's kind: 28×28 pixels, grey, the article light on b
 `application/problem+json` (RFC 9457); [their kinds](problems).
 """
 
+
+_INLINE_LIMIT_S = 0.001  # no longer than decoding a large body holds the event loop up; see docs/adr/0004
+
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
 
@@ -53,10 +56,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            service = await asyncio.to_thread(_load_service, settings, load_model, load_test_set)
+            model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
         except FashionError as error:
             logger.critical("cannot start: %s", error)
             raise
+        service = Service(settings, model, _make_batcher(settings, model), test_set)
         app.state.service = service
         logger.info("ready")
         try:
@@ -86,20 +90,25 @@ def create_app(
     return app
 
 
-def _load_service(settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader) -> Service:
+def _load(
+    settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader
+) -> tuple[LoadedModel, Split | DataError]:
     model = load_model(settings)
     try:
-        test_set: Split | DataError = load_test_set(settings, model)
+        return model, load_test_set(settings, model)
     except DataError as error:
         logger.warning("serving without a test set: %s", error)
-        test_set = error
-    batcher = Batcher(
+        return model, error
+
+
+def _make_batcher(settings: Settings, model: LoadedModel) -> Batcher:
+    return Batcher(
         model.classifier,
         max_batch_size=settings.max_batch_size,
         max_queue_size=settings.max_queue_size,
         timeout_s=settings.request_timeout_s,
+        inline_limit_s=_INLINE_LIMIT_S,
     )
-    return Service(settings, model, batcher, test_set)
 
 
 def _add_routes(app: FastAPI, *, needs_key: bool) -> None:

@@ -200,7 +200,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             print(f"fashion-api: {path}: {reason}", file=sys.stderr)
             status = 1
             continue
-        prediction = to_predictions(model, model.classifier.classify(image[None]))[0]
+        prediction = to_predictions(model.labels, model.classifier.classify(image[None]))[0]
         if arguments.json:
             print(f'{{"file": {json.dumps(str(path))}, "prediction": {prediction.model_dump_json()}}}')
         else:

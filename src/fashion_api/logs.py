@@ -23,7 +23,8 @@ class _TextFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
-        return super().format(record).translate(_CONTROL_CHARACTERS)
+        line = super().format(record)
+        return line if line.isprintable() else line.translate(_CONTROL_CHARACTERS)
 
 
 class _DropTwiceTold(logging.Filter):

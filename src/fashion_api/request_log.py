@@ -1,11 +1,10 @@
 """Request ids, one log line a request, and the last border for errors: pure ASGI, outside all of the routes."""
 
 import logging
+import random
 import re
 import time
-import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,7 +12,7 @@ from fashion_api.errors import internal_error_response
 
 logger = logging.getLogger(__name__)
 
-_REQUEST_ID = "X-Request-ID"
+_REQUEST_ID = b"x-request-id"  # ASGI has names of headers in lower case
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a caller who went away before the answer
 
@@ -23,15 +22,16 @@ class RequestLogMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._random = random.Random()  # noqa: S311  # an id is no secret, and uuid4() asks the system for each
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(_REQUEST_ID, "")
-        request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = _find_request_id(scope) or f"{self._random.getrandbits(128):032x}"
         scope["request_id"] = request_id
+        header = (_REQUEST_ID, request_id.encode())
         started = time.perf_counter()
         status = 0
 
@@ -39,7 +39,7 @@ class RequestLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[_REQUEST_ID] = request_id
+                message["headers"] = [*message["headers"], header]
             await send(message)
 
         try:
@@ -51,6 +51,15 @@ class RequestLogMiddleware:
             await internal_error_response(Request(scope))(scope, receive, send_with_id)
         finally:
             _log(scope, status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+
+
+def _find_request_id(scope: Scope) -> str | None:
+    """Give the caller's request id, if it has sent a sane one."""
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID:
+            given: str = value.decode("latin-1")
+            return given if _SANE_ID.fullmatch(given) else None
+    return None
 
 
 def _log(scope: Scope, status: int, duration_s: float) -> None:

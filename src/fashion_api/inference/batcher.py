@@ -6,10 +6,15 @@ Crankshaw et al., NSDI 2017, calls the delayed kind adaptive batching.)
 """
 
 import asyncio
+import functools
 import logging
+import math
+import threading
+import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -21,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 class _Request:
     """The images of one caller, and the answers so far."""
+
+    __slots__ = ("_parts", "answer", "deadline", "images", "taken")
 
     def __init__(self, images: Images, deadline: float, answer: "asyncio.Future[Predictions]") -> None:
         self.images = images
@@ -38,21 +45,24 @@ class _Request:
         """Take in the next answers, in the order of the images; the last ones answer the caller."""
         if self.answer.done():
             return  # cancelled, expired or failed: nobody waits for these
-        self._parts.append(part)
-        if sum(map(len, self._parts)) < len(self.images):
+        if len(part) == len(self.images):  # all at once, as nearly always
+            self.answer.set_result(part)
             return
-        whole = self._parts[0]
-        if len(self._parts) > 1:
-            whole = Predictions(np.concatenate([part.probabilities for part in self._parts]))
-        self.answer.set_result(whole)
+        self._parts.append(part)
+        if sum(map(len, self._parts)) == len(self.images):
+            self.answer.set_result(Predictions(np.concatenate([part.probabilities for part in self._parts])))
 
     def fail(self, error: Exception) -> None:
         """Answer the caller with an error, unless it has gone."""
         if not self.answer.done():
             self.answer.set_exception(error)
 
+    def expire(self, timeout_s: float) -> None:
+        """Answer the caller that its time is over."""
+        self.fail(DeadlineExceededError(f"no answer within {timeout_s:g} s"))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class _Slice:
     """The images of one request that are in a batch."""
 
@@ -60,26 +70,55 @@ class _Slice:
     images: Images
 
 
+_Answer = Predictions | EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """What has come of a batch."""
+
+    answers: list[_Answer]
+    """One for the whole batch, or one for each image."""
+    duration_s: float
+
+
 class Batcher:
-    """Lets coroutines share one classifier, which computes on one worker thread.
+    """Lets coroutines share one classifier, which computes one batch at a time.
+
+    Belongs to the event loop that it is made on.
 
     Args:
         classifier: what computes.
         max_batch_size: the most images that it is given at once; larger requests are taken in parts.
         max_queue_size: the most images that may wait, not counting those being computed.
         timeout_s: seconds from asking to the answer; covers waiting and computing.
+        inline_limit_s: a batch that will take no longer than this is computed on the event loop, where handing it to
+            the worker thread and back would cost more; 0 for never. See docs/adr/0004.
     """
 
-    def __init__(self, classifier: Classifier, *, max_batch_size: int, max_queue_size: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        max_batch_size: int,
+        max_queue_size: int,
+        timeout_s: float,
+        inline_limit_s: float = 0.0,
+    ) -> None:
         self._classifier = classifier
         self._max_batch_size = max_batch_size
         self._max_queue_size = max_queue_size
         self._timeout_s = timeout_s
+        self._inline_limit_s = inline_limit_s
+        self._loop = asyncio.get_running_loop()
         self._queue: OrderedDict[_Request, None] = OrderedDict()  # ordered, and anyone can leave it at once
         self._waiting_images = 0
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="classifier")
-        self._computing: asyncio.Task[None] | None = None
+        self._is_computing = False
+        self._image_s = math.inf  # seconds the classifier takes an image, as last seen; not yet known
+        self._worker = _Worker(self._loop, classifier)
         self._is_closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def waiting_images(self) -> int:
@@ -101,42 +140,50 @@ class Batcher:
             raise OverloadedError(
                 f"{self._waiting_images} images are waiting already, of at most {self._max_queue_size}"
             )
-        loop = asyncio.get_running_loop()
-        request = _Request(images, loop.time() + self._timeout_s, loop.create_future())
+        request = _Request(images, self._loop.time() + self._timeout_s, self._loop.create_future())
         self._queue[request] = None
         self._waiting_images += len(images)
-        if self._computing is None:
-            self._computing = loop.create_task(self._compute_all())
+        if not self._is_computing:
+            self._is_computing = True
+            self._idle.clear()
+            # Not at once: what else has come in this turn of the event loop shares the batch.
+            self._loop.call_soon(self._compute_next)
+        timer = self._loop.call_at(request.deadline, request.expire, self._timeout_s)
         try:
-            async with asyncio.timeout_at(request.deadline):
-                return await request.answer
-        except TimeoutError:
-            raise self._expired() from None
+            return await request.answer
         finally:
+            timer.cancel()
             self._leave_queue(request)
 
     async def aclose(self) -> None:
         """Take in nothing more, finish what was taken in, and end the worker thread."""
         self._is_closed = True
-        if self._computing is not None:
-            await self._computing
-        self._worker.shutdown()
+        await self._idle.wait()
+        await asyncio.to_thread(self._worker.stop)
 
-    async def _compute_all(self) -> None:
-        """Compute batch after batch until nothing is waiting."""
-        loop = asyncio.get_running_loop()
+    def _compute_next(self) -> None:
+        """Take a batch and have it computed; with nothing left to take, rest."""
+        batch = self._take_batch(self._loop.time())
+        if not batch:
+            self._is_computing = False
+            self._idle.set()
+            return
         try:
-            while batch := self._take_batch(loop.time()):
-                try:
-                    images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
-                    answers = await loop.run_in_executor(self._worker, _classify_isolated, self._classifier, images)
-                    _deliver(batch, answers)
-                except Exception as error:  # out of memory, say: those who wait must hear of it
-                    logger.exception("a batch of %d request(s) failed", len(batch))
-                    for part in batch:
-                        part.request.fail(EngineError(f"the batch failed ({type(error).__name__})"))
-        finally:
-            self._computing = None
+            images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
+            if len(images) * self._image_s <= self._inline_limit_s:
+                self._finish(batch, _classify_isolated(self._classifier, images))
+            else:
+                self._worker.start(images, functools.partial(self._finish, batch))
+        except Exception as error:  # out of memory, say: those who wait must hear of it
+            logger.exception("a batch of %d request(s) failed", len(batch))
+            self._finish(batch, _Computed([EngineError(f"the batch failed ({type(error).__name__})")], math.inf))
+
+    def _finish(self, batch: list[_Slice], computed: _Computed) -> None:
+        """Hand out a batch's answers, and go on with the next."""
+        images = sum(len(part.images) for part in batch)
+        self._image_s = computed.duration_s / images
+        _deliver(batch, computed.answers)
+        self._loop.call_soon(self._compute_next)
 
     def _take_batch(self, now: float) -> list[_Slice]:
         """Take the images that have waited longest; drop the requests that nobody waits for any more."""
@@ -145,7 +192,7 @@ class Batcher:
         while room and self._queue:
             request = next(iter(self._queue))
             if request.answer.done() or now >= request.deadline:
-                request.fail(self._expired())
+                request.expire(self._timeout_s)
                 self._leave_queue(request)
                 continue
             count = min(room, request.waiting)
@@ -162,24 +209,47 @@ class Batcher:
             del self._queue[request]
             self._waiting_images -= request.waiting
 
-    def _expired(self) -> DeadlineExceededError:
-        return DeadlineExceededError(f"no answer within {self._timeout_s:g} s")
 
+class _Worker:
+    """A thread that computes one batch after another.
 
-_Answer = Predictions | EngineError
-
-
-def _classify_isolated(classifier: Classifier, images: Images) -> list[_Answer]:
-    """Classify a batch; where that fails, image by image, so that a bad input fails alone. Runs on the worker.
-
-    Returns:
-        One answer for the whole batch, or one for each image.
+    `loop.run_in_executor` would do the same, with two futures, a lock and their callbacks for each batch.
     """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, classifier: Classifier) -> None:
+        self._loop = loop
+        self._classifier = classifier
+        self._jobs: SimpleQueue[tuple[Images, Callable[[_Computed], None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="classifier", daemon=True)
+        self._thread.start()
+
+    def start(self, images: Images, done: Callable[[_Computed], None]) -> None:
+        """Have a batch computed; `done` is called on the event loop."""
+        self._jobs.put((images, done))
+
+    def stop(self) -> None:
+        """End the thread after the batch that it computes; blocks."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while job := self._jobs.get():
+            images, done = job
+            computed = _classify_isolated(self._classifier, images)
+            self._loop.call_soon_threadsafe(done, computed)
+
+
+def _classify_isolated(classifier: Classifier, images: Images) -> _Computed:
+    """Classify a batch; where that fails, image by image, so that a bad input fails alone."""
+    started = time.perf_counter()
     try:
-        return [_classify_checked(classifier, images)]
+        answers: list[_Answer] = [_classify_checked(classifier, images)]
     except EngineError as error:
-        if len(images) == 1:
-            return [error]
+        answers = [error] if len(images) == 1 else _classify_singly(classifier, images)
+    return _Computed(answers, time.perf_counter() - started)
+
+
+def _classify_singly(classifier: Classifier, images: Images) -> list[_Answer]:
     answers: list[_Answer] = []
     for index in range(len(images)):
         try:

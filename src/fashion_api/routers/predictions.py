@@ -2,16 +2,16 @@
 
 import asyncio
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fashion_api import errors
-from fashion_api.answers import model_id, to_predictions
-from fashion_api.dependencies import Service, ServiceDep, read_body, stream_body
+from fashion_api.answers import to_predictions
+from fashion_api.dependencies import Service, get_service_now, read_body, stream_body, to_response
 from fashion_api.errors import INVALID, UNSUPPORTED, HttpError
 from fashion_api.examples import IMAGE_BASE64, IMAGE_ROWS
 from fashion_api.exceptions import Fault, ImageError, InvalidImagesError
@@ -68,7 +68,7 @@ _UPLOAD_BODY: dict[str, Any] = {
 }
 
 
-async def read_json_images(request: Request, service: ServiceDep) -> Images:
+async def _read_json_images(request: Request, service: Service) -> Images:
     """Read the images in a JSON body."""
     media_type = _media_type(request)
     if media_type != "application/json" and not re.fullmatch(r"application/[\w.+-]+\+json", media_type):
@@ -81,18 +81,27 @@ async def read_json_images(request: Request, service: ServiceDep) -> Images:
     return parse_images(body, **limits)
 
 
-@router.post("", summary="Classify images sent as JSON", responses=_RESPONSES, openapi_extra=_JSON_BODY)
-async def predict_images(images: Annotated[Images, Depends(read_json_images)], service: ServiceDep) -> PredictionList:
+@router.post(
+    "",
+    summary="Classify images sent as JSON",
+    response_model=PredictionList,
+    responses=_RESPONSES,
+    openapi_extra=_JSON_BODY,
+)
+async def predict_images(request: Request) -> Response:
     """Classify one or more images; the answers come in their order.
 
     Each image is rows of whole numbers from 0 (black) to 255, the article light on black as in the data set; or a
     picture file in base64.
     """
-    predictions = await service.batcher.classify(images)
-    return PredictionList(model=model_id(service.model), predictions=to_predictions(service.model, predictions))
+    service = get_service_now(request)
+    predictions = await service.batcher.classify(await _read_json_images(request, service))
+    return to_response(
+        PredictionList(model=service.model_id, predictions=to_predictions(service.model.labels, predictions))
+    )
 
 
-async def read_files(request: Request, service: ServiceDep) -> list[tuple[str | None, bytes]]:
+async def _read_files(request: Request, service: Service) -> list[tuple[str | None, bytes]]:
     """Read the name and content of each uploaded file."""
     media_type = _media_type(request)
     if media_type == "multipart/form-data":
@@ -104,22 +113,30 @@ async def read_files(request: Request, service: ServiceDep) -> list[tuple[str | 
     )
 
 
-@router.post("/upload", summary="Classify uploaded pictures", responses=_RESPONSES, openapi_extra=_UPLOAD_BODY)
-async def predict_upload(
-    files: Annotated[list[tuple[str | None, bytes]], Depends(read_files)], service: ServiceDep
-) -> UploadPredictionList:
+@router.post(
+    "/upload",
+    summary="Classify uploaded pictures",
+    response_model=UploadPredictionList,
+    responses=_RESPONSES,
+    openapi_extra=_UPLOAD_BODY,
+)
+async def predict_upload(request: Request) -> Response:
     """Classify one or more picture files, in multipart parts named `file`, or one picture as the raw body.
 
     They must have the model's size; colours become grey. The answers come in the order of the files.
     """
+    service = get_service_now(request)
+    files = await _read_files(request, service)
     images = await _decode_files([content for _, content in files], service)
-    predictions = to_predictions(service.model, await service.batcher.classify(images))
-    return UploadPredictionList(
-        model=model_id(service.model),
-        predictions=[
-            NamedPrediction(**prediction.model_dump(), filename=name)
-            for (name, _), prediction in zip(files, predictions, strict=True)
-        ],
+    predictions = to_predictions(service.model.labels, await service.batcher.classify(images))
+    return to_response(
+        UploadPredictionList(
+            model=service.model_id,
+            predictions=[
+                NamedPrediction.model_construct(**prediction.__dict__, filename=name)
+                for (name, _), prediction in zip(files, predictions, strict=True)
+            ],
+        )
     )
 
 

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from fashion_api import errors
-from fashion_api.answers import model_id, to_predictions
-from fashion_api.dependencies import ServiceDep, TestImageIndex, TestSetDep
+from fashion_api.answers import to_predictions
+from fashion_api.dependencies import ServiceDep, TestImageIndex, TestSetDep, get_service_now, to_response
 from fashion_api.exceptions import UnknownLabelError
 from fashion_api.images import encode_png
 from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
@@ -82,21 +82,30 @@ def get_test_image_picture(
 @router.get(
     "/{index}/prediction",
     summary="Classify a test image",
+    response_model=TestImagePrediction,
     responses=errors.responses(
         errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA, errors.OVERLOADED, errors.DEADLINE
     ),
 )
-async def predict_test_image(index: TestImageIndex, service: ServiceDep, test_set: TestSetDep) -> TestImagePrediction:
-    """What the model sees in it, beside what it actually shows."""
+async def predict_test_image(
+    index: Annotated[int, Path(description="The image's place in the test set, from 0.", examples=[0])],
+    request: Request,
+) -> Response:
+    """Tell what the model sees in a test image, beside what it actually shows."""
+    service = get_service_now(request)
+    test_set = service.get_test_set()
+    test_set.check_index(index)
     predictions = await service.batcher.classify(test_set.images[index : index + 1])
-    prediction = to_predictions(service.model, predictions)[0]
+    prediction = to_predictions(service.model.labels, predictions)[0]
     actual = int(test_set.labels[index])
-    return TestImagePrediction(
-        index=index,
-        actual=service.model.labels[actual],
-        correct=prediction.class_id == actual,
-        prediction=prediction,
-        model=model_id(service.model),
+    return to_response(
+        TestImagePrediction(
+            index=index,
+            actual=service.model.labels[actual],
+            correct=prediction.class_id == actual,
+            prediction=prediction,
+            model=service.model_id,
+        )
     )
 
 
