@@ -10,12 +10,13 @@ from pathlib import Path
 
 from benchmarks import environments, lineup, machine, report, results
 from benchmarks.endurance import measure_endurance, measure_workers
-from benchmarks.inputs import load_inputs, prepare_model
+from benchmarks.inputs import CACHE, load_inputs, prepare_model
 from benchmarks.lag import measure_ceiling, measure_lag
 from benchmarks.lineup import LINEUP, Contender
 from benchmarks.measure import GENERATOR_CORE, SERVER_CORE, Bench, measure, measure_engine
 from benchmarks.results import Results, Round, Row
 from benchmarks.servers import ContenderError
+from fashion_api.settings import Settings
 
 RESULTS = environments.ROOT / "benchmarks" / "results" / "latest.json"
 _QUICK_SECONDS = 0.3
@@ -48,16 +49,20 @@ def main() -> int:
     lineup.write_mlserver_model()
     model = prepare_model(options.model)
     bench = Bench(model, load_inputs(model), options.seconds)
+    heavy = prepare_model(options.model or Settings().model_path)
+    heavy_bench = Bench(heavy, load_inputs(heavy), options.seconds)
     os.sched_setaffinity(0, {GENERATOR_CORE})
     run = Results(machine.describe(), _read_versions(contenders), options.seconds, is_quick=options.is_quick)
     for number in range(options.rounds):
         _say(f"round {number + 1} of {options.rounds}")
-        run.rounds.append(_run_round(bench, contenders, failures, options))
+        run.rounds.append(_run_round(bench, contenders, failures))
+        if options.has_extras:
+            _say("  two workers")
+            run.rounds[-1].one_worker = measure_workers(heavy_bench, 1)
+            run.rounds[-1].two_workers = measure_workers(heavy_bench, 2)
     if options.has_extras:
         _run_extras(bench, run, options)
-    path = RESULTS.with_name("quick.json") if options.is_quick else RESULTS
-    results.save(run, path)
-    report.write(run, plot=path.with_suffix(".png"))
+    _publish(run)
     return 0
 
 
@@ -108,7 +113,7 @@ def _read_versions(contenders: Sequence[Contender]) -> dict[str, str]:
     }
 
 
-def _run_round(bench: Bench, contenders: Sequence[Contender], failures: dict[str, str], options: Options) -> Round:
+def _run_round(bench: Bench, contenders: Sequence[Contender], failures: dict[str, str]) -> Round:
     round_ = Round(engine_s=measure_engine(bench))
     round_.rows.update({name: Row(error=error) for name, error in failures.items()})
     for contender in contenders:
@@ -119,9 +124,6 @@ def _run_round(bench: Bench, contenders: Sequence[Contender], failures: dict[str
         except ContenderError as error:
             row.error = str(error)
             _say(f"    {error}")
-    if options.has_extras:
-        _say("  two workers")
-        round_.one_worker, round_.two_workers = measure_workers(bench, 1), measure_workers(bench, 2)
     return round_
 
 
@@ -130,6 +132,17 @@ def _run_extras(bench: Bench, run: Results, options: Options) -> None:
     run.ceiling = measure_ceiling(bench)
     run.lag_ms = measure_lag(bench)
     run.rss_after = measure_endurance(bench, scale=_QUICK_SCALE if options.is_quick else 1)
+
+
+def _publish(run: Results) -> None:
+    """Keep the results and write the report; a quick run's go where they are taken for no results."""
+    path = CACHE / "quick" / "latest.json" if run.is_quick else RESULTS
+    results.save(run, path)
+    readme = CACHE / "README.md" if run.is_quick else report.README
+    if run.is_quick:
+        readme.write_text(report.README.read_text())
+    report.write(run, readme=readme, plot=path.with_suffix(".png"))
+    _say(f"the tables are in {readme.relative_to(environments.ROOT)}")
 
 
 def _say(line: str) -> None:

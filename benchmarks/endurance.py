@@ -16,7 +16,7 @@ def measure_workers(bench: Bench, workers: int) -> float:
     with bench.run(SERVICE, cores=cores, settings={"FASHION_WORKERS": str(workers)}) as server:
         server.wait_for(bench.target(SERVICE, server, "array"))
         target = Target(server.address, bench.inputs.in_batches(_IMAGES_A_REQUEST), SERVICE.answer)
-        tally = run_closed(target, concurrency=_CONNECTIONS, seconds=bench.seconds, warm_up_s=2 * WARM_UP_S)
+        tally = run_closed(target, concurrency=_CONNECTIONS, seconds=bench.seconds, warm_up_s=3 * WARM_UP_S)
         return check(tally).throughput * _IMAGES_A_REQUEST
 
 

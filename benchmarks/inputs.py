@@ -34,6 +34,8 @@ class Model:
     onnx: Path
     pixel_scale: float
     """What a pixel is divided by before the Keras model sees it."""
+    data_dir: Path
+    """Where the test images are."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def prepare_model(path: Path | None) -> Model:
     onnx = compile_model(Settings(model_path=h5, cache_dir=CACHE))
     manifest = read_manifest(h5)
     low, high = manifest.input.pixel_range if manifest else (0.0, 1.0)
-    return Model(h5, onnx, 255 / (high - low))
+    return Model(h5, onnx, 255 / (high - low), DataSource.from_settings(Settings()).find("test"))
 
 
 def load_inputs(model: Model) -> Inputs:

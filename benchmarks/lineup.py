@@ -93,6 +93,7 @@ def make_environment(model: Model, port: int) -> Mapping[str, str]:
         "FASHION_PORT": str(port),
         "FASHION_MODEL_PATH": str(model.h5),
         "FASHION_CACHE_DIR": str(CACHE),
+        "FASHION_DATA_DIR": str(model.data_dir),
         "BENTOML_PORT": str(port),
         "BENTOML_DO_NOT_TRACK": "true",
         "RAY_USAGE_STATS_ENABLED": "0",

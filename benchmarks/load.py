@@ -11,7 +11,7 @@ import re
 import select
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Literal
@@ -20,8 +20,9 @@ from benchmarks.connection import Address, Connection, Request, Response
 
 _OK = 200
 _UNAVAILABLE = 503
-GRACE_S = 1.0
-"""How long an answer may take to count as goodput; the open loop waits no longer for the last ones."""
+GOOD_S = 1.0
+"""How long an answer may take to count as goodput; one that is not there by then has failed."""
+_DRAIN_S = 10.0  # how long a server is given to answer what is under way when a run ends, so that the next is clean
 
 _TICK_S = 0.05
 
@@ -34,6 +35,8 @@ class Tally:
 
     seconds: float = 0.0
     right: int = 0
+    good: int = 0
+    """Those of the right answers that took no longer than `GOOD_S`, and came while the run was being measured."""
     wrong: int = 0
     refused: int = 0
     """Answered with 503."""
@@ -65,8 +68,8 @@ class Tally:
 
     @property
     def goodput(self) -> float:
-        """Right answers a second that took no longer than `GRACE_S`."""
-        return sum(latency <= GRACE_S for latency in self.latencies_s) / self.seconds
+        """Right answers a second that took no longer than `GOOD_S`."""
+        return self.good / self.seconds
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,13 @@ def run_closed(target: Target, *, concurrency: int, seconds: float, warm_up_s: f
     """Keep `concurrency` requests under way, each on its own connection, for `warm_up_s` and then `seconds`."""
     tally = Tally(seconds=seconds)
     start = time.perf_counter() + warm_up_s
-    for outcome, now, latency_s in _keep_asking(target, concurrency):
-        if now >= start + seconds:
-            break
-        if now >= start and outcome is not None:
-            tally.add(outcome, latency_s)
+    with contextlib.closing(_keep_asking(target, concurrency)) as answers:
+        for outcome, now, latency_s in answers:
+            if now >= start + seconds:
+                break
+            if now >= start and outcome is not None:
+                tally.add(outcome, latency_s)
+                tally.good += outcome == "right" and latency_s <= GOOD_S
     return tally
 
 
@@ -106,14 +111,14 @@ def run_count(target: Target, *, concurrency: int, requests: int) -> Tally:
     """Keep `concurrency` requests under way until so many are answered."""
     tally = Tally()
     started = time.perf_counter()
-    answered = (answer for answer in _keep_asking(target, concurrency) if answer[0] is not None)
-    for outcome, _, latency_s in islice(answered, requests):
-        tally.add(outcome or "failed", latency_s)
+    with contextlib.closing(_keep_asking(target, concurrency)) as answers:
+        for outcome, _, latency_s in islice((answer for answer in answers if answer[0] is not None), requests):
+            tally.add(outcome or "failed", latency_s)
     tally.seconds = time.perf_counter() - started
     return tally
 
 
-def _keep_asking(target: Target, concurrency: int) -> Iterator[tuple[Outcome | None, float, float]]:
+def _keep_asking(target: Target, concurrency: int) -> Generator[tuple[Outcome | None, float, float], None, None]:
     """Give the outcome, the time and the latency of one request after the other; no outcome while all wait."""
     poller = select.epoll()
     requests = cycle(target.requests)
@@ -125,8 +130,8 @@ def _keep_asking(target: Target, concurrency: int) -> Iterator[tuple[Outcome | N
         connections[connection.fileno()] = connection
         connection.send(next(requests), clock())
 
-    try:
-        with _quiet_memory(), poller:
+    with _quiet_memory(), poller:
+        try:
             for _ in range(concurrency):
                 open_connection()
             while True:
@@ -144,9 +149,20 @@ def _keep_asking(target: Target, concurrency: int) -> Iterator[tuple[Outcome | N
                         open_connection()
                     yield target.judge(answered, response), now, latency_s
                 yield None, clock(), 0.0
-    finally:
-        for connection in connections.values():
-            connection.close()
+        finally:
+            _drain(poller, connections.values())
+
+
+def _drain(poller: select.epoll, connections: Iterable[Connection]) -> None:
+    """Wait until nothing is under way any more, and close the connections."""
+    under_way = {connection.fileno(): connection for connection in connections if connection.is_open}
+    deadline = time.perf_counter() + _DRAIN_S
+    while under_way and time.perf_counter() < deadline:
+        for descriptor, events in poller.poll(_TICK_S):
+            if descriptor in under_way and under_way[descriptor].handle(events) is not None:
+                under_way.pop(descriptor).close()
+    for connection in under_way.values():
+        connection.close()
 
 
 class _Pool:
@@ -176,12 +192,15 @@ class _Pool:
         else:
             self.by_descriptor = {key: value for key, value in self.by_descriptor.items() if value is not connection}
 
-    def close(self) -> int:
-        """Close all; tells how many were still under way."""
-        busy = len(self.by_descriptor) - len(self._idle)
-        for connection in self.by_descriptor.values():
+    def find_busy(self) -> list[Connection]:
+        """Give those that are under way."""
+        idle = {connection.fileno() for connection in self._idle}
+        return [connection for descriptor, connection in self.by_descriptor.items() if descriptor not in idle]
+
+    def close_idle(self) -> None:
+        """Close those that are not under way."""
+        for connection in self._idle:
             connection.close()
-        return busy
 
 
 def run_open(target: Target, *, rate: float, seconds: float, warm_up_s: float, max_connections: int) -> Tally:
@@ -198,7 +217,7 @@ def run_open(target: Target, *, rate: float, seconds: float, warm_up_s: float, m
         begin = clock() + 0.01
         start, end = begin + warm_up_s, begin + warm_up_s + seconds
         interval, sent = 1 / rate, 0
-        while (now := clock()) < end + GRACE_S:
+        while (now := clock()) < end + GOOD_S:
             while (due := begin + sent * interval) <= now and due < end:
                 sent += 1
                 request = next(requests)
@@ -212,11 +231,24 @@ def run_open(target: Target, *, rate: float, seconds: float, warm_up_s: float, m
                 response = connection.handle(events)
                 if response is None:
                     continue
-                if connection.due >= start:
-                    tally.add(target.judge(connection.request, response), clock() - connection.due)
+                now = clock()
+                _count(tally, connection, target.judge(connection.request, response), now=now, window=(start, end))
                 pool.put_back(connection)
-        tally.failed += pool.close()
+        busy = pool.find_busy()
+        tally.failed += sum(connection.due >= start for connection in busy)
+        pool.close_idle()
+        _drain(poller, busy)
     return tally
+
+
+def _count(tally: Tally, connection: Connection, outcome: Outcome, *, now: float, window: tuple[float, float]) -> None:
+    """Count a request of the open loop by when it was due, and what is good by when it came."""
+    start, end = window
+    latency_s = now - connection.due
+    if connection.due >= start:
+        tally.add(outcome, latency_s)
+    if outcome == "right" and start <= now < end and latency_s <= GOOD_S:
+        tally.good += 1
 
 
 @contextlib.contextmanager

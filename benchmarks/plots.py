@@ -69,7 +69,7 @@ def _draw_latency(axes: Any, run: Results, contenders: list[Contender]) -> None:
     for (marker, label), colour in zip(markers.values(), _COLOURS, strict=True):
         axes.scatter([], [], marker=marker, color=colour, label=label)
     axes.set_xscale("log")
-    axes.set_title("Latency at 80 % of its own capacity, open loop, ms (log scale)", loc="left")
+    axes.set_title("Latency in ms at 80 % of own capacity (log scale)", loc="left")
     axes.legend(loc="lower right", frameon=False)
     _tidy(axes)
 
@@ -78,6 +78,7 @@ def _tidy(axes: Any) -> None:  # noqa: ANN401  # Matplotlib's
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#e5e5e5", zorder=0)
     axes.set_axisbelow(True)
+    axes.xaxis.set_major_formatter("{x:,g}")
 
 
 def _form(contender: Contender) -> str:

@@ -106,9 +106,14 @@ def _peer_row(run: Results, contender: Contender) -> list[str]:
         *(_throughput(run, contender, form, at) for at in CONCURRENCIES),
         *(_closed_latency(run, name, form, at) for at in CONCURRENCIES),
         show(run.collect(lambda round_: need(round_.rows[name].memory).pss / _MB)),
-        show(run.collect(lambda round_: need(round_.rows[name].memory).processes)),
+        _count_processes(run, name),
         show(run.collect(lambda round_: need(round_.rows[name].start_s))),
     ]
+
+
+def _count_processes(run: Results, name: str) -> str:
+    counts = {row.memory.processes for round_ in run.rounds if (row := round_.rows.get(name)) and row.memory}
+    return "–".join(str(count) for count in sorted({min(counts), max(counts)})) if counts else "—"
 
 
 def _closed_latency(run: Results, name: str, form: str, concurrency: int) -> str:

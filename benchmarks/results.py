@@ -127,7 +127,9 @@ class Results:
         """Compute a figure in each round; rounds that cannot give it are left out."""
         values = []
         for round_ in self.rounds:
-            with contextlib.suppress(KeyError, MissingFigureError):  # a contender has failed, or was not asked for
+            with contextlib.suppress(
+                KeyError, ZeroDivisionError, MissingFigureError
+            ):  # a contender has failed, or was not asked for
                 values.append(figure(round_))
         return Spread(median(values), min(values), max(values)) if values else None
 

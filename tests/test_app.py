@@ -124,19 +124,18 @@ def test_request_without_a_sane_id_gets_one(client: TestClient, given: str | byt
     assert request_id != given
 
 
-def test_each_request_is_one_log_line(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_request_is_logged_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """A request is logged once, with method, route template, status, duration and request id."""
-    with caplog.at_level(logging.INFO):
+    app = create_app(settings, load_model=model_loader(), load_test_set=load_fake_test_set)
+    with caplog.at_level(logging.INFO), TestClient(app) as client:
         client.get(PREDICTION, headers={"X-Request-ID": "abc"})
-    (record,) = [record for record in caplog.records if record.name == "fashion_api.request_log"]
-    fields = {name: record.__dict__[name] for name in ("method", "route", "status", "request_id")}
-    assert fields == {
-        "method": "GET",
-        "route": "/api/v1/test-images/{index}/prediction",
-        "status": 200,
-        "request_id": "abc",
-    }
-    assert record.__dict__["duration_ms"] > 0
+        client.get("/nowhere", headers={"X-Request-ID": "def"})
+    events = [event for record in caplog.records for event in record.__dict__.get("requests", [])]
+    assert [(event.method, event.route, event.status, event.request_id) for event in events] == [
+        ("GET", "/api/v1/test-images/{index}/prediction", 200, "abc"),
+        ("GET", None, 404, "def"),
+    ]
+    assert all(event.duration_ms > 0 for event in events)
 
 
 def test_model_card_tells_what_answers(client: TestClient) -> None:
@@ -181,6 +180,23 @@ class TestApiKeys:
     def test_health_and_documentation_need_no_key(self, guarded: TestClient, path: str) -> None:
         """Probes and the documentation are open to all."""
         assert guarded.get(path).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/api/v1/predictions", "/api/v1/predictions/upload"])
+    def test_images_need_a_key(self, guarded: TestClient, path: str) -> None:
+        """Sending images needs a key as all else does, and is refused before they are read."""
+        answers = [guarded.post(path, headers=headers) for headers in ({}, {"X-API-Key": "first-key"})]
+        assert [answer.status_code for answer in answers] == [401, 415]
+
+    def test_keys_are_described(self, guarded: TestClient) -> None:
+        """The description says which routes need a key."""
+        paths = guarded.get("/openapi.json").json()["paths"]
+        guarded_paths = {path for path, item in paths.items() if all("security" in about for about in item.values())}
+        assert paths.keys() - guarded_paths == {"/livez", "/readyz"}
+        assert "401" in paths["/api/v1/model"]["get"]["responses"]
+
+    def test_without_keys_none_is_described(self, client: TestClient) -> None:
+        """Where no key is asked for, the description does not speak of keys."""
+        assert "security" not in client.get("/openapi.json").text
 
 
 class TestDocumentation:

@@ -42,7 +42,7 @@ class FashionApi(ls.LitAPI):
 def main() -> None:
     """Serve: one worker with the model, one process for HTTP."""
     api = FashionApi(max_batch_size=MAX_BATCH_SIZE, batch_timeout=0.001, api_path="/api/v1/predictions")
-    server = ls.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=bool(os.environ.get("FAST_QUEUE")))
+    server = ls.LitServer(api, accelerator="cpu", workers_per_device=1)
     server.run(
         host="127.0.0.1",
         port=int(os.environ["PORT"]),

@@ -159,11 +159,13 @@ def _show_data(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from fashion_api.training import recipe, training  # noqa: PLC0415  # see the module's docstring
+    from fashion_api.training.recipe import list_recipes  # noqa: PLC0415  # see the module's docstring
 
     if arguments.list:
-        print(recipe.list_recipes())
+        print(list_recipes())
         return 0
+    from fashion_api.training import training  # noqa: PLC0415  # TensorFlow, which the list does not need
+
     settings = _read_settings(arguments, TrainingSettings)
     command = shlex.join(["fashion-api", *sys.argv[1:]])
     outcome = training.train_model(settings, command=command, resume=arguments.resume)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
+import orjson
 from pydantic_core import from_json
 
 from fashion_api.exceptions import MAX_FAULTS, Fault, ImageError, InvalidImagesError
@@ -46,11 +47,7 @@ def parse_images(body: bytes, *, height: int, width: int, max_images: int) -> Im
 
 
 def _read_items(body: bytes, max_images: int) -> list[object]:
-    try:
-        document = from_json(body, allow_inf_nan=True)  # NaN is then refused with its place
-    except ValueError as error:
-        place = str(error).rpartition(" at ")[2]
-        raise _refusal("", f"the body is not JSON: see {place}") from None
+    document = _parse_json(body)
     if not isinstance(document, dict):
         raise _refusal("", f'the body must be an object like {{"images": […]}}, not {_kind(document)}')
     if "images" not in document:
@@ -63,6 +60,22 @@ def _read_items(body: bytes, max_images: int) -> list[object]:
     if len(items) > max_images:
         raise _refusal("images", f"holds {len(items)} images, but one request may hold {max_images}")
     return items
+
+
+def _parse_json(body: bytes) -> object:
+    """Parse JSON with orjson, twice as fast (8 of 17 µs an image); what it refuses, NaN too, with pydantic's parser.
+
+    That takes NaN, which is then refused with its place, and says where a body stops being JSON.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return from_json(body, allow_inf_nan=True)
+    except ValueError as error:
+        place = str(error).rpartition(" at ")[2]
+        raise _refusal("", f"the body is not JSON: see {place}") from None
 
 
 def _read_rows(item: object, height: int, width: int) -> bytes | None:

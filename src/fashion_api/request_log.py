@@ -1,5 +1,6 @@
 """Request ids, one log line a request, and the last border for errors: pure ASGI, outside all of the routes."""
 
+import asyncio
 import logging
 import random
 import re
@@ -9,25 +10,35 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fashion_api.errors import internal_error_response
+from fashion_api.logs import RequestEvent
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = b"x-request-id"  # ASGI has names of headers in lower case
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a caller who went away before the answer
+_FLUSH_AFTER_S = 0.05
 
 
 class RequestLogMiddleware:
-    """Gives every request an id, its caller's own if that is sane, and writes one line about it when it is over."""
+    """Gives every request an id, its caller's own if that is sane, and writes one line about it when it is over.
+
+    The lines of a twentieth of a second are written together: one at a time they cost as much processor time as half
+    of the answer (25 of 100 µs beside the engine's, together 3).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._random = random.Random()  # noqa: S311  # an id is no secret, and uuid4() asks the system for each
+        self._events: list[RequestEvent] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._flush()  # the lifespan is over: nothing comes after this
             return
         request_id = _find_request_id(scope) or f"{self._random.getrandbits(128):032x}"
         scope["request_id"] = request_id
@@ -50,7 +61,19 @@ class RequestLogMiddleware:
                 raise
             await internal_error_response(Request(scope))(scope, receive, send_with_id)
         finally:
-            _log(scope, status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+            self._log(scope, status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+
+    def _log(self, scope: Scope, status: int, duration_s: float) -> None:
+        if not self._events:
+            asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._flush)
+        route = getattr(scope.get("route"), "path", None)  # the template, never what a caller has written
+        event = RequestEvent(time.time(), scope["method"], route, status, duration_s * 1e3, scope["request_id"])
+        self._events.append(event)
+
+    def _flush(self) -> None:
+        events, self._events = self._events, []
+        if events and logger.isEnabledFor(logging.INFO):
+            logger.info("%d request(s)", len(events), extra={"requests": events})
 
 
 def _find_request_id(scope: Scope) -> str | None:
@@ -60,25 +83,3 @@ def _find_request_id(scope: Scope) -> str | None:
             given: str = value.decode("latin-1")
             return given if _SANE_ID.fullmatch(given) else None
     return None
-
-
-def _log(scope: Scope, status: int, duration_s: float) -> None:
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    route = getattr(scope.get("route"), "path", None)  # the template, never what a caller has written
-    duration_ms = round(duration_s * 1e3, 3)
-    logger.info(
-        "%s %s %d %.1f ms %s",
-        scope["method"],
-        route or "(no route)",
-        status,
-        duration_ms,
-        scope["request_id"],
-        extra={
-            "method": scope["method"],
-            "route": route,
-            "status": status,
-            "duration_ms": duration_ms,
-            "request_id": scope["request_id"],
-        },
-    )

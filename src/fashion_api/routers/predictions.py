@@ -11,7 +11,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fashion_api import errors
 from fashion_api.answers import to_predictions
-from fashion_api.dependencies import Service, get_service_now, read_body, stream_body, to_response
+from fashion_api.dependencies import (
+    DirectRoute,
+    Service,
+    find_header,
+    get_service_now,
+    read_body,
+    stream_body,
+    to_response,
+)
 from fashion_api.errors import INVALID, UNSUPPORTED, HttpError
 from fashion_api.examples import IMAGE_BASE64, IMAGE_ROWS
 from fashion_api.exceptions import Fault, ImageError, InvalidImagesError
@@ -20,7 +28,7 @@ from fashion_api.inference.classifier import Images
 from fashion_api.payloads import parse_images
 from fashion_api.schemas import NamedPrediction, PredictionList, PredictionRequest, UploadPredictionList
 
-router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"])
+router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"], route_class=DirectRoute)
 
 _LARGE_BODY_BYTES = 64 * 1024  # decoding more than this would hold up the event loop for milliseconds
 _PART_NAME = "file"
@@ -202,7 +210,7 @@ def decode_files(contents: list[bytes], height: int, width: int) -> Images:
 
 
 def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return find_header(request, b"content-type").partition(";")[0].strip().lower()
 
 
 def _base_name(filename: str | None) -> str | None:

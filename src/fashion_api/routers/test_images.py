@@ -1,13 +1,15 @@
 """The test set: what is in it, what each image shows, and what the model sees in it."""
 
+import re
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from fashion_api import errors
 from fashion_api.answers import to_predictions
-from fashion_api.dependencies import ServiceDep, TestImageIndex, TestSetDep, get_service_now, to_response
+from fashion_api.dependencies import DirectRoute, ServiceDep, TestImageIndex, TestSetDep, get_service_now, to_response
 from fashion_api.exceptions import UnknownLabelError
 from fashion_api.images import encode_png
 from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
@@ -15,6 +17,14 @@ from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
 router = APIRouter(prefix="/api/v1/test-images", tags=["test images"])
 
 _MAX_SCALE = 40
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
+_INDEX_PARAMETER = {
+    "name": "index",
+    "in": "path",
+    "required": True,
+    "description": "The image's place in the test set, from 0.",
+    "schema": {"type": "integer", "examples": [0]},
+}
 
 
 @router.get(
@@ -79,22 +89,23 @@ def get_test_image_picture(
     return Response(png, media_type="image/png", headers={"Cache-Control": "private, max-age=86400"})
 
 
-@router.get(
-    "/{index}/prediction",
-    summary="Classify a test image",
-    response_model=TestImagePrediction,
-    responses=errors.responses(
-        errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA, errors.OVERLOADED, errors.DEADLINE
-    ),
-)
-async def predict_test_image(
-    index: Annotated[int, Path(description="The image's place in the test set, from 0.", examples=[0])],
-    request: Request,
-) -> Response:
+def find_label(labels: tuple[str, ...], label: str) -> int:
+    """Tell the class id of a label, in upper or lower case.
+
+    Raises:
+        UnknownLabelError: there is no such class.
+    """
+    folded = [name.casefold() for name in labels]
+    if label.casefold() not in folded:
+        raise UnknownLabelError(f"label: there is no such class; the classes are {', '.join(labels)}")
+    return folded.index(label.casefold())
+
+
+async def predict_test_image(request: Request) -> Response:
     """Tell what the model sees in a test image, beside what it actually shows."""
     service = get_service_now(request)
     test_set = service.get_test_set()
-    test_set.check_index(index)
+    index = test_set.check_index(_read_index(request))
     predictions = await service.batcher.classify(test_set.images[index : index + 1])
     prediction = to_predictions(service.model.labels, predictions)[0]
     actual = int(test_set.labels[index])
@@ -109,13 +120,28 @@ async def predict_test_image(
     )
 
 
-def find_label(labels: tuple[str, ...], label: str) -> int:
-    """Tell the class id of a label, in upper or lower case.
+router.add_api_route(
+    "/{index}/prediction",
+    predict_test_image,
+    route_class_override=DirectRoute,
+    methods=["GET"],
+    summary="Classify a test image",
+    response_model=TestImagePrediction,
+    responses=errors.responses(
+        errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA, errors.OVERLOADED, errors.DEADLINE
+    ),
+    openapi_extra={"parameters": [_INDEX_PARAMETER]},
+)
+
+
+def _read_index(request: Request) -> int:
+    """Read the index in the path.
 
     Raises:
-        UnknownLabelError: there is no such class.
+        RequestValidationError: it is not a whole number.
     """
-    folded = [name.casefold() for name in labels]
-    if label.casefold() not in folded:
-        raise UnknownLabelError(f"label: there is no such class; the classes are {', '.join(labels)}")
-    return folded.index(label.casefold())
+    text: str = request.path_params["index"]
+    if _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    message = "Input should be a whole number"
+    raise RequestValidationError([{"type": "int_parsing", "loc": ("path", "index"), "msg": message, "input": text}])
