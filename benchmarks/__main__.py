@@ -39,6 +39,9 @@ def main() -> int:
     """Run the benchmark, or write the report anew from what it measured last."""
     arguments = _make_parser().parse_args()
     if arguments.report:
+        if not RESULTS.is_file():
+            sys.stderr.write("benchmarks: there are no results yet\n")
+            return 1
         report.write(results.load(RESULTS))
         return 0
     if not {SERVER_CORE, GENERATOR_CORE} <= os.sched_getaffinity(0):

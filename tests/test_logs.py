@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fashion_api.exceptions import SettingsError
-from fashion_api.logs import configure_logging
+from fashion_api.logs import RequestEvent, configure_logging
 from fashion_api.settings import Settings
 
 
@@ -54,6 +54,37 @@ def test_json_line_is_for_machines(settings: Settings) -> None:
     }
 
 
+EVENTS = [
+    RequestEvent(1_800_000_000.25, "GET", "/livez", 200, 1.25, "abc"),
+    RequestEvent(1_800_000_001.0, "POST", None, 404, 0.5, "def"),
+]
+
+
+def test_each_request_is_a_line_of_text(settings: Settings) -> None:
+    """Requests that are logged together are still a line each, with the time at which each was over."""
+    assert log_once(settings, requests=EVENTS).splitlines() == [
+        "2027-01-15T08:00:00.250Z INFO     fashion_api.test: GET /livez 200 1.2 ms abc",
+        "2027-01-15T08:00:01.000Z INFO     fashion_api.test: POST (no route) 404 0.5 ms def",
+    ]
+
+
+def test_each_request_is_a_line_of_json(settings: Settings) -> None:
+    """The same as JSON: an object a line, with a field for each part."""
+    lines = log_once(settings.model_copy(update={"log_format": "json"}), requests=EVENTS).splitlines()
+    assert json.loads(lines[0]) == {
+        "time": "2027-01-15T08:00:00Z",
+        "level": "INFO",
+        "logger": "fashion_api.test",
+        "message": "request",
+        "method": "GET",
+        "route": "/livez",
+        "status": 200,
+        "duration_ms": 1.25,
+        "request_id": "abc",
+    }
+    assert len(lines) == 2
+
+
 def test_control_characters_are_written_out(settings: Settings) -> None:
     """What a caller sent cannot colour the terminal or go back in the line."""
     assert r"a\x1b[31mb\x0dc" in log_once(settings, "a\x1b[31mb\rc")
@@ -64,15 +95,17 @@ def test_level_is_kept(settings: Settings) -> None:
     assert log_once(settings.model_copy(update={"log_level": "warning"})) == ""
 
 
-def test_file_gets_the_lines_too_and_is_rotated(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2], ids=["one process", "several"])
+def test_file_gets_the_lines_too_and_is_rotated(settings: Settings, tmp_path: Path, workers: int) -> None:
     """With a log file, lines go there as well; it is rotated when it is full, and the oldest are dropped."""
     path = tmp_path / "logs" / "service.log"
-    limits = {"log_file": path, "log_file_max_bytes": 1024, "log_file_backups": 2}
+    limits = {"log_file": path, "log_file_max_bytes": 1024, "log_file_backups": 2, "workers": workers}
     stream = io.StringIO()
     configure_logging(settings.model_copy(update=limits), stream=stream)
     for number in range(100):
         logging.getLogger("fashion_api.test").info("line %d", number)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["service.log", "service.log.1", "service.log.2"]
+    names = sorted(file.name for file in path.parent.iterdir() if not file.name.startswith("."))
+    assert names == ["service.log", "service.log.1", "service.log.2"]
     assert "line 99" in path.read_text()
     assert "line 0\n" in stream.getvalue()
 

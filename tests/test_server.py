@@ -38,21 +38,26 @@ class Server:
             text=True,
         )
         self.lines: list[str] = []
+        self.url = ""
 
     def wait_until_ready(self) -> httpx2.Client:
         """Read the log until the service is ready, and give a client of it."""
+        return self.read_until("ready", times=1)
+
+    def read_until(self, message: str, *, times: int) -> httpx2.Client:
+        """Read the log until a message has come so many times, and give a client of the service."""
         assert self.process.stderr is not None
-        url = ""
         watchdog = threading.Timer(START_LIMIT_S, self.process.kill)  # ends the loop below where nothing else does
         watchdog.start()
         for line in self.process.stderr:
             self.lines.append(line)
             if found := re.search(r"will serve on (http://\S+)", line):
-                url = found[1]
-            if re.search(r'(: |"message": ")ready\b', line):  # as text, or as JSON
+                self.url = found[1]
+            times -= bool(re.search(rf'(: |"message": "){message}\b', line))  # as text, or as JSON
+            if times == 0:
                 watchdog.cancel()
                 transport = httpx2.HTTPTransport(retries=5)  # it listens a moment after it is ready
-                return httpx2.Client(base_url=url, transport=transport, timeout=START_LIMIT_S)
+                return httpx2.Client(base_url=self.url, transport=transport, timeout=START_LIMIT_S)
         raise AssertionError("".join(self.lines))
 
     def stop(self) -> int:
@@ -167,6 +172,17 @@ def test_server_stops_on_sigterm_with_success() -> None:
         assert server.stop() == 0
         records = [json.loads(line) for line in server.lines]
         assert [record["status"] for record in records if record.get("request_id") == "the-only-one"] == [200]
+
+
+def test_worker_that_dies_is_replaced() -> None:
+    """With two workers, one that is killed is replaced, and the service goes on answering."""
+    with serve("--workers", "2") as server:
+        server.read_until("ready", times=2)
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGKILL)  # the last that was started is a worker
+        with server.read_until("ready", times=1) as client:
+            assert client.get("/readyz").status_code == 200
+        assert server.stop() == 0
 
 
 def test_port_in_use_is_told_at_once() -> None:

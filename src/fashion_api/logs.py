@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -131,10 +132,20 @@ def _make_formatter(settings: Settings) -> logging.Formatter:
     return _TextFormatter() if settings.log_format == "text" else _JsonFormatter()
 
 
+def _choose_rotating_handler(settings: Settings) -> Callable[..., logging.Handler]:
+    """Choose one that several processes can share, where there are several: that takes a lock for each line."""
+    if settings.workers == 1:
+        return RotatingFileHandler
+    from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: PLC0415  # most services do not need it
+
+    handler: Callable[..., logging.Handler] = ConcurrentRotatingFileHandler
+    return handler
+
+
 def _open_log_file(path: Path, settings: Settings) -> logging.Handler:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return RotatingFileHandler(
+        return _choose_rotating_handler(settings)(
             path,
             maxBytes=settings.log_file_max_bytes,
             backupCount=settings.log_file_backups,

@@ -57,6 +57,7 @@ async def batcher_of(classifier: Classifier, **changes: float) -> AsyncIterator[
         max_batch_size=int(parts["max_batch_size"]),
         max_queue_size=int(parts["max_queue_size"]),
         timeout_s=parts["timeout_s"],
+        inline_limit_s=parts.get("inline_limit_s", 0.0),
     )
     try:
         yield batcher
@@ -316,6 +317,55 @@ def test_answers_that_do_not_add_up_are_an_error() -> None:
     run(test)
 
 
+class ThreadClassifier(FakeClassifier):
+    """Remembers on which thread it computed."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+
+    def classify(self, images: Images) -> Predictions:
+        self.threads.append(threading.current_thread().name)
+        return super().classify(images)
+
+
+def test_short_batches_are_computed_on_the_event_loop() -> None:
+    """Once a batch has shown to be short, the next is computed where it is asked for; and every answer is right."""
+
+    async def test() -> None:
+        classifier = ThreadClassifier()
+        async with batcher_of(classifier, inline_limit_s=LONG_S) as batcher:
+            answers = [(await batcher.classify(images(i))).class_ids.tolist() for i in (1, 2)]
+        assert (answers, classifier.threads) == ([[1], [2]], ["classifier", threading.current_thread().name])
+
+    run(test)
+
+
+def test_requests_of_one_turn_of_the_loop_share_a_short_batch() -> None:
+    """On the event loop too, what has come in the same turn is computed together."""
+
+    async def test() -> None:
+        classifier = ThreadClassifier()
+        async with batcher_of(classifier, inline_limit_s=LONG_S) as batcher:
+            await batcher.classify(images(0))
+            answers = await asyncio.gather(*ask(batcher, images(1), images(2), images(3)))
+        assert [answer.class_ids.tolist() for answer in answers] == [[1], [2], [3]]
+        assert len(classifier.threads) == 2
+
+    run(test)
+
+
+def test_bad_input_fails_alone_on_the_event_loop() -> None:
+    """A short batch that fails is tried again image by image as well."""
+
+    async def test() -> None:
+        async with batcher_of(PickyClassifier(ValueError("bad")), inline_limit_s=LONG_S) as batcher:
+            await batcher.classify(images(0))
+            answers = await asyncio.gather(*ask(batcher, images(1), images(6)), return_exceptions=True)
+            assert [type(answer).__name__ for answer in answers] == ["Predictions", "EngineError"]
+
+    run(test)
+
+
 def test_close_finishes_what_was_taken_in() -> None:
     """Closing answers what is computed and what is queued, and refuses what comes after."""
 
@@ -334,12 +384,14 @@ def test_close_finishes_what_was_taken_in() -> None:
     run(test)
 
 
-def test_requests_cancelled_at_random_leave_nothing_behind() -> None:
+@pytest.mark.parametrize("inline_limit_s", [0.0, LONG_S], ids=["on the worker", "on the event loop"])
+def test_requests_cancelled_at_random_leave_nothing_behind(inline_limit_s: float) -> None:
     """After 10,000 requests, many cancelled at random points, the queue is empty and every other has its answer."""
 
     async def test() -> None:
         rng = random.Random(0)  # noqa: S311  # a seeded one, for the same test each time
-        async with batcher_of(FakeClassifier(), max_batch_size=16, max_queue_size=50_000) as batcher:
+        limits = {"max_batch_size": 16, "max_queue_size": 50_000, "inline_limit_s": inline_limit_s}
+        async with batcher_of(FakeClassifier(), **limits) as batcher:
             tasks: list[asyncio.Task[Predictions]] = []
             for index in range(10_000):
                 tasks.extend(ask(batcher, images(*[index % 10] * rng.randint(1, 3))))
