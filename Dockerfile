@@ -1,21 +1,28 @@
 ARG PYTHON_VERSION=3.13
 
-# Build: all packages, pinned and with their hashes checked, and the project, in one virtual environment.
-FROM python:${PYTHON_VERSION}-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
+# Compile: all that training needs, TensorFlow among it, to make the project's wheel and the model's compiled form.
+FROM python:${PYTHON_VERSION}-slim AS compile
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements/train.txt requirements/
 RUN python -m pip install --require-hashes --requirement requirements/train.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src/ src/
-RUN python -m pip install --no-deps --no-build-isolation .
-# What only building and plotting need; the check tells if anything else needed it.
-RUN python -m pip uninstall --yes \
-        contourpy cycler editables fonttools hatchling kiwisolver matplotlib pathspec pluggy pyparsing \
-        python-dateutil tomlkit trove-classifiers \
-    && python -m pip check
+RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && python -m pip install --no-deps dist/*.whl
+COPY models/ models/
+RUN fashion-api compile --cache-dir cache
+
+# Build: what serving needs and nothing else, in a virtual environment.
+FROM python:${PYTHON_VERSION}-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+RUN python -m venv --without-pip /opt/venv
+COPY requirements/serve.txt requirements/
+RUN python -m pip --python /opt/venv install --require-hashes --requirement requirements/serve.txt
+COPY --from=compile /build/dist/ dist/
+RUN python -m pip --python /opt/venv install --no-deps dist/*.whl \
+    && python -m pip --python /opt/venv check
 
 # Serve.
 FROM python:${PYTHON_VERSION}-slim
@@ -25,8 +32,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     FASHION_HOST=0.0.0.0 \
     FASHION_PORT=8000 \
-    FASHION_CACHE_DIR=/tmp/fashion-api
-COPY --from=build /opt/venv /opt/venv
+    FASHION_CACHE_DIR=/var/cache/fashion-api
+COPY --from=build /opt/venv/ /opt/venv/
+COPY --from=compile /build/cache/ /var/cache/fashion-api/
 WORKDIR /app
 COPY models/ models/
 USER 10001:10001

@@ -1,11 +1,14 @@
 """Work for the engine rather than for HTTP: many images a request, by one worker and by two, and for a long time."""
 
+import time
+
 from benchmarks.lineup import SERVICE
 from benchmarks.load import Target, run_closed, run_count
 from benchmarks.measure import GENERATOR_CORE, SERVER_CORE, WARM_UP_S, Bench, check
 
 _IMAGES_A_REQUEST = 64
-_CONNECTIONS = 8
+_CONNECTIONS = 16
+_SETTLE_S = 3.0  # the first worker answers before the second one listens, and would take all the connections
 RSS_AFTER = (100_000, 1_000_000)
 """Predictions after which the memory is looked at."""
 
@@ -15,6 +18,7 @@ def measure_workers(bench: Bench, workers: int) -> float:
     cores = frozenset((SERVER_CORE, GENERATOR_CORE)[:workers])
     with bench.run(SERVICE, cores=cores, settings={"FASHION_WORKERS": str(workers)}) as server:
         server.wait_for(bench.target(SERVICE, server, "array"))
+        time.sleep(_SETTLE_S)
         target = Target(server.address, bench.inputs.in_batches(_IMAGES_A_REQUEST), SERVICE.answer)
         tally = run_closed(target, concurrency=_CONNECTIONS, seconds=bench.seconds, warm_up_s=3 * WARM_UP_S)
         return check(tally).throughput * _IMAGES_A_REQUEST

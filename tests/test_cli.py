@@ -1,5 +1,6 @@
 """The command line: what it prints, and its exit status."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,3 +132,37 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """`train --list` names the recipes, the original one among them."""
     assert run(["train", "--list"]) == 0
     assert "tutorial" in capsys.readouterr().out
+
+
+def test_compile_tells_where_the_compiled_form_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`compile` puts the compiled form of a model into the cache, for a service that has no TensorFlow."""
+    assert run(["compile", "--model-path", str(MODEL), "--cache-dir", str(tmp_path)]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert (path.is_relative_to(tmp_path), path.suffix) == (True, ".onnx")
+
+
+def test_predict_writes_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json, `predict` prints one object a file."""
+    boot = tmp_path / "boot.png"
+    assert run(["data", "show", "0", "--save", str(boot)]) == 0
+    capsys.readouterr()
+    assert run(["predict", "--json", "--model-path", str(MODEL), str(boot)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["file"], answer["prediction"]["label"]) == (str(boot), "Ankle boot")
+
+
+@pytest.mark.usefixtures("own_data")
+def test_any_data_set_is_trained_evaluated_and_served_by_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two classes of 4×5 images go all the way, from their files to a prediction, by settings alone."""
+    monkeypatch.setenv("FASHION_MODEL_PATH", str(tmp_path / "pets.h5"))
+    monkeypatch.setenv("FASHION_CACHE_DIR", str(tmp_path / "cache"))
+    write_small_data_set(tmp_path / "data", size=40)
+    assert run(["train", "--epochs", "1", "--validation-size", "10"]) == 0
+    assert run(["evaluate"]) == 0
+    picture = tmp_path / "pet.png"
+    assert run(["data", "show", "0", "--save", str(picture)]) == 0
+    capsys.readouterr()
+    assert run(["predict", "--json", str(picture)]) == 0
+    assert set(json.loads(capsys.readouterr().out)["prediction"]["probabilities"]) == {"cat", "dog"}
