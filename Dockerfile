@@ -2,7 +2,7 @@ ARG PYTHON_VERSION=3.13
 
 # Compile: all that training needs, TensorFlow among it, to make the project's wheel and the model's compiled form.
 FROM python:${PYTHON_VERSION}-slim AS compile
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore ORT_DISABLE_TELEMETRY=1
 WORKDIR /build
 COPY requirements/train.txt requirements/
 RUN python -m pip install --require-hashes --requirement requirements/train.txt
@@ -24,11 +24,12 @@ COPY --from=compile /build/dist/ dist/
 RUN python -m pip --python /opt/venv install --no-deps dist/*.whl \
     && python -m pip --python /opt/venv check
 
-# Serve.
+# Serve. ORT_DISABLE_TELEMETRY: ONNX Runtime would report to its maker, and write an identifier into the home directory.
 FROM python:${PYTHON_VERSION}-slim
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     HOME=/tmp \
     FASHION_HOST=0.0.0.0 \
     FASHION_PORT=8000 \

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -86,6 +87,7 @@ def create_app(
             raise
         service = Service(settings, model, _make_batcher(settings, model), test_set)
         app.state.service = service
+        gc.freeze()  # what is there now stays: the collector need not walk it again, 36 ms each time
         logger.info("ready")
         try:
             with announce_sigterm(service.drain, delay_s=settings.drain_delay_s):

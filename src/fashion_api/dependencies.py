@@ -1,6 +1,6 @@
 """What routers take, as `Annotated` aliases."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -69,6 +69,17 @@ def get_service_now(request: Request) -> Service:
     return service
 
 
+def admit(request: Request) -> Service:
+    """Give the service, if it has room for one more image: asked first, so that a refusal costs little.
+
+    Raises:
+        OverloadedError: it has none.
+    """
+    service = get_service_now(request)
+    service.batcher.check_room(1)
+    return service
+
+
 async def get_service(request: Request) -> Service:
     """Give the service, once it is ready."""
     return get_service_now(request)
@@ -101,8 +112,8 @@ async def check_test_image_index(
 TestImageIndex = Annotated[int, Depends(check_test_image_index)]
 
 
-async def stream_body(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """Read a body piece by piece, and no more of it than is accepted, whatever its Content-Length says.
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Read a whole body, and no more of it than is accepted, whatever its Content-Length says.
 
     Raises:
         HttpError: it is larger than `max_bytes`.
@@ -111,23 +122,20 @@ async def stream_body(request: Request, max_bytes: int) -> AsyncGenerator[bytes,
     refusal = HttpError(TOO_LARGE, f"the body is larger than the {max_bytes} bytes that are accepted")
     if _declared_length(request) > max_bytes:
         raise refusal
+    chunks: list[bytes] = []
     received = 0
     has_more = True
     while has_more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk = message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
         received += len(chunk)
         if received > max_bytes:
             raise refusal
+        chunks.append(chunk)
         has_more = message.get("more_body", False)
-        yield chunk
-
-
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Read a whole body; raises what `stream_body` does."""
-    return b"".join([chunk async for chunk in stream_body(request, max_bytes)])
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def find_header(request: Request, name: bytes) -> str:

@@ -81,11 +81,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every network.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve, each with its own model.")
-    max_batch_size: int = Field(64, ge=1, le=4096, description="The most images that the model is given at once.")
+    max_batch_size: int = Field(16, ge=1, le=4096, description="The most images that the model is given at once.")
     max_queue_size: int = Field(
-        2048, ge=1, description="The most images that may wait; beyond it, requests are refused with 503."
+        512, ge=1, description="The most images that may wait; beyond it, requests are refused with 503."
     )
-    max_images_per_request: int = Field(1000, ge=1, description="The most images that one request may hold.")
+    max_images_per_request: int = Field(256, ge=1, description="The most images that one request may hold.")
     max_upload_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="The largest request body, in bytes.")
     request_timeout_s: float = Field(
         10.0,

@@ -242,13 +242,27 @@ def test_parts_of_another_name_are_refused(client: TestClient, parts: dict[str, 
         (b"--x--\r\n", "multipart/form-data; boundary=x"),
         (b"no parts", "multipart/form-data; boundary=x"),
         (b"--x\r\n", "multipart/form-data"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc',
+            "multipart/form-data; boundary=x",
+        ),
+        (b"--x\r\nContent-Type: image/png\r\n\r\nabc\r\n--x--\r\n", "multipart/form-data; boundary=x"),
     ],
-    ids=["no part", "no multipart", "no boundary"],
+    ids=["no part", "no multipart", "no boundary", "cut short", "no name"],
 )
 def test_multipart_without_parts_is_refused(client: TestClient, body: bytes, media_type: str) -> None:
     """A multipart body with no part in it, or none that can be read, is answered 422."""
     response = client.post(UPLOAD_ROUTE, content=body, headers={"Content-Type": media_type})
     assert response.status_code == 422
+
+
+def test_overloaded_service_refuses_before_it_reads(make_client: MakeClient) -> None:
+    """Where the queue has no room, the answer is 503 with when to come again, whatever the body holds."""
+    client = make_client(max_queue_size=0)
+    answers = [client.post(JSON_ROUTE, content=b"nonsense"), client.post(UPLOAD_ROUTE, content=b"nonsense")]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert answers[0].headers["retry-after"] == "1"
+    assert answers[0].json()["type"] == "/problems#overloaded"
 
 
 def test_too_many_files_are_refused(make_client: MakeClient) -> None:

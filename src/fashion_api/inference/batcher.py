@@ -125,6 +125,20 @@ class Batcher:
         """How many images are in the queue."""
         return self._waiting_images
 
+    def check_room(self, images: int) -> None:
+        """Tell whether so many images could be taken in now.
+
+        Raises:
+            OverloadedError: the queue has no room for them.
+            ShuttingDownError: the batcher is closed.
+        """
+        if self._is_closed:
+            raise ShuttingDownError("the service is stopping")
+        if self._waiting_images + images > self._max_queue_size:
+            raise OverloadedError(
+                f"{self._waiting_images} images are waiting already, of at most {self._max_queue_size}"
+            )
+
     async def classify(self, images: Images) -> Predictions:
         """Classify uint8[n, height, width], n at least 1, together with whatever else is waiting.
 
@@ -134,12 +148,7 @@ class Batcher:
             ShuttingDownError: the batcher is closed.
             EngineError: the classifier failed on one of these images.
         """
-        if self._is_closed:
-            raise ShuttingDownError("the service is stopping")
-        if self._waiting_images + len(images) > self._max_queue_size:
-            raise OverloadedError(
-                f"{self._waiting_images} images are waiting already, of at most {self._max_queue_size}"
-            )
+        self.check_room(len(images))
         request = _Request(images, self._loop.time() + self._timeout_s, self._loop.create_future())
         self._queue[request] = None
         self._waiting_images += len(images)

@@ -6,18 +6,15 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fashion_api import errors
 from fashion_api.answers import to_predictions
 from fashion_api.dependencies import (
     DirectRoute,
     Service,
+    admit,
     find_header,
-    get_service_now,
     read_body,
-    stream_body,
     to_response,
 )
 from fashion_api.errors import INVALID, UNSUPPORTED, HttpError
@@ -25,6 +22,7 @@ from fashion_api.examples import IMAGE_BASE64, IMAGE_ROWS
 from fashion_api.exceptions import Fault, ImageError, InvalidImagesError
 from fashion_api.images import MEDIA_TYPES, decode_image
 from fashion_api.inference.classifier import Images
+from fashion_api.multipart import MultipartError, parse_multipart
 from fashion_api.payloads import parse_images
 from fashion_api.schemas import NamedPrediction, PredictionList, PredictionRequest, UploadPredictionList
 
@@ -102,7 +100,7 @@ async def predict_images(request: Request) -> Response:
     Each image is rows of whole numbers from 0 (black) to 255, the article light on black as in the data set; or a
     picture file in base64.
     """
-    service = get_service_now(request)
+    service = admit(request)
     predictions = await service.batcher.classify(await _read_json_images(request, service))
     return to_response(
         PredictionList(model=service.model_id, predictions=to_predictions(service.model.labels, predictions))
@@ -133,7 +131,7 @@ async def predict_upload(request: Request) -> Response:
 
     They must have the model's size; colours become grey. The answers come in the order of the files.
     """
-    service = get_service_now(request)
+    service = admit(request)
     files = await _read_files(request, service)
     images = await _decode_files([content for _, content in files], service)
     predictions = to_predictions(service.model.labels, await service.batcher.classify(images))
@@ -149,33 +147,22 @@ async def predict_upload(request: Request) -> Response:
 
 
 async def _read_multipart(request: Request, service: Service) -> list[tuple[str | None, bytes]]:
-    settings = service.settings
-    parser = MultiPartParser(
-        request.headers,
-        stream_body(request, settings.max_upload_bytes),
-        max_files=settings.max_images_per_request,
-        max_fields=settings.max_images_per_request,  # none is read, but a refusal tells the name of one
-    )
+    body = await read_body(request, service.settings.max_upload_bytes)
     try:
-        form = await parser.parse()
-    except MultiPartException:
-        raise HttpError(
-            INVALID,
-            "the multipart body cannot be read: it has no boundary, is not as its boundary says, or has more than "
-            f"{settings.max_images_per_request} parts",
-        ) from None
-    try:
-        parts = form.multi_items()
-        if not parts:
-            raise _wrong_part("there is no part")
-        for name, part in parts:
-            if name != _PART_NAME:
-                raise _wrong_part(f"there is one named '{name[:100]}'")
-            if not isinstance(part, UploadFile):
-                raise _wrong_part("there is one that holds a text, and no file")
-        return [(_base_name(part.filename), await part.read()) for _, part in parts if isinstance(part, UploadFile)]
-    finally:
-        await form.close()
+        parts = parse_multipart(body, find_header(request, b"content-type"))
+    except MultipartError as error:
+        raise HttpError(INVALID, f"the multipart body cannot be read: {error}") from None
+    if not parts:
+        raise _wrong_part("there is no part")
+    if len(parts) > service.settings.max_images_per_request:
+        limit = service.settings.max_images_per_request
+        raise HttpError(INVALID, f"the body holds {len(parts)} files, but one request may hold {limit}")
+    for part in parts:
+        if part.name != _PART_NAME:
+            raise _wrong_part(f"there is one named '{part.name[:100]}'")
+        if part.filename is None:
+            raise _wrong_part("there is one that holds a text, and no file")
+    return [(_base_name(part.filename), part.content) for part in parts]
 
 
 def _wrong_part(found: str) -> HttpError:

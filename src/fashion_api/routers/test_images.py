@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 
 from fashion_api import errors
 from fashion_api.answers import to_predictions
-from fashion_api.dependencies import DirectRoute, ServiceDep, TestImageIndex, TestSetDep, get_service_now, to_response
+from fashion_api.dependencies import DirectRoute, ServiceDep, TestImageIndex, TestSetDep, admit, to_response
 from fashion_api.exceptions import UnknownLabelError
 from fashion_api.images import encode_png
 from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
@@ -103,7 +103,7 @@ def find_label(labels: tuple[str, ...], label: str) -> int:
 
 async def predict_test_image(request: Request) -> Response:
     """Tell what the model sees in a test image, beside what it actually shows."""
-    service = get_service_now(request)
+    service = admit(request)
     test_set = service.get_test_set()
     index = test_set.check_index(_read_index(request))
     predictions = await service.batcher.classify(test_set.images[index : index + 1])
