@@ -88,6 +88,13 @@ def test_the_smaller_sets_are_parts_of_the_whole(name: str) -> None:
         assert [pin.specifier for pin in pins] == [pin.specifier for pin in whole[package]]
 
 
+def test_serving_needs_nothing_that_only_training_needs() -> None:
+    """Neither TensorFlow nor what comes with it gets into a service by way of a dependency."""
+    offline = {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["train"]}
+    assert {"tensorflow", "tensorflow-cpu", "keras", "matplotlib", "h5py"} <= offline
+    assert offline.isdisjoint(read_locked("serve"))
+
+
 # The wheel
 
 
@@ -122,21 +129,43 @@ def test_the_wheel_carries_the_command_and_the_licence(wheel: zipfile.ZipFile) -
 # The image
 
 
-def read_dockerfile() -> list[tuple[str, str]]:
-    """Its instructions, in order, each with what stands after it."""
+Instruction = tuple[str, str]
+"""Its name, and what stands after it."""
+
+
+def read_stages() -> dict[str, list[Instruction]]:
+    """The instructions of each stage of the Dockerfile, in order; the last stage, the image, is called `final`."""
     text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
-    lines = (line.split(maxsplit=1) for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    return [(instruction, rest.strip()) for instruction, rest in lines]
-
-
-def read_final_stage() -> dict[str, str]:
-    """The last of each instruction in the stage that becomes the image."""
-    final: dict[str, str] = {}
-    for instruction, rest in read_dockerfile():
+    stages: dict[str, list[Instruction]] = {}
+    name = "before the first"
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        instruction, rest = line.split(maxsplit=1)
         if instruction == "FROM":
-            final = {}
-        final[instruction] = rest
-    return final
+            _, _, name = rest.partition(" AS ")
+        stages.setdefault(name or "final", []).append((instruction, rest.strip()))
+    return stages
+
+
+STAGES = read_stages()
+FINAL = dict(STAGES["final"])
+"""The last of each instruction in the stage that becomes the image."""
+FINAL_ENV = dict(word.split("=", 1) for word in shlex.split(FINAL["ENV"]))
+
+
+def list_copies(stage: str) -> list[tuple[str, str, str]]:
+    """Each COPY from another stage: that stage, what is copied, and where to."""
+    copies = [rest.split() for instruction, rest in STAGES[stage] if instruction == "COPY" and "--from=" in rest]
+    return [(origin.removeprefix("--from="), source, target) for origin, source, target in copies]
+
+
+def list_installations(stage: str) -> list[str]:
+    """Each pip command of a stage that installs or builds something."""
+    commands = [
+        part.strip() for instruction, rest in STAGES[stage] if instruction == "RUN" for part in rest.split("&&")
+    ]
+    return [command for command in commands if re.search(r"\bpip\b.* (install|wheel|download)\b", command)]
 
 
 def is_in_build_context(path: str) -> bool:
@@ -150,44 +179,82 @@ def is_in_build_context(path: str) -> bool:
     return is_in
 
 
-COPIED = [
+COPIED = {
     source
-    for instruction, rest in read_dockerfile()
-    if instruction == "COPY" and not rest.startswith("--from=")
+    for instructions in STAGES.values()
+    for instruction, rest in instructions
+    if instruction == "COPY" and "--from=" not in rest
     for source in rest.split()[:-1]
-]
+}
 
 
-@pytest.mark.parametrize("source", COPIED)
+@pytest.mark.parametrize("source", sorted(COPIED))
 def test_what_the_image_copies_is_there(source: str) -> None:
     """No COPY of the Dockerfile fails on a missing or an ignored file."""
     assert (ROOT / source).exists()
     assert is_in_build_context(source)
 
 
-@pytest.mark.parametrize("path", [".env", ".git/config", ".venv/bin/python", "tests/conftest.py", "runs/model.h5"])
+@pytest.mark.parametrize(
+    "path", [".env", ".git/config", ".venv/bin/python", "tests/conftest.py", "runs/model.h5", "models/curves.png"]
+)
 def test_what_the_image_does_not_need_stays_out(path: str) -> None:
     """No secret and no ballast is handed to the image's build."""
     assert not is_in_build_context(path)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_copies_from_those_before_it(stage: str) -> None:
+    """No COPY of the Dockerfile names a stage that was renamed or comes later."""
+    names = list(STAGES)
+    assert {origin for origin, _, _ in list_copies(stage)} <= set(names[: names.index(stage)])
+
+
+@pytest.mark.parametrize("stage", ["compile", "build"])
+def test_nothing_is_installed_unverified(stage: str) -> None:
+    """Whatever an installation fetches was locked with its hash."""
+    installations = list_installations(stage)
+    assert installations
+    for command in installations:
+        assert "--require-hashes --requirement requirements/" in command or "--no-deps" in command
+
+
+def test_tensorflow_stays_out_of_the_image() -> None:
+    """From the stage that has it, only the wheel and the compiled form go further; what serves is built without."""
+    taken = {source for stage in STAGES for origin, source, _ in list_copies(stage) if origin == "compile"}
+    assert taken == {"/build/dist/", "/build/cache/"}
+    assert not list_installations("final")
+    requirements = {word for command in list_installations("build") for word in command.split() if ".txt" in word}
+    assert requirements == {"requirements/serve.txt"}
+
+
+def test_the_image_has_the_compiled_form_where_the_service_looks_for_it() -> None:
+    """A container starts without writing anything, because its model is compiled already."""
+    assert ("RUN", "fashion-api compile --cache-dir cache") in STAGES["compile"]
+    target = next(target for _, source, target in list_copies("final") if source == "/build/cache/")
+    assert PurePath(FINAL_ENV["FASHION_CACHE_DIR"]) == PurePath(target)
+
+
+def test_the_image_sends_nothing_to_the_makers_of_its_engine() -> None:
+    """ONNX Runtime's telemetry, which is on by default, is off."""
+    assert FINAL_ENV["ORT_DISABLE_TELEMETRY"] == "1"
+
+
 def test_the_image_does_not_run_as_root() -> None:
     """The user is numeric, so that an orchestrator can tell that it is not root."""
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", read_final_stage()["USER"])
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", FINAL["USER"])
 
 
 def test_the_image_runs_the_service_itself() -> None:
     """No shell stands between the service and the signal that stops it."""
-    final = read_final_stage()
-    command = json.loads(final["ENTRYPOINT"]) + json.loads(final["CMD"])
+    command = json.loads(FINAL["ENTRYPOINT"]) + json.loads(FINAL["CMD"])
     assert command[0] in PROJECT["project"]["scripts"]
     assert callable(make_parser().parse_args(command[1:]).run)
 
 
 def test_the_image_sets_only_settings_that_exist() -> None:
     """A setting that was renamed would otherwise stop the container's start."""
-    names = [word.split("=")[0] for word in shlex.split(read_final_stage()["ENV"])]
-    given = {name.removeprefix(ENV_PREFIX).lower() for name in names if name.startswith(ENV_PREFIX)}
+    given = {name.removeprefix(ENV_PREFIX).lower() for name in FINAL_ENV if name.startswith(ENV_PREFIX)}
     assert given
     assert given <= set(Settings.model_fields)
 
@@ -215,7 +282,7 @@ def serve_status(status: int) -> Iterator[int]:
 @pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1)], ids=["ready", "not ready"])
 def test_the_health_check_asks_whether_it_is_ready(status: int, expected: int) -> None:
     """The container is healthy when the service says that it is ready, and only then."""
-    _, command = read_final_stage()["HEALTHCHECK"].split("CMD ", 1)
+    _, command = FINAL["HEALTHCHECK"].split("CMD ", 1)
     python, *arguments = json.loads(command)
     assert python == "python"
     with serve_status(status) as port:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEMS_PATH = "/problems"
-_RETRY_AFTER_S = 1
+RETRY_AFTER_S = 1
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def problem_response(request: Request, kind: ProblemKind, detail: str, faults: S
         request_id=request.scope.get("request_id", ""),
         errors=[ErrorDetail(where=fault.where, message=fault.message) for fault in faults[:MAX_FAULTS]] or None,
     )
-    headers = {"Retry-After": str(_RETRY_AFTER_S)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     if kind is UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     content = problem.model_dump_json(exclude_none=True)

@@ -20,17 +20,36 @@ _CLIENT_CLOSED_REQUEST = 499  # nginx's number for a caller who went away before
 _FLUSH_AFTER_S = 0.05
 
 
-class RequestLogMiddleware:
-    """Gives every request an id, its caller's own if that is sane, and writes one line about it when it is over.
+class RequestLog:
+    """Collects what is to be logged of requests, and logs it together a twentieth of a second later.
 
-    The lines of a twentieth of a second are written together: one at a time they cost as much processor time as half
-    of the answer (25 of 100 µs beside the engine's, together 3).
+    One at a time, the lines cost as much processor time as half of the answer (25 of 100 µs beside the engine's),
+    together 3.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._random = random.Random()  # noqa: S311  # an id is no secret, and uuid4() asks the system for each
+    def __init__(self) -> None:
         self._events: list[RequestEvent] = []
+
+    def add(self, event: RequestEvent) -> None:
+        """Take in a request that is over; to be called on the event loop."""
+        if not self._events:
+            asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self.flush)
+        self._events.append(event)
+
+    def flush(self) -> None:
+        """Log what there is."""
+        events, self._events = self._events, []
+        if events and logger.isEnabledFor(logging.INFO):
+            logger.info("%d request(s)", len(events), extra={"requests": events})
+
+
+class RequestLogMiddleware:
+    """Gives every request an id, its caller's own if that is sane, and has it logged when it is over."""
+
+    def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
+        self._app = app
+        self._request_log = request_log
+        self._random = random.Random()  # noqa: S311  # an id is no secret, and uuid4() asks the system for each
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -38,7 +57,7 @@ class RequestLogMiddleware:
             try:
                 await self._app(scope, receive, send)
             finally:
-                self._flush()  # the lifespan is over: nothing comes after this
+                self._request_log.flush()  # the lifespan is over: nothing comes after this
             return
         request_id = _find_request_id(scope) or f"{self._random.getrandbits(128):032x}"
         scope["request_id"] = request_id
@@ -64,16 +83,9 @@ class RequestLogMiddleware:
             self._log(scope, status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
 
     def _log(self, scope: Scope, status: int, duration_s: float) -> None:
-        if not self._events:
-            asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._flush)
         route = getattr(scope.get("route"), "path", None)  # the template, never what a caller has written
         event = RequestEvent(time.time(), scope["method"], route, status, duration_s * 1e3, scope["request_id"])
-        self._events.append(event)
-
-    def _flush(self) -> None:
-        events, self._events = self._events, []
-        if events and logger.isEnabledFor(logging.INFO):
-            logger.info("%d request(s)", len(events), extra={"requests": events})
+        self._request_log.add(event)
 
 
 def _find_request_id(scope: Scope) -> str | None:

@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from fashion_api.app import create_app
+from fashion_api.app import OPEN_PATHS, create_app
 from fashion_api.exceptions import SettingsError
 from fashion_api.logs import configure_logging
 from fashion_api.settings import Settings
+from fashion_api.shedding import SheddingProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def run_server(settings: Settings) -> bool:
         SettingsError: the address cannot be listened on.
     """
     sock = bind(settings.host, settings.port)
-    config = make_config(settings)
+    config = _Config(settings)
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
@@ -56,20 +57,32 @@ def _run_workers(config: uvicorn.Config, sock: socket.socket) -> bool:
     return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
 
 
-def make_config(settings: Settings) -> uvicorn.Config:
-    """Say how uvicorn is to serve."""
-    return uvicorn.Config(
-        functools.partial(make_app, settings),
-        factory=True,
-        workers=settings.workers,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # nothing here depends on who the caller is
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.drain_timeout_s),
-    )
+class _Config(uvicorn.Config):
+    """uvicorn's, with the app and the protocol that belong together, built in the process that serves them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            functools.partial(make_app, settings),
+            factory=True,
+            workers=settings.workers,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # nothing here depends on who the caller is
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.drain_timeout_s),
+        )
+        self._settings = settings
+
+    def load(self) -> None:
+        """Build the app, and the protocol with its limits."""
+        super().load()
+        self.http_protocol_class = SheddingProtocol.limited(
+            self._settings.max_concurrent_requests,
+            open_paths=OPEN_PATHS,
+            request_log=self.loaded_app.state.request_log,
+        )
 
 
 def make_app(settings: Settings) -> FastAPI:

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every network.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve, each with its own model.")
+    max_concurrent_requests: int = Field(
+        128, ge=1, description="The most requests under way in a worker; beyond it, they are refused with 503."
+    )
     max_batch_size: int = Field(16, ge=1, le=4096, description="The most images that the model is given at once.")
     max_queue_size: int = Field(
         512, ge=1, description="The most images that may wait; beyond it, requests are refused with 503."

@@ -113,6 +113,15 @@ def test_without_tensorflow_and_a_cached_form_both_ways_out_are_told(
         load_model(settings.model_copy(update={"cache_dir": tmp_path}))
 
 
+def test_keras_engine_without_tensorflow_says_what_to_install(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine that needs TensorFlow says so where there is none."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match=r"pip install 'fashion-api\[train\]'"):
+        load_model(settings.model_copy(update={"engine": "keras"}))
+
+
 def test_refusal_of_the_child_process_is_passed_on(settings: Settings, tmp_path: Path) -> None:
     """What is wrong with a model is told in the same words, though another process has found it."""
     with pytest.raises(ModelError, match=r"^the model takes images of 4×5 pixels, but 6×5 are set"):
@@ -184,6 +193,8 @@ from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings
 load_model(Settings.model_validate_json({settings.model_dump_json()!r}))
 server.make_app(Settings())
+import os
+assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 print([name for name in ("tensorflow", "keras", "h5py", "onnx", "matplotlib") if name in sys.modules])
 """
     result = subprocess.run(  # noqa: S603  # our own code

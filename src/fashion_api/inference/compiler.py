@@ -57,6 +57,11 @@ def compile_cached(content: bytes, path: Path, spec: InputSpec) -> bytes:
         raise ModelError(
             f"the compiled model {path} cannot be read: {error.strerror}; set FASHION_CACHE_DIR"
         ) from error
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModelError(
+            "the model has no compiled form yet, and TensorFlow, which builds it, is not installed: either run "
+            f"`fashion-api compile` where it is and bring {path.parent} along, or pip install 'fashion-api[train]'"
+        )
     try:
         with _locked(path):
             if not path.exists():  # another process may have built it while this one waited
@@ -79,11 +84,6 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _build_in_child(content: bytes, spec: InputSpec, path: Path) -> None:
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ModelError(
-            "the model has no compiled form yet, and TensorFlow, which builds it, is not installed: either run "
-            f"`fashion-api compile` where it is and bring {path.parent} along, or pip install 'fashion-api[train]'"
-        )
     logger.info("compiling the model, once")
     started = time.perf_counter()
     command = [sys.executable, "-m", __name__, spec.model_dump_json(), str(path)]

@@ -4,6 +4,7 @@ It takes TensorFlow's start-up time and memory, and serves every model that Kera
 rebuilds its data pipeline at every call, and is not thread-safe.
 """
 
+import importlib.util
 import io
 import logging
 import os
@@ -20,6 +21,8 @@ import numpy as np
 from fashion_api.exceptions import ModelError
 from fashion_api.inference.classifier import Images, Predictions
 from fashion_api.inference.manifest import InputSpec
+
+_NO_TENSORFLOW = "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
 
 
 class KerasClassifier:
@@ -50,6 +53,8 @@ def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  #
     Raises:
         ModelError: it is damaged, Keras cannot load it, or it takes images of another size.
     """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModelError(_NO_TENSORFLOW)
     _check_h5(content)
     import_tensorflow()
     import keras  # noqa: PLC0415  # seconds and hundreds of MB, which only this engine is to cost
@@ -126,9 +131,7 @@ def import_tensorflow() -> ModuleType:
         with _silent_stderr():
             import tensorflow as tf  # noqa: PLC0415  # see load_keras_model
     except ModuleNotFoundError as error:
-        raise ModelError(
-            "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
-        ) from error
+        raise ModelError(_NO_TENSORFLOW) from error
     for name in ("absl", "tensorflow"):  # after the import, which sets them back
         logging.getLogger(name).setLevel(logging.ERROR)
     module: ModuleType = tf

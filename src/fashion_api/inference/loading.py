@@ -123,7 +123,10 @@ def _load_classifier(content: bytes, sha256: str, spec: InputSpec, settings: Set
         return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
     except DamagedModelError:
         logger.warning("%s is damaged: it is built anew", path)
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(f"{path} is damaged, and cannot be replaced: {error.strerror}") from error
         return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
 
 

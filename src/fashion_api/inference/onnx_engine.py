@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.30, and read when it is imported
+
 import onnxruntime as ort
 
 from fashion_api.exceptions import DamagedModelError
