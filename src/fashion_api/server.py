@@ -30,7 +30,7 @@ def run_server(settings: Settings) -> bool:
         SettingsError: the address cannot be listened on.
     """
     sock = bind(settings.host, settings.port)
-    config = _Config(settings)
+    config = make_config(settings)
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
@@ -55,6 +55,11 @@ def _run_workers(config: uvicorn.Config, sock: socket.socket) -> bool:
     supervisor = Multiprocess(config, sockets=[sock])
     supervisor.run()
     return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
+
+
+def make_config(settings: Settings) -> uvicorn.Config:
+    """Say how uvicorn is to serve."""
+    return _Config(settings)
 
 
 class _Config(uvicorn.Config):
