@@ -1,6 +1,7 @@
 """What routers take, as `Annotated` aliases."""
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from fashion_api.dataset import Split
-from fashion_api.errors import NOT_READY, TOO_LARGE, HttpError
+from fashion_api.errors import NOT_READY, TOO_LARGE, TOO_SLOW, HttpError
 from fashion_api.exceptions import DataError
 from fashion_api.inference.batcher import Batcher
 from fashion_api.inference.loading import LoadedModel
@@ -112,30 +113,39 @@ async def check_test_image_index(
 TestImageIndex = Annotated[int, Depends(check_test_image_index)]
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, settings: Settings) -> bytes:
     """Read a whole body, and no more of it than is accepted, whatever its Content-Length says.
 
     Raises:
-        HttpError: it is larger than `max_bytes`.
+        HttpError: it is too large, or did not arrive in time.
         ClientDisconnect: the caller has gone.
     """
+    max_bytes = settings.max_upload_bytes
     refusal = HttpError(TOO_LARGE, f"the body is larger than the {max_bytes} bytes that are accepted")
     if _declared_length(request) > max_bytes:
         raise refusal
     chunks: list[bytes] = []
     received = 0
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            async for chunk in _receive(request):
+                received += len(chunk)
+                if received > max_bytes:
+                    raise refusal
+                chunks.append(chunk)
+    except TimeoutError:
+        raise HttpError(TOO_SLOW, f"the body did not arrive within {settings.request_timeout_s:g} s") from None
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _receive(request: Request) -> AsyncIterator[bytes]:
     has_more = True
     while has_more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        received += len(chunk)
-        if received > max_bytes:
-            raise refusal
-        chunks.append(chunk)
+        yield message.get("body", b"")
         has_more = message.get("more_body", False)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def find_header(request: Request, name: bytes) -> str:

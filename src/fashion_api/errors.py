@@ -70,6 +70,15 @@ UNAUTHORIZED = ProblemKind(
     "API key needed",
     "The service asks for a key: send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`.",
 )
+BAD_REQUEST = ProblemKind(
+    "bad-request", HTTPStatus.BAD_REQUEST, "Bad request", "What was sent is not HTTP; the connection is closed."
+)
+TOO_SLOW = ProblemKind(
+    "too-slow",
+    HTTPStatus.REQUEST_TIMEOUT,
+    "Body too slow",
+    "The body did not arrive within the time that a request is given.",
+)
 TOO_LARGE = ProblemKind(
     "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large", "Send fewer or smaller images in one request."
 )
@@ -114,10 +123,12 @@ DEADLINE = ProblemKind(
 )
 
 KINDS = (
+    BAD_REQUEST,
     INVALID,
     UNAUTHORIZED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    TOO_SLOW,
     TOO_LARGE,
     UNSUPPORTED,
     NOT_READY,

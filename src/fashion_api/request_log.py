@@ -5,6 +5,7 @@ import logging
 import random
 import re
 import time
+from collections.abc import Iterable
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,7 +60,7 @@ class RequestLogMiddleware:
             finally:
                 self._request_log.flush()  # the lifespan is over: nothing comes after this
             return
-        request_id = _find_request_id(scope) or f"{self._random.getrandbits(128):032x}"
+        request_id = find_request_id(scope["headers"]) or f"{self._random.getrandbits(128):032x}"
         scope["request_id"] = request_id
         header = (_REQUEST_ID, request_id.encode())
         started = time.perf_counter()
@@ -88,9 +89,9 @@ class RequestLogMiddleware:
         self._request_log.add(event)
 
 
-def _find_request_id(scope: Scope) -> str | None:
+def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Give the caller's request id, if it has sent a sane one."""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == _REQUEST_ID:
             given: str = value.decode("latin-1")
             return given if _SANE_ID.fullmatch(given) else None

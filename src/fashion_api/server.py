@@ -14,8 +14,8 @@ from uvicorn.supervisors import Multiprocess
 from fashion_api.app import OPEN_PATHS, create_app
 from fashion_api.exceptions import SettingsError
 from fashion_api.logs import configure_logging
+from fashion_api.protocol import ServiceProtocol
 from fashion_api.settings import Settings
-from fashion_api.shedding import SheddingProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class _Config(uvicorn.Config):
     def load(self) -> None:
         """Build the app, and the protocol with its limits."""
         super().load()
-        self.http_protocol_class = SheddingProtocol.limited(
+        self.http_protocol_class = ServiceProtocol.limited(
             self._settings.max_concurrent_requests,
             open_paths=OPEN_PATHS,
             request_log=self.loaded_app.state.request_log,

@@ -169,7 +169,9 @@ def self_test(classifier: Classifier, spec: InputSpec, labels: tuple[str, ...]) 
 
 
 def _warm_up(classifier: Classifier, spec: InputSpec, max_batch_size: int) -> None:
-    """Let an engine make its preparations for the smallest and the largest batch before the first request."""
-    for size in (1, max_batch_size):
-        for _ in range(2):
-            classifier.classify(np.zeros((size, spec.height, spec.width), np.uint8))
+    """Let an engine make its preparations, which it makes anew for each size, for batches of 1, 2, 4 … images."""
+    size = 1
+    while size < max_batch_size:
+        classifier.classify(np.zeros((size, spec.height, spec.width), np.uint8))
+        size *= 2
+    classifier.classify(np.zeros((max_batch_size, spec.height, spec.width), np.uint8))

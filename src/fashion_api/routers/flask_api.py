@@ -28,7 +28,7 @@ async def get_test_image_num(
 ) -> int:
     """Give the index in the query or else in the JSON body, if a test image has it."""
     if test_image_num is None:
-        body = await read_body(request, service.settings.max_upload_bytes)
+        body = await read_body(request, service.settings)
         try:
             test_image_num = TestImageNumber.model_validate_json(body or b"{}").test_image_num
         except ValidationError as error:

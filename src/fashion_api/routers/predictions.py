@@ -33,7 +33,13 @@ _PART_NAME = "file"
 _ANY_BINARY = "application/octet-stream"
 
 _RESPONSES = errors.responses(
-    errors.TOO_LARGE, errors.UNSUPPORTED, errors.INVALID, errors.NOT_READY, errors.OVERLOADED, errors.DEADLINE
+    errors.TOO_SLOW,
+    errors.TOO_LARGE,
+    errors.UNSUPPORTED,
+    errors.INVALID,
+    errors.NOT_READY,
+    errors.OVERLOADED,
+    errors.DEADLINE,
 )
 _JSON_BODY: dict[str, Any] = {
     "requestBody": {
@@ -79,7 +85,7 @@ async def _read_json_images(request: Request, service: Service) -> Images:
     media_type = _media_type(request)
     if media_type != "application/json" and not re.fullmatch(r"application/[\w.+-]+\+json", media_type):
         raise HttpError(UNSUPPORTED, "the body must be JSON, with Content-Type: application/json")
-    body = await read_body(request, service.settings.max_upload_bytes)
+    body = await read_body(request, service.settings)
     spec = service.model.input
     limits = {"height": spec.height, "width": spec.width, "max_images": service.settings.max_images_per_request}
     if len(body) > _LARGE_BODY_BYTES:
@@ -113,7 +119,7 @@ async def _read_files(request: Request, service: Service) -> list[tuple[str | No
     if media_type == "multipart/form-data":
         return await _read_multipart(request, service)
     if media_type.startswith("image/") or media_type == _ANY_BINARY:  # which picture it is, its content tells
-        return [(None, await read_body(request, service.settings.max_upload_bytes))]
+        return [(None, await read_body(request, service.settings))]
     raise HttpError(
         UNSUPPORTED, f"the body must be multipart/form-data, or a picture of the type {', '.join(MEDIA_TYPES)}"
     )
@@ -147,7 +153,7 @@ async def predict_upload(request: Request) -> Response:
 
 
 async def _read_multipart(request: Request, service: Service) -> list[tuple[str | None, bytes]]:
-    body = await read_body(request, service.settings.max_upload_bytes)
+    body = await read_body(request, service.settings)
     try:
         parts = parse_multipart(body, find_header(request, b"content-type"))
     except MultipartError as error:

@@ -1,6 +1,7 @@
-"""Refusing when too many requests are under way, on a real server around a classifier that the test holds."""
+"""What is answered below the app, on a real server around a classifier that the test holds."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ import uvicorn
 
 from fashion_api.app import OPEN_PATHS, create_app
 from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.protocol import ServiceProtocol
 from fashion_api.settings import Settings
-from fashion_api.shedding import SheddingProtocol
 from tests.fakes import FakeClassifier, load_fake_test_set, model_loader
 
 LIMIT_S = 60.0
@@ -39,7 +40,7 @@ def serving(settings: Settings, classifier: HeldClassifier) -> Iterator[str]:
     app = create_app(settings, load_model=model_loader(classifier), load_test_set=load_fake_test_set)
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on")
     config.load()
-    config.http_protocol_class = SheddingProtocol.limited(1, open_paths=OPEN_PATHS, request_log=app.state.request_log)
+    config.http_protocol_class = ServiceProtocol.limited(1, open_paths=OPEN_PATHS, request_log=app.state.request_log)
     server = uvicorn.Server(config)
     sock = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
@@ -72,12 +73,12 @@ def busy(settings: Settings, classifier: HeldClassifier) -> Iterator[httpx2.Clie
 
 def test_request_beyond_the_limit_is_a_problem(busy: httpx2.Client) -> None:
     """One request too many is answered 503 at once, as a problem like any other, with when to come again."""
-    response = busy.get(PREDICTION + "?x=1")
+    response = busy.get(PREDICTION + "?x=1", headers={"X-Request-ID": "mine"})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
     assert (problem["type"], problem["instance"]) == ("/problems#overloaded", PREDICTION)
-    assert problem["request_id"] == response.headers["x-request-id"]
+    assert problem["request_id"] == response.headers["x-request-id"] == "mine"
 
 
 def test_refused_connection_serves_again(busy: httpx2.Client, classifier: HeldClassifier) -> None:
@@ -94,3 +95,30 @@ def test_refused_connection_serves_again(busy: httpx2.Client, classifier: HeldCl
 def test_probes_are_never_refused(busy: httpx2.Client, path: str) -> None:
     """However busy the service is, a probe is answered."""
     assert busy.get(path).status_code == 200
+
+
+def test_bytes_that_are_no_http_are_a_problem(settings: Settings, classifier: HeldClassifier) -> None:
+    """What is no HTTP is answered 400, as a problem with a request id, and the connection is closed."""
+    with serving(settings, classifier) as url:
+        address = httpx2.URL(url)
+        with socket.create_connection((address.host, address.port or 0), timeout=LIMIT_S) as sock:
+            sock.sendall(b"this is no HTTP\r\n\r\n")
+            answer = b"".join(iter(lambda: sock.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"x-request-id: " in head
+    assert json.loads(body)["type"] == "/problems#bad-request"
+
+
+def test_body_that_does_not_arrive_is_given_up(settings: Settings, classifier: HeldClassifier) -> None:
+    """A caller who announces a body and sends none is answered 408 after the request's time, and holds no place."""
+    hasty = settings.model_copy(update={"request_timeout_s": 0.05})
+    with serving(hasty, classifier) as url:
+        address = httpx2.URL(url)
+        with socket.create_connection((address.host, address.port or 0), timeout=LIMIT_S) as sock:
+            sock.sendall(
+                b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 100\r\n\r\n"
+            )
+            assert sock.recv(4096).startswith(b"HTTP/1.1 408 ")
+        assert httpx2.get(url + "/api/v1/model", timeout=LIMIT_S).status_code == 200
