@@ -117,7 +117,7 @@ def _load_classifier(content: bytes, sha256: str, spec: InputSpec, settings: Set
     if settings.engine == "keras":
         model = load_keras_model(content, spec)
         return KerasClassifier(model, pixel_range=spec.pixel_range)
-    threads = max(1, count_usable_cores() // settings.workers)
+    threads = max(1, count_usable_cores() // settings.workers - 1)  # one core is the event loop's
     path = compiled_path(settings.cache_dir, sha256, spec)
     try:
         return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
