@@ -201,6 +201,7 @@ def test_deadline_that_passes_while_queued() -> None:
     async def test() -> None:
         async with held(timeout_s=5) as (batcher, classifier, first):
             tasks = ask(batcher, images(1))
+            await turn_over()
             await put_clock_forward(6)
             with pytest.raises(DeadlineExceededError):
                 await tasks[0]
