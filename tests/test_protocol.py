@@ -4,12 +4,15 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx2
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from fashion_api.app import OPEN_PATHS, create_app
 from fashion_api.inference.classifier import Images, Predictions
@@ -37,16 +40,25 @@ class HeldClassifier(FakeClassifier):
 @contextmanager
 def serving(settings: Settings, classifier: HeldClassifier) -> Iterator[str]:
     """A server on a thread of its own that takes one request at a time; gives its address."""
+    with serving_app(settings, classifier, max_requests=1) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving_app(settings: Settings, classifier: HeldClassifier, *, max_requests: int) -> Iterator[tuple[str, FastAPI]]:
+    """A server on a thread of its own; gives its address, and the app."""
     app = create_app(settings, load_model=model_loader(classifier), load_test_set=load_fake_test_set)
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on")
     config.load()
-    config.http_protocol_class = ServiceProtocol.limited(1, open_paths=OPEN_PATHS, request_log=app.state.request_log)
+    config.http_protocol_class = ServiceProtocol.limited(
+        max_requests, open_paths=OPEN_PATHS, request_log=app.state.request_log
+    )
     server = uvicorn.Server(config)
     sock = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}", app
     finally:
         classifier.may_go.set()
         server.should_exit = True
@@ -122,3 +134,26 @@ def test_body_that_does_not_arrive_is_given_up(settings: Settings, classifier: H
             )
             assert sock.recv(4096).startswith(b"HTTP/1.1 408 ")
         assert httpx2.get(url + "/api/v1/model", timeout=LIMIT_S).status_code == 200
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Look again and again; fails where it does not come to be so."""
+    end = time.monotonic() + LIMIT_S
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_request_of_a_caller_who_has_gone_is_given_up(settings: Settings, classifier: HeldClassifier) -> None:
+    """When a caller goes away, its images leave the queue and are never computed; the others are answered."""
+    with serving_app(settings, classifier, max_requests=10) as (url, app), ThreadPoolExecutor() as pool:
+        first = pool.submit(httpx2.get, url + PREDICTION, timeout=LIMIT_S)
+        assert classifier.entered.wait(LIMIT_S)
+        batcher = app.state.service.batcher
+        address = httpx2.URL(url)
+        with socket.create_connection((address.host, address.port or 0)) as sock:
+            sock.sendall(f"GET {PREDICTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            wait_until(lambda: batcher.waiting_images == 1)
+        wait_until(lambda: batcher.waiting_images == 0)
+        classifier.may_go.set()
+        assert first.result().status_code == 200

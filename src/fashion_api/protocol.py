@@ -1,15 +1,16 @@
-"""What is answered below the app: a request too many, and bytes that are no HTTP.
+"""What is done below the app: refusing a request too many or bytes that are no HTTP, and noticing who has gone.
 
 At twice what one core can answer, half of the requests must be refused, and that must cost next to nothing: refused by
 a route, each takes nearly as long as an answer, and little is left to answer with. See docs/adr/0006.
 """
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import Collection
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -17,6 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from fashion_api.errors import BAD_REQUEST, OVERLOADED, PROBLEM_MEDIA_TYPE, PROBLEMS_PATH, RETRY_AFTER_S, ProblemKind
 from fashion_api.logs import RequestEvent
 from fashion_api.request_log import RequestLog, find_request_id
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
 
 class _Refused:
@@ -29,12 +33,28 @@ class _Refused:
         self.message_event = asyncio.Event()
 
 
+async def _call(
+    app: "ASGI3Application",
+    cycle: RequestResponseCycle,
+    scope: "HTTPScope",
+    receive: "ASGIReceiveCallable",
+    send: "ASGISendCallable",
+) -> None:
+    """Call the app; that it was cancelled because its caller has gone is no error, which uvicorn would log."""
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:
+        if not cycle.disconnected:
+            raise
+
+
 class ServiceProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which refuses requests when too many are under way, and answers with problems.
+    """uvicorn's protocol, which refuses requests when too many are under way, and gives up those whose caller has gone.
 
     `limited` makes one with its limits: uvicorn gives a protocol no arguments of ours.
     """
 
+    _task: "asyncio.Task[None] | None" = None
     max_requests: ClassVar[int]
     open_paths: ClassVar[frozenset[bytes]]
     request_log: ClassVar[RequestLog]
@@ -63,6 +83,18 @@ class ServiceProtocol(HttpToolsProtocol):
             OVERLOADED, f"{self.max_requests} requests are under way already", b"retry-after: %d\r\n" % RETRY_AFTER_S
         )
         self.on_response_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
+        """Start a request as uvicorn does, but keep hold of its task."""
+        self._task = self.loop.create_task(cycle.run_asgi(functools.partial(_call, app, cycle)))
+        self._task.add_done_callback(self.tasks.discard)
+        self.tasks.add(self._task)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what the caller, who has gone, was waiting for: its images leave the queue uncomputed."""
+        super().connection_lost(exc)
+        if self._task is not None:
+            self._task.cancel()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # the parser's words, which are not shown
         """Answer bytes that are no HTTP, and end the connection, since nobody knows where the next request begins."""
