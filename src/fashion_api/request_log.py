@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fashion_api.errors import internal_error_response
@@ -75,6 +75,8 @@ class RequestLogMiddleware:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
         except Exception:
             logger.exception("unhandled error", extra={"request_id": request_id})
             if status:  # too late for another answer: the server cuts the connection
