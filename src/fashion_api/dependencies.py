@@ -50,8 +50,8 @@ class Service:
 class DirectRoute(APIRoute):
     """A route whose handler takes the request and gives a response; FastAPI only describes it.
 
-    For the routes that are called most. FastAPI takes 20–25 µs of processor time to find out that such a handler has no
-    parameters, and 15–25 µs more to resolve each dependency; an image is decoded in as much.
+    For the routes that are called most: called by FastAPI, the same handler took 20–43 µs more processor time a request
+    (a JSON array, in runs side by side), and each dependency that it resolves comes on top.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -24,8 +24,7 @@ _FLUSH_AFTER_S = 0.05
 class RequestLog:
     """Collects what is to be logged of requests, and logs it together a twentieth of a second later.
 
-    One at a time, the lines cost as much processor time as half of the answer (25 of 100 µs beside the engine's),
-    together 3.
+    Written one at a time, they took 25 of 164 µs of processor time a request (by index, 16 at once).
     """
 
     def __init__(self) -> None:
