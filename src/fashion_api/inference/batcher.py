@@ -18,21 +18,33 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from fashion_api.exceptions import DeadlineExceededError, EngineError, OverloadedError, ShuttingDownError
+from fashion_api.exceptions import (
+    ClassificationError,
+    DeadlineExceededError,
+    EngineError,
+    OverloadedError,
+    ShuttingDownError,
+)
 from fashion_api.inference.classifier import Classifier, Images, Predictions
 
 logger = logging.getLogger(__name__)
 
 
-class _Request:
-    """The images of one caller, and the answers so far."""
+Outcome = Predictions | ClassificationError
+"""What comes of a request."""
 
-    __slots__ = ("_parts", "answer", "deadline", "images", "taken")
 
-    def __init__(self, images: Images, deadline: float, answer: "asyncio.Future[Predictions]") -> None:
+class Ticket:
+    """A request that was taken in: the images of one caller, and the answers so far. `cancel` gives it up."""
+
+    __slots__ = ("_batcher", "_parts", "_report", "deadline", "images", "is_over", "taken")
+
+    def __init__(self, batcher: "Batcher", images: Images, deadline: float, report: Callable[[Outcome], None]) -> None:
+        self._batcher = batcher
+        self._report = report
         self.images = images
         self.deadline = deadline
-        self.answer = answer
+        self.is_over = False
         self.taken = 0
         self._parts: list[Predictions] = []
 
@@ -41,32 +53,41 @@ class _Request:
         """How many of its images no batch has taken yet."""
         return len(self.images) - self.taken
 
+    def cancel(self) -> None:
+        """Give the request up: what no batch has taken is not computed, and nothing is reported any more."""
+        if not self.is_over:
+            self.is_over = True
+            self._batcher.forget(self)
+
     def add(self, part: Predictions) -> None:
         """Take in the next answers, in the order of the images; the last ones answer the caller."""
-        if self.answer.done():
-            return  # cancelled, expired or failed: nobody waits for these
         if len(part) == len(self.images):  # all at once, as nearly always
-            self.answer.set_result(part)
+            self.settle(part)
             return
         self._parts.append(part)
         if sum(map(len, self._parts)) == len(self.images):
-            self.answer.set_result(Predictions(np.concatenate([part.probabilities for part in self._parts])))
+            self.settle(Predictions(np.concatenate([part.probabilities for part in self._parts])))
 
-    def fail(self, error: Exception) -> None:
-        """Answer the caller with an error, unless it has gone."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+    def settle(self, outcome: Outcome) -> None:
+        """Report what has come of it, unless something has already, or nobody waits any more."""
+        if self.is_over:
+            return
+        self.cancel()
+        try:
+            self._report(outcome)
+        except Exception:  # the neighbours in the batch are still to be answered
+            logger.exception("an answer could not be handed over")
 
     def expire(self, timeout_s: float) -> None:
-        """Answer the caller that its time is over."""
-        self.fail(DeadlineExceededError(f"no answer within {timeout_s:g} s"))
+        """Report that its time is over."""
+        self.settle(DeadlineExceededError(f"no answer within {timeout_s:g} s"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
     """The images of one request that are in a batch."""
 
-    request: _Request
+    request: Ticket
     images: Images
 
 
@@ -111,7 +132,9 @@ class Batcher:
         self._timeout_s = timeout_s
         self._inline_limit_s = inline_limit_s
         self._loop = asyncio.get_running_loop()
-        self._queue: OrderedDict[_Request, None] = OrderedDict()  # ordered, and anyone can leave it at once
+        self._queue: OrderedDict[Ticket, None] = OrderedDict()  # ordered, and anyone can leave it at once
+        self._under_way: dict[Ticket, None] = {}  # those being computed too, in the order of their deadlines
+        self._sweep_timer: asyncio.TimerHandle | None = None
         self._waiting_images = 0
         self._is_computing = False
         self._image_s = math.inf  # seconds the classifier takes an image, as last seen; not yet known
@@ -148,26 +171,62 @@ class Batcher:
             ShuttingDownError: the batcher is closed.
             EngineError: the classifier failed on one of these images.
         """
+        answer: asyncio.Future[Predictions] = self._loop.create_future()
+        ticket = self.submit(images, functools.partial(_settle_future, answer))
+        try:
+            return await answer
+        finally:
+            ticket.cancel()
+
+    def submit(self, images: Images, report: Callable[[Outcome], None]) -> Ticket:
+        """Take images in as `classify` does, for a caller that is no coroutine; to be called on the event loop.
+
+        Args:
+            images: uint8[n, height, width], n at least 1.
+            report: called once, on the event loop and never before this has returned, with what has come of them.
+
+        Raises:
+            OverloadedError: the queue has no room for the images; nothing of them was taken in.
+            ShuttingDownError: the batcher is closed.
+        """
         self.check_room(len(images))
-        request = _Request(images, self._loop.time() + self._timeout_s, self._loop.create_future())
-        self._queue[request] = None
+        ticket = Ticket(self, images, self._loop.time() + self._timeout_s, report)
+        self._queue[ticket] = self._under_way[ticket] = None
         self._waiting_images += len(images)
         if not self._is_computing:
             self._is_computing = True
             self._idle.clear()
             # Not at once: what else has come in this turn of the event loop shares the batch.
             self._loop.call_soon(self._compute_next)
-        timer = self._loop.call_at(request.deadline, request.expire, self._timeout_s)
-        try:
-            return await request.answer
-        finally:
-            timer.cancel()
-            self._leave_queue(request)
+        if self._sweep_timer is None:
+            self._sweep_timer = self._loop.call_at(ticket.deadline, self._sweep)
+        return ticket
+
+    def forget(self, ticket: Ticket) -> None:
+        """Let go of a request that is over."""
+        del self._under_way[ticket]
+        if ticket in self._queue:
+            del self._queue[ticket]
+            self._waiting_images -= ticket.waiting
+
+    def _sweep(self) -> None:
+        """Tell those whose time is over, and come back when the next one's is.
+
+        One timer for all: they have the same time, so the first to come is the first to expire.
+        """
+        self._sweep_timer = None
+        for ticket in list(self._under_way):
+            if self._loop.time() < ticket.deadline:
+                self._sweep_timer = self._loop.call_at(ticket.deadline, self._sweep)
+                return
+            ticket.expire(self._timeout_s)
 
     async def aclose(self) -> None:
         """Take in nothing more, finish what was taken in, and end the worker thread."""
         self._is_closed = True
         await self._idle.wait()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
         await asyncio.to_thread(self._worker.stop)
 
     def _compute_next(self) -> None:
@@ -200,9 +259,8 @@ class Batcher:
         room = self._max_batch_size
         while room and self._queue:
             request = next(iter(self._queue))
-            if request.answer.done() or now >= request.deadline:
+            if now >= request.deadline:  # its timer is late
                 request.expire(self._timeout_s)
-                self._leave_queue(request)
                 continue
             count = min(room, request.waiting)
             batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
@@ -212,11 +270,6 @@ class Batcher:
             if not request.waiting:
                 del self._queue[request]
         return batch
-
-    def _leave_queue(self, request: _Request) -> None:
-        if request in self._queue:
-            del self._queue[request]
-            self._waiting_images -= request.waiting
 
 
 class _Worker:
@@ -280,6 +333,15 @@ def _classify_checked(classifier: Classifier, images: Images) -> Predictions:
     return predictions
 
 
+def _settle_future(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:
+    if answer.done():
+        return  # its caller was cancelled, and is about to say so
+    if isinstance(outcome, Predictions):
+        answer.set_result(outcome)
+    else:
+        answer.set_exception(outcome)
+
+
 def _deliver(batch: list[_Slice], answers: list[_Answer]) -> None:
     """Hand each caller its answers."""
     whole = answers[0]
@@ -289,15 +351,15 @@ def _deliver(batch: list[_Slice], answers: list[_Answer]) -> None:
         if len(answers) > 1:
             _deliver_singly(part.request, answers[start:stop])
         elif isinstance(whole, EngineError):
-            part.request.fail(whole)
+            part.request.settle(whole)
         else:
             part.request.add(Predictions(whole.probabilities[start:stop]))
         start = stop
 
 
-def _deliver_singly(request: _Request, answers: list[_Answer]) -> None:
+def _deliver_singly(request: Ticket, answers: list[_Answer]) -> None:
     for answer in answers:
         if isinstance(answer, EngineError):
-            request.fail(answer)
+            request.settle(answer)
         else:
             request.add(answer)
