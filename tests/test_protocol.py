@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from fashion_api.app import OPEN_PATHS, create_app
+from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
 from fashion_api.inference.classifier import Images, Predictions
 from fashion_api.protocol import ServiceProtocol
 from fashion_api.settings import Settings
@@ -50,8 +50,8 @@ def serving_app(settings: Settings, classifier: HeldClassifier, *, max_requests:
     app = create_app(settings, load_model=model_loader(classifier), load_test_set=load_fake_test_set)
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on")
     config.load()
-    config.http_protocol_class = ServiceProtocol.limited(
-        max_requests, open_paths=OPEN_PATHS, request_log=app.state.request_log
+    config.http_protocol_class = ServiceProtocol.serving(
+        app.state, max_requests=max_requests, open_paths=OPEN_PATHS, operations=OPERATIONS
     )
     server = uvicorn.Server(config)
     sock = socket.create_server(("127.0.0.1", 0))

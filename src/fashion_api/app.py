@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from fashion_api import errors
-from fashion_api.api_keys import ApiKeyMiddleware, describe_keys
+from fashion_api.api_keys import ApiKeyMiddleware, ApiKeys, describe_keys
 from fashion_api.dataset import DataSource, Split
 from fashion_api.dependencies import Service
 from fashion_api.drain import announce_sigterm
@@ -55,6 +55,9 @@ OPEN_PATHS = (
     f"{documentation.STATIC_PATH}/",
 )
 """What needs no API key: probes and documentation."""
+
+OPERATIONS = (test_images.PREDICT_TEST_IMAGE, predictions.PREDICT_IMAGES, predictions.PREDICT_UPLOAD)
+"""What is answered below the app where the server can; see docs/adr/0007."""
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
@@ -111,8 +114,9 @@ def create_app(
     )
     app.state.settings = settings
     app.state.service = None
+    app.state.api_keys = ApiKeys(settings.api_keys)
     if settings.api_keys:
-        app.add_middleware(ApiKeyMiddleware, keys=settings.api_keys, open_paths=OPEN_PATHS)
+        app.add_middleware(ApiKeyMiddleware, keys=app.state.api_keys, open_paths=OPEN_PATHS)
     app.state.request_log = RequestLog()
     app.add_middleware(RequestLogMiddleware, request_log=app.state.request_log)  # the last added is the outermost
     errors.add_exception_handlers(app)

@@ -188,9 +188,10 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from fashion_api.answers import to_predictions  # noqa: PLC0415
+    from fashion_api.answers import describe_predictions  # noqa: PLC0415
     from fashion_api.images import decode_image  # noqa: PLC0415  # see the module's docstring
     from fashion_api.inference.loading import load_model  # noqa: PLC0415
+    from fashion_api.schemas import Prediction  # noqa: PLC0415
 
     status = 0
     model = load_model(_read_settings(arguments, Settings))
@@ -202,7 +203,8 @@ def _predict(arguments: argparse.Namespace) -> int:
             print(f"fashion-api: {path}: {reason}", file=sys.stderr)
             status = 1
             continue
-        prediction = to_predictions(model.labels, model.classifier.classify(image[None]))[0]
+        described = describe_predictions(model.labels, model.classifier.classify(image[None]))
+        prediction = Prediction.model_validate(described[0])
         if arguments.json:
             print(f'{{"file": {json.dumps(str(path))}, "prediction": {prediction.model_dump_json()}}}')
         else:

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -27,7 +28,8 @@ from fashion_api.exceptions import (
     UnsupportedImageError,
     summarise_faults,
 )
-from fashion_api.schemas import ErrorDetail, Problem
+from fashion_api.operations import Answer
+from fashion_api.schemas import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +52,10 @@ class ProblemKind:
 class HttpError(FashionError):
     """A request that cannot be answered for a reason of HTTP's own; `str()` is the problem's detail."""
 
-    def __init__(self, kind: ProblemKind, detail: str) -> None:
+    def __init__(self, kind: ProblemKind, detail: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(detail)
         self.kind = kind
+        self.faults = faults
 
 
 NOT_FOUND = ProblemKind(
@@ -182,22 +185,70 @@ def describe_kinds() -> str:
     return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"
 
 
-def problem_response(request: Request, kind: ProblemKind, detail: str, faults: Sequence[Fault] = ()) -> Response:
-    """Write a problem as a response."""
-    problem = Problem(
-        type=f"{PROBLEMS_PATH}#{kind.name}",
-        title=kind.title,
-        status=kind.status,
-        detail=detail,
-        instance=request.url.path,
-        request_id=request.scope.get("request_id", ""),
-        errors=[ErrorDetail(where=fault.where, message=fault.message) for fault in faults[:MAX_FAULTS]] or None,
-    )
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    if kind is UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    content = problem.model_dump_json(exclude_none=True)
-    return Response(content, status_code=kind.status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+class Trouble(NamedTuple):
+    """What an error is to the caller."""
+
+    kind: ProblemKind
+    detail: str
+    faults: Sequence[Fault] = ()
+
+
+INTERNAL_TROUBLE = Trouble(INTERNAL, "something went wrong here; the log has it under the request_id")
+"""A fault of the service: nothing of it is shown."""
+
+
+def explain(error: FashionError) -> Trouble:
+    """Say what an error is to the caller; logs it where it is a fault of the service."""
+    if isinstance(error, HttpError):
+        return Trouble(error.kind, str(error), error.faults)
+    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), INTERNAL)
+    if kind is INTERNAL:
+        logger.error("request failed: %s", error, exc_info=error)
+        return INTERNAL_TROUBLE
+    if kind is NO_DATA:  # its text names folders, which are the operator's to know
+        return Trouble(
+            kind,
+            "the service has no test set; its operator can get one with "
+            "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
+        )
+    return Trouble(kind, str(error), error.faults if isinstance(error, InvalidImagesError) else ())
+
+
+def write_problem(trouble: Trouble, *, instance: str, request_id: str) -> Answer:
+    """Write a problem, as `schemas.Problem` describes it."""
+    kind = trouble.kind
+    problem: dict[str, object] = {
+        "type": f"{PROBLEMS_PATH}#{kind.name}",
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": trouble.detail,
+        "instance": instance,
+        "request_id": request_id,
+    }
+    if trouble.faults:
+        problem["errors"] = [{"where": fault.where, "message": fault.message} for fault in trouble.faults[:MAX_FAULTS]]
+    headers: tuple[tuple[str, str], ...] = ()
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = (("retry-after", str(RETRY_AFTER_S)),)
+    elif kind is UNAUTHORIZED:
+        headers = (("www-authenticate", "Bearer"),)
+    return Answer(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(problem), headers)
+
+
+def too_slow(timeout_s: float) -> HttpError:
+    """Say that a body has not come in time."""
+    return HttpError(TOO_SLOW, f"the body did not arrive within {timeout_s:g} s")
+
+
+def problem_response(request: Request, trouble: Trouble) -> Response:
+    """Write a problem as a response of the app's."""
+    request_id = request.scope.get("request_id", "")
+    return to_response(write_problem(trouble, instance=request.url.path, request_id=request_id))
+
+
+def to_response(answer: Answer) -> Response:
+    """Give an answer in the app's own form."""
+    return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
 
 
 def add_exception_handlers(app: FastAPI) -> None:
@@ -207,33 +258,14 @@ def add_exception_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http_exception)
 
 
-def internal_error_response(request: Request) -> Response:
-    """Write the answer to a fault of the service: nothing of it is shown, the log has it."""
-    return problem_response(request, INTERNAL, "something went wrong here; the log has it under the request_id")
-
-
 async def _answer_fashion_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, HttpError):
-        return problem_response(request, error.kind, str(error))
-    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), INTERNAL)
-    if kind is INTERNAL:
-        logger.error("request failed: %s", error, exc_info=error)
-        return internal_error_response(request)
-    if kind is NO_DATA:  # its text names folders, which are the operator's to know
-        return problem_response(
-            request,
-            kind,
-            "the service has no test set; its operator can get one with "
-            "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
-        )
-    faults = error.faults if isinstance(error, InvalidImagesError) else ()
-    return problem_response(request, kind, str(error), faults)
+    return problem_response(request, explain(error) if isinstance(error, FashionError) else INTERNAL_TROUBLE)
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     faults = [Fault(_where(problem["loc"]), problem["msg"]) for problem in problems]
-    return problem_response(request, INVALID, summarise_faults(faults), faults)
+    return problem_response(request, Trouble(INVALID, summarise_faults(faults), faults))
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
@@ -245,7 +277,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
         NOT_FOUND: f"there is nothing at {request.url.path}; /docs shows what there is",
         METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
     }
-    response = problem_response(request, kind, details.get(kind, kind.meaning or kind.title))
+    response = problem_response(request, Trouble(kind, details.get(kind, kind.meaning or kind.title)))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
 

@@ -1,26 +1,28 @@
-"""What is done below the app: refusing a request too many or bytes that are no HTTP, and noticing who has gone.
+"""What is done below the app: answering what is asked most, refusing a request too many, noticing who has gone.
 
-At twice what one core can answer, half of the requests must be refused, and that must cost next to nothing: refused by
-a route, each takes nearly as long as an answer, and little is left to answer with. See docs/adr/0006.
+The framework's part of an answer is as long as the engine's, and at twice what one core can answer, half of the
+requests must be refused at next to no cost. See docs/adr/0006 and 0007.
 """
 
 import asyncio
 import functools
-import random
 import time
 from collections.abc import Collection
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from fashion_api.errors import BAD_REQUEST, OVERLOADED, PROBLEM_MEDIA_TYPE, PROBLEMS_PATH, RETRY_AFTER_S, ProblemKind
+from fashion_api.errors import BAD_REQUEST, OVERLOADED, Trouble, write_problem
+from fashion_api.exchange import Exchange
 from fashion_api.logs import RequestEvent
-from fashion_api.request_log import RequestLog, find_request_id
+from fashion_api.operations import LARGE_BODY_BYTES, Answer, Headers, Operation, OperationTable, Question
+from fashion_api.request_log import RequestLog, find_request_id, make_request_id
 
 if TYPE_CHECKING:
+    from starlette.datastructures import State
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope
+
+_UNUSUAL_HEADERS = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 
 
 class _Refused:
@@ -28,9 +30,7 @@ class _Refused:
 
     response_complete = True
     disconnected = False
-
-    def __init__(self) -> None:
-        self.message_event = asyncio.Event()
+    message_event = Exchange.message_event
 
 
 async def _call(
@@ -49,39 +49,115 @@ async def _call(
 
 
 class ServiceProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which refuses requests when too many are under way, and gives up those whose caller has gone.
+    """uvicorn's protocol, which answers some requests itself, refuses those too many, and gives up those of the gone.
 
-    `limited` makes one with its limits: uvicorn gives a protocol no arguments of ours.
+    What is not plain goes to the app: see `_find_operation`. `serving` makes one for a service: uvicorn gives a
+    protocol no arguments of ours.
     """
 
+    # Those whose answer comes next; the cycle may be that of a pipelined request, which waits.
     _task: "asyncio.Task[None] | None" = None
+    _exchange: Exchange | None = None
     max_requests: ClassVar[int]
     open_paths: ClassVar[frozenset[bytes]]
     request_log: ClassVar[RequestLog]
+    operations: ClassVar[OperationTable]
+    state: "ClassVar[State]"
 
     @classmethod
-    def limited(
-        cls, max_requests: int, *, open_paths: Collection[str], request_log: RequestLog
+    def serving(
+        cls, state: "State", *, max_requests: int, open_paths: Collection[str], operations: Collection[Operation]
     ) -> type["ServiceProtocol"]:
-        """Make the protocol for a service; requests for `open_paths` are never refused."""
+        """Make the protocol for a service.
+
+        Args:
+            state: the app's, where its parts are.
+            max_requests: the most requests under way; beyond it, they are refused.
+            open_paths: what is never refused.
+            operations: what is answered below the app.
+        """
         attributes: dict[str, Any] = {
             "max_requests": max_requests,
             "open_paths": frozenset(path.encode() for path in open_paths),
-            "request_log": request_log,
+            "request_log": state.request_log,
+            "operations": OperationTable(tuple(operations)),
+            "state": state,
         }
-        return type("LimitedServiceProtocol", (cls,), attributes)
+        return type("OwnServiceProtocol", (cls,), attributes)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come; a body that is not whole by then has a time limit."""
+        super().data_received(data)
+        cycle: object = self.cycle
+        if isinstance(cycle, Exchange) and cycle.is_reading:
+            cycle.wait_for_body()
 
     def on_headers_complete(self) -> None:
-        """Start a request, or refuse it."""
+        """Start a request, refuse it, or leave it to the app."""
         cycle: RequestResponseCycle | None = self.cycle
         is_busy = cycle is not None and not cycle.response_complete  # a pipelined request waits its turn
-        if len(self.tasks) < self.max_requests or is_busy or self._path() in self.open_paths:
+        path, _, query = self.url.partition(b"?")
+        if len(self.tasks) >= self.max_requests and not is_busy and path not in self.open_paths:
+            self._refuse(path)
+        elif is_busy or self.flow.write_paused or not self._start_exchange(path, query):
             super().on_headers_complete()
-            return
-        self.cycle = _Refused()  # type: ignore[assignment]  # all of it that is looked at
-        self._write_problem(
-            OVERLOADED, f"{self.max_requests} requests are under way already", b"retry-after: %d\r\n" % RETRY_AFTER_S
+
+    def on_body(self, body: bytes) -> None:
+        """Take in some of a body."""
+        cycle: object = self.cycle
+        if isinstance(cycle, Exchange):
+            cycle.body += body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Answer a request that is whole."""
+        cycle: object = self.cycle
+        if not isinstance(cycle, Exchange):
+            super().on_message_complete()
+        elif not cycle.response_complete:
+            cycle.start()
+
+    def _start_exchange(self, path: bytes, query: bytes) -> bool:
+        service = self.state.service
+        method: bytes = self.parser.get_method()
+        found = self.operations.find(method, path)
+        if service is None or found is None:
+            return False
+        operation, parameter = found
+        most = 0 if operation.check is None else min(LARGE_BODY_BYTES, service.settings.max_upload_bytes)
+        if not self._is_plain(most) or not self.state.api_keys.accept(self.headers):
+            return False
+        question = Question(parameter, query, self.headers)
+        self._exchange = exchange = Exchange(self, service, operation, question, path=path.decode())
+        self.cycle = exchange  # type: ignore[assignment]  # all of it that is looked at
+        self.tasks.add(exchange)  # type: ignore[arg-type]  # the same
+        return True
+
+    def _is_plain(self, max_body_bytes: int) -> bool:
+        """Tell whether a request is of the usual kind, with a body of no more than that; the app knows all kinds."""
+        length = 0
+        for name, value in self.headers:
+            if name in _UNUSUAL_HEADERS:
+                return False
+            if name == b"content-length":
+                length = int(value)
+        return (
+            length <= max_body_bytes
+            and b"#" not in self.url
+            and self.parser.should_keep_alive()
+            and self.parser.get_http_version() == "1.1"
         )
+
+    def finish(self, exchange: Exchange, answer: Answer | None, event: RequestEvent) -> None:
+        """Send an exchange's answer, unless the caller has gone, and go on to the next request."""
+        self.tasks.discard(exchange)
+        self.request_log.add(event)
+        if answer is None or self.transport.is_closing():
+            return
+        self._write(answer, exchange.request_id, b"" if exchange.keep_alive else b"connection: close\r\n")
+        if not exchange.keep_alive:
+            self.transport.close()
         self.on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
@@ -93,48 +169,46 @@ class ServiceProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what the caller, who has gone, was waiting for: its images leave the queue uncomputed."""
         super().connection_lost(exc)
+        if self._exchange is not None:
+            self._exchange.abandon()
         if self._task is not None:
             self._task.cancel()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # the parser's words, which are not shown
         """Answer bytes that are no HTTP, and end the connection, since nobody knows where the next request begins."""
-        self._write_problem(BAD_REQUEST, "this is not an HTTP request", b"connection: close\r\n")
+        # There may be neither address nor headers.
+        path = self.url.partition(b"?")[0] if hasattr(self, "url") else b""
+        trouble = Trouble(BAD_REQUEST, "this is not an HTTP request")
+        self._write_problem(trouble, path, getattr(self, "headers", None) or [], b"connection: close\r\n")
         self.transport.close()
 
-    def _path(self) -> bytes:
-        return self.url.partition(b"?")[0]
+    def _refuse(self, path: bytes) -> None:
+        self.cycle = _Refused()  # type: ignore[assignment]  # all of it that is looked at
+        trouble = Trouble(OVERLOADED, f"{self.max_requests} requests are under way already")
+        self._write_problem(trouble, path, self.headers)
+        self.on_response_complete()
 
-    def _write_problem(self, kind: ProblemKind, detail: str, header: bytes) -> None:
-        # Of what is no HTTP there may be neither address nor headers.
-        headers = getattr(self, "headers", None) or []
-        path = self._path() if hasattr(self, "url") else b""
-        request_id = find_request_id(headers) or f"{random.getrandbits(128):032x}"  # an id is no secret
-        status = HTTPStatus(kind.status)
-        problem = {
-            "type": f"{PROBLEMS_PATH}#{kind.name}",
-            "title": kind.title,
-            "status": int(status),
-            "detail": detail,
-            "instance": path.decode("ascii", errors="replace"),
-            "request_id": request_id,
-        }
-        body = to_json(problem)
-        defaults = b"".join(b"%b: %b\r\n" % item for item in self.server_state.default_headers)
+    def _write_problem(self, trouble: Trouble, path: bytes, headers: Headers, header: bytes = b"") -> None:
+        request_id = find_request_id(headers) or make_request_id()
+        answer = write_problem(trouble, instance=path.decode("ascii", errors="replace"), request_id=request_id)
+        self._write(answer, request_id, header)
+        method = self.parser.get_method().decode("ascii")
+        self.request_log.add(RequestEvent(time.time(), method, None, answer.status, 0.0, request_id))
+
+    def _write(self, answer: Answer, request_id: str, header: bytes) -> None:
+        """Write an answer in one piece, as uvicorn would."""
+        defaults = b"".join([b"%b: %b\r\n" % item for item in self.server_state.default_headers])
+        own = b"".join([f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers])
         self.transport.write(
-            b"HTTP/1.1 %d %b\r\n%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n\r\n%b"
+            b"%b%b%bcontent-length: %d\r\ncontent-type: %b\r\nx-request-id: %b\r\n%b\r\n%b"
             % (
-                status,
-                status.phrase.encode(),
+                STATUS_LINE[answer.status],
                 defaults,
-                header,
-                PROBLEM_MEDIA_TYPE.encode(),
-                len(body),
+                own,
+                len(answer.body),
+                answer.media_type.encode(),
                 request_id.encode(),
-                body,
+                header,
+                answer.body,
             )
         )
-        self.request_log.add(RequestEvent(time.time(), self._method(), None, int(status), 0.0, request_id))
-
-    def _method(self) -> str:
-        method: bytes = self.parser.get_method()
-        return method.decode("ascii")

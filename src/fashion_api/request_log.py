@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fashion_api.errors import internal_error_response
+from fashion_api.errors import INTERNAL_TROUBLE, problem_response
 from fashion_api.logs import RequestEvent
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = b"x-request-id"  # ASGI has names of headers in lower case
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_CLIENT_CLOSED_REQUEST = 499  # nginx's number for a caller who went away before the answer
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's number for a caller who went away before the answer."""
 _FLUSH_AFTER_S = 0.05
 
 
@@ -49,7 +50,6 @@ class RequestLogMiddleware:
     def __init__(self, app: ASGIApp, request_log: RequestLog) -> None:
         self._app = app
         self._request_log = request_log
-        self._random = random.Random()  # noqa: S311  # an id is no secret, and uuid4() asks the system for each
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -59,7 +59,7 @@ class RequestLogMiddleware:
             finally:
                 self._request_log.flush()  # the lifespan is over: nothing comes after this
             return
-        request_id = find_request_id(scope["headers"]) or f"{self._random.getrandbits(128):032x}"
+        request_id = find_request_id(scope["headers"]) or make_request_id()
         scope["request_id"] = request_id
         header = (_REQUEST_ID, request_id.encode())
         started = time.perf_counter()
@@ -80,9 +80,9 @@ class RequestLogMiddleware:
             logger.exception("unhandled error", extra={"request_id": request_id})
             if status:  # too late for another answer: the server cuts the connection
                 raise
-            await internal_error_response(Request(scope))(scope, receive, send_with_id)
+            await problem_response(Request(scope), INTERNAL_TROUBLE)(scope, receive, send_with_id)
         finally:
-            self._log(scope, status or _CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
+            self._log(scope, status or CLIENT_CLOSED_REQUEST, time.perf_counter() - started)
 
     def _log(self, scope: Scope, status: int, duration_s: float) -> None:
         route = getattr(scope.get("route"), "path", None)  # the template, never what a caller has written
@@ -97,3 +97,8 @@ def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
             given: str = value.decode("latin-1")
             return given if _SANE_ID.fullmatch(given) else None
     return None
+
+
+def make_request_id() -> str:
+    """Make an id for a request that has none; it is no secret, and uuid4() would ask the system for each."""
+    return f"{random.getrandbits(128):032x}"  # no secret

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from fashion_api.app import OPEN_PATHS, create_app
+from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
 from fashion_api.exceptions import SettingsError
 from fashion_api.logs import configure_logging
 from fashion_api.protocol import ServiceProtocol
@@ -83,10 +83,11 @@ class _Config(uvicorn.Config):
     def load(self) -> None:
         """Build the app, and the protocol with its limits."""
         super().load()
-        self.http_protocol_class = ServiceProtocol.limited(
-            self._settings.max_concurrent_requests,
+        self.http_protocol_class = ServiceProtocol.serving(
+            self.loaded_app.state,
+            max_requests=self._settings.max_concurrent_requests,
             open_paths=OPEN_PATHS,
-            request_log=self.loaded_app.state.request_log,
+            operations=OPERATIONS,
         )
 
 

@@ -1,6 +1,5 @@
 """Predictions for the caller's own images: arrays and base64 in JSON, files in multipart, or one raw file."""
 
-import asyncio
 import re
 from typing import Any
 
@@ -8,28 +7,22 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from fashion_api import errors
-from fashion_api.answers import to_predictions
-from fashion_api.dependencies import (
-    DirectRoute,
-    Service,
-    admit,
-    find_header,
-    read_body,
-    to_response,
-)
+from fashion_api.answers import describe_predictions, write_json
+from fashion_api.dependencies import DirectRoute, Service, answer
 from fashion_api.errors import INVALID, UNSUPPORTED, HttpError
 from fashion_api.examples import IMAGE_BASE64, IMAGE_ROWS
 from fashion_api.exceptions import Fault, ImageError, InvalidImagesError
 from fashion_api.images import MEDIA_TYPES, decode_image
-from fashion_api.inference.classifier import Images
+from fashion_api.inference.classifier import Images, Predictions
 from fashion_api.multipart import MultipartError, parse_multipart
+from fashion_api.operations import Inquiry, Operation, Question, find_header
 from fashion_api.payloads import parse_images
-from fashion_api.schemas import NamedPrediction, PredictionList, PredictionRequest, UploadPredictionList
+from fashion_api.schemas import PredictionList, PredictionRequest, UploadPredictionList
 
 router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"], route_class=DirectRoute)
 
-_LARGE_BODY_BYTES = 64 * 1024  # decoding more than this would hold up the event loop for milliseconds
 _PART_NAME = "file"
+_MULTIPART = "multipart/form-data"
 _ANY_BINARY = "application/octet-stream"
 
 _RESPONSES = errors.responses(
@@ -80,17 +73,25 @@ _UPLOAD_BODY: dict[str, Any] = {
 }
 
 
-async def _read_json_images(request: Request, service: Service) -> Images:
-    """Read the images in a JSON body."""
-    media_type = _media_type(request)
+def _check_json(question: Question) -> None:
+    media_type = _media_type(question)
     if media_type != "application/json" and not re.fullmatch(r"application/[\w.+-]+\+json", media_type):
         raise HttpError(UNSUPPORTED, "the body must be JSON, with Content-Type: application/json")
-    body = await read_body(request, service.settings)
+
+
+def _read_images(service: Service, _question: Question, body: bytes) -> Inquiry:
     spec = service.model.input
-    limits = {"height": spec.height, "width": spec.width, "max_images": service.settings.max_images_per_request}
-    if len(body) > _LARGE_BODY_BYTES:
-        return await asyncio.to_thread(parse_images, body, **limits)
-    return parse_images(body, **limits)
+    limit = service.settings.max_images_per_request
+    images = parse_images(body, height=spec.height, width=spec.width, max_images=limit)
+
+    def write(predictions: Predictions) -> bytes:
+        described = describe_predictions(service.model.labels, predictions)
+        return write_json({"model": service.model_id, "predictions": described})
+
+    return Inquiry(images, write)
+
+
+PREDICT_IMAGES = Operation("POST", router.prefix, _read_images, _check_json)
 
 
 @router.post(
@@ -106,23 +107,33 @@ async def predict_images(request: Request) -> Response:
     Each image is rows of whole numbers from 0 (black) to 255, the article light on black as in the data set; or a
     picture file in base64.
     """
-    service = admit(request)
-    predictions = await service.batcher.classify(await _read_json_images(request, service))
-    return to_response(
-        PredictionList(model=service.model_id, predictions=to_predictions(service.model.labels, predictions))
-    )
+    return await answer(request, PREDICT_IMAGES)
 
 
-async def _read_files(request: Request, service: Service) -> list[tuple[str | None, bytes]]:
-    """Read the name and content of each uploaded file."""
-    media_type = _media_type(request)
-    if media_type == "multipart/form-data":
-        return await _read_multipart(request, service)
-    if media_type.startswith("image/") or media_type == _ANY_BINARY:  # which picture it is, its content tells
-        return [(None, await read_body(request, service.settings))]
-    raise HttpError(
-        UNSUPPORTED, f"the body must be multipart/form-data, or a picture of the type {', '.join(MEDIA_TYPES)}"
-    )
+def _check_upload(question: Question) -> None:
+    media_type = _media_type(question)
+    is_picture = media_type.startswith("image/") or media_type == _ANY_BINARY  # which one, its content tells
+    if not is_picture and media_type != _MULTIPART:
+        raise HttpError(
+            UNSUPPORTED, f"the body must be multipart/form-data, or a picture of the type {', '.join(MEDIA_TYPES)}"
+        )
+
+
+def _read_upload(service: Service, question: Question, body: bytes) -> Inquiry:
+    files = _read_multipart(service, question, body) if _media_type(question) == _MULTIPART else [(None, body)]
+    spec = service.model.input
+    images = decode_files([content for _, content in files], spec.height, spec.width)
+
+    def write(predictions: Predictions) -> bytes:
+        described = describe_predictions(service.model.labels, predictions)
+        for prediction, (name, _) in zip(described, files, strict=True):
+            prediction["filename"] = name
+        return write_json({"model": service.model_id, "predictions": described})
+
+    return Inquiry(images, write)
+
+
+PREDICT_UPLOAD = Operation("POST", f"{router.prefix}/upload", _read_upload, _check_upload)
 
 
 @router.post(
@@ -137,25 +148,13 @@ async def predict_upload(request: Request) -> Response:
 
     They must have the model's size; colours become grey. The answers come in the order of the files.
     """
-    service = admit(request)
-    files = await _read_files(request, service)
-    images = await _decode_files([content for _, content in files], service)
-    predictions = to_predictions(service.model.labels, await service.batcher.classify(images))
-    return to_response(
-        UploadPredictionList(
-            model=service.model_id,
-            predictions=[
-                NamedPrediction.model_construct(**prediction.__dict__, filename=name)
-                for (name, _), prediction in zip(files, predictions, strict=True)
-            ],
-        )
-    )
+    return await answer(request, PREDICT_UPLOAD)
 
 
-async def _read_multipart(request: Request, service: Service) -> list[tuple[str | None, bytes]]:
-    body = await read_body(request, service.settings)
+def _read_multipart(service: Service, question: Question, body: bytes) -> list[tuple[str | None, bytes]]:
+    """Read the name and content of each uploaded file."""
     try:
-        parts = parse_multipart(body, find_header(request, b"content-type"))
+        parts = parse_multipart(body, find_header(question.headers, b"content-type"))
     except MultipartError as error:
         raise HttpError(INVALID, f"the multipart body cannot be read: {error}") from None
     if not parts:
@@ -173,12 +172,6 @@ async def _read_multipart(request: Request, service: Service) -> list[tuple[str 
 
 def _wrong_part(found: str) -> HttpError:
     return HttpError(INVALID, f"each picture must be a file in a part named '{_PART_NAME}', but {found}")
-
-
-async def _decode_files(contents: list[bytes], service: Service) -> Images:
-    if sum(map(len, contents)) > _LARGE_BODY_BYTES:
-        return await asyncio.to_thread(decode_files, contents, service.model.input.height, service.model.input.width)
-    return decode_files(contents, service.model.input.height, service.model.input.width)
 
 
 def decode_files(contents: list[bytes], height: int, width: int) -> Images:
@@ -202,8 +195,8 @@ def decode_files(contents: list[bytes], height: int, width: int) -> Images:
     return images
 
 
-def _media_type(request: Request) -> str:
-    return find_header(request, b"content-type").partition(";")[0].strip().lower()
+def _media_type(question: Question) -> str:
+    return find_header(question.headers, b"content-type").partition(";")[0].strip().lower()
 
 
 def _base_name(filename: str | None) -> str | None:

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 
 from fashion_api import errors
-from fashion_api.answers import to_predictions
-from fashion_api.dependencies import DirectRoute, ServiceDep, TestImageIndex, TestSetDep, admit, to_response
-from fashion_api.exceptions import UnknownLabelError
+from fashion_api.answers import describe_predictions, write_json
+from fashion_api.dependencies import DirectRoute, Service, ServiceDep, TestImageIndex, TestSetDep, answer
+from fashion_api.errors import HttpError
+from fashion_api.exceptions import Fault, UnknownLabelError, summarise_faults
 from fashion_api.images import encode_png
+from fashion_api.inference.classifier import Predictions
+from fashion_api.operations import Inquiry, Operation, Question
 from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
 
 router = APIRouter(prefix="/api/v1/test-images", tags=["test images"])
@@ -101,23 +103,32 @@ def find_label(labels: tuple[str, ...], label: str) -> int:
     return folded.index(label.casefold())
 
 
+def _read_test_image(service: Service, question: Question, _body: bytes) -> Inquiry:
+    test_set = service.get_test_set()
+    index = test_set.check_index(_read_index(question.parameter))
+    actual = int(test_set.labels[index])
+
+    def write(predictions: Predictions) -> bytes:
+        (prediction,) = describe_predictions(service.model.labels, predictions)
+        return write_json(
+            {
+                "index": index,
+                "actual": service.model.labels[actual],
+                "correct": prediction["class_id"] == actual,
+                "prediction": prediction,
+                "model": service.model_id,
+            }
+        )
+
+    return Inquiry(test_set.images[index : index + 1], write)
+
+
+PREDICT_TEST_IMAGE = Operation("GET", f"{router.prefix}/{{index}}/prediction", _read_test_image)
+
+
 async def predict_test_image(request: Request) -> Response:
     """Tell what the model sees in a test image, beside what it actually shows."""
-    service = admit(request)
-    test_set = service.get_test_set()
-    index = test_set.check_index(_read_index(request))
-    predictions = await service.batcher.classify(test_set.images[index : index + 1])
-    prediction = to_predictions(service.model.labels, predictions)[0]
-    actual = int(test_set.labels[index])
-    return to_response(
-        TestImagePrediction(
-            index=index,
-            actual=service.model.labels[actual],
-            correct=prediction.class_id == actual,
-            prediction=prediction,
-            model=service.model_id,
-        )
-    )
+    return await answer(request, PREDICT_TEST_IMAGE)
 
 
 router.add_api_route(
@@ -134,14 +145,13 @@ router.add_api_route(
 )
 
 
-def _read_index(request: Request) -> int:
+def _read_index(text: str) -> int:
     """Read the index in the path.
 
     Raises:
-        RequestValidationError: it is not a whole number.
+        HttpError: it is not a whole number.
     """
-    text: str = request.path_params["index"]
     if _WHOLE_NUMBER.fullmatch(text):
         return int(text)
-    message = "Input should be a whole number"
-    raise RequestValidationError([{"type": "int_parsing", "loc": ("path", "index"), "msg": message, "input": text}])
+    faults = [Fault("index", "Input should be a whole number")]
+    raise HttpError(errors.INVALID, summarise_faults(faults), faults)

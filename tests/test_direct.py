@@ -1,0 +1,179 @@
+"""Requests that are answered below the app: the same answers as through the app, to good, bad and odd requests."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
+from fashion_api.operations import Operation
+from fashion_api.protocol import ServiceProtocol
+from fashion_api.settings import Settings
+from tests import pictures
+from tests.fakes import FakeClassifier, fake_test_set, load_fake_test_set, model_loader
+
+LIMIT_S = 60.0
+INDEX_ROUTE = "/api/v1/test-images/9/prediction"
+JSON_ROUTE = "/api/v1/predictions"
+UPLOAD_ROUTE = "/api/v1/predictions/upload"
+BOOT = json.dumps({"images": [fake_test_set().images[9].tolist()]}).encode()
+PNG = pictures.grey_png()
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    + PNG
+    + b"\r\n--x--\r\n"
+)
+
+
+class RawResponse(NamedTuple):
+    """A response as it went over the wire, without what differs every time."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Server(NamedTuple):
+    """A running server."""
+
+    address: tuple[str, int]
+    asked: list[str]
+    """The paths of the requests that have come to its app."""
+
+
+@contextmanager
+def serving(settings: Settings, operations: Sequence[Operation]) -> Iterator[Server]:
+    """A server on a thread of its own, that answers these operations below the app."""
+    app = create_app(settings, load_model=model_loader(FakeClassifier()), load_test_set=load_fake_test_set)
+    asked: list[str] = []
+
+    async def count(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope.get("path", ""))
+        await app(scope, receive, send)
+
+    config = uvicorn.Config(count, log_config=None, ws="none", lifespan="on", server_header=False)
+    config.load()
+    config.http_protocol_class = ServiceProtocol.serving(
+        app.state, max_requests=128, open_paths=OPEN_PATHS, operations=operations
+    )
+    server = uvicorn.Server(config)
+    sock = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
+    thread.start()
+    try:
+        yield Server(sock.getsockname()[:2], asked)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def request(method: str, target: str, *headers: str, body: bytes = b"", version: str = "1.1") -> bytes:
+    """Write out a request; the body's length is told where there is one."""
+    lines = [f"{method} {target} HTTP/{version}", "Host: x", *headers]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+
+
+def post(target: str, media_type: str, body: bytes, *headers: str) -> bytes:
+    """Write out a POST request."""
+    return request("POST", target, f"Content-Type: {media_type}", *headers, body=body)
+
+
+def ask(server: Server, raw: bytes) -> RawResponse:
+    """Send bytes on a connection of their own, and read the response to them."""
+    with socket.create_connection(server.address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+        sock.sendall(raw)
+        return read_response(file, has_body=not raw.startswith(b"HEAD"))
+
+
+def read_response(file: BinaryIO, *, has_body: bool = True) -> RawResponse:
+    """Read one response, passing over interim ones."""
+    status = 100
+    while status < 200:
+        status = int(file.readline().split()[1])
+        lines = iter(file.readline, b"\r\n")
+        headers = dict(line.decode("latin-1").rstrip("\r\n").split(": ", 1) for line in lines)
+    body = file.read(int(headers.get("content-length", 0))) if has_body else b""
+    given = headers.pop("x-request-id")
+    del headers["date"]
+    return RawResponse(status, headers, body.replace(given.encode(), b"ID"))
+
+
+REQUESTS: dict[str, bytes] = {
+    "index": request("GET", INDEX_ROUTE),
+    "index with a query": request("GET", INDEX_ROUTE + "?x=1"),
+    "index with a fragment": request("GET", INDEX_ROUTE + "#x"),
+    "index of none": request("GET", "/api/v1/test-images/30/prediction"),
+    "index below zero": request("GET", "/api/v1/test-images/-1/prediction"),
+    "index of no number": request("GET", "/api/v1/test-images/x/prediction"),
+    "index with leading zeros": request("GET", "/api/v1/test-images/009/prediction"),
+    "index of other digits": request("GET", "/api/v1/test-images/%D9%A9/prediction"),
+    "index of 5000 digits": request("GET", f"/api/v1/test-images/{'9' * 5000}/prediction"),
+    "escaped address": request("GET", "/api/v1/test-images/%39/prediction"),
+    "whole address": request("GET", "http://x" + INDEX_ROUTE),
+    "slash at the end": request("GET", INDEX_ROUTE + "/"),
+    "index with a body": request("GET", INDEX_ROUTE, body=b"abc"),
+    "HEAD": request("HEAD", INDEX_ROUTE),
+    "OPTIONS": request("OPTIONS", INDEX_ROUTE),
+    "PUT": request("PUT", JSON_ROUTE, body=BOOT),
+    "HTTP/1.0": request("GET", INDEX_ROUTE, version="1.0"),
+    "close": request("GET", INDEX_ROUTE, "Connection: close"),
+    "upgrade": request("GET", INDEX_ROUTE, "Connection: Upgrade", "Upgrade: h2c"),
+    "array": post(JSON_ROUTE, "application/json", BOOT),
+    "array of other JSON": post(JSON_ROUTE, "application/x+json; charset=utf-8", BOOT),
+    "two media types": post(JSON_ROUTE, "application/json", BOOT, "Content-Type: text/plain"),
+    "no media type": request("POST", JSON_ROUTE, body=BOOT),
+    "not JSON": post(JSON_ROUTE, "application/json", b"{"),
+    "wrong pixel": post(JSON_ROUTE, "application/json", b'{"images": [[[256]]]}'),
+    "many faults": post(JSON_ROUTE, "application/json", b'{"images": [' + b"null, " * 30 + b"null]}"),
+    "text": post(JSON_ROUTE, "text/plain", BOOT),
+    "no body": request("POST", JSON_ROUTE, "Content-Type: application/json"),
+    "body of no bytes": request("POST", JSON_ROUTE, "Content-Type: application/json", "Content-Length: 0"),
+    "body over the bound": post(JSON_ROUTE, "application/json", BOOT + b" " * 70_000),
+    "body over the limit": post(JSON_ROUTE, "application/json", BOOT + b" " * 200_000),
+    "length over the limit": request("POST", JSON_ROUTE, "Content-Type: application/json", "Content-Length: 99999999"),
+    "continue": post(JSON_ROUTE, "application/json", BOOT, "Expect: 100-continue"),
+    "chunks": request("POST", JSON_ROUTE, "Content-Type: application/json", "Transfer-Encoding: chunked")
+    + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BOOT), BOOT),
+    "multipart": post(UPLOAD_ROUTE, "multipart/form-data; boundary=x", FORM),
+    "multipart without a boundary": post(UPLOAD_ROUTE, "multipart/form-data", FORM),
+    "raw": post(UPLOAD_ROUTE, "image/png", PNG),
+    "raw of another type": post(UPLOAD_ROUTE, "image/png", pictures.TEXT_FILE),
+    "raw and broken": post(UPLOAD_ROUTE, "image/png", pictures.truncated_png()),
+    "upload of a text": post(UPLOAD_ROUTE, "text/plain", PNG),
+    "request id": request("GET", INDEX_ROUTE, "X-Request-ID: mine"),
+    "odd request id": request("GET", INDEX_ROUTE, "X-Request-ID: not sane"),
+    "not HTTP": b"no HTTP\r\n\r\n",
+}
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """A server that answers below the app, and one that does not."""
+    settings = Settings(_env_file=None, cache_dir=tmp_path_factory.mktemp("cache"), max_upload_bytes=100_000)
+    with serving(settings, OPERATIONS) as direct, serving(settings, ()) as plain:
+        yield direct, plain
+
+
+@pytest.mark.parametrize("raw", REQUESTS.values(), ids=REQUESTS.keys())
+def test_answer_is_the_same_on_both_paths(servers: tuple[Server, Server], raw: bytes) -> None:
+    """Whatever is asked, the answer below the app is that of the app: status, headers and body."""
+    below, through = (ask(server, raw) for server in servers)
+    assert below == through
+
+
+@pytest.mark.parametrize("name", ["index", "index with a query", "array", "multipart", "raw", "wrong pixel", "text"])
+def test_plain_request_does_not_come_to_the_app(servers: tuple[Server, Server], name: str) -> None:
+    """What is asked in the usual way is answered below the app."""
+    direct, _ = servers
+    direct.asked.clear()
+    ask(direct, REQUESTS[name])
+    assert direct.asked == []
