@@ -1,6 +1,7 @@
 """Picture files to arrays: what is read, as what values, and what is refused in which words."""
 
 import base64
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashion_api.exceptions import ImageError, InvalidImageError, UnsupportedImageError
-from fashion_api.images import MEDIA_TYPES, decode_base64, decode_image, encode_png
+from fashion_api.images import MEDIA_TYPES, decode_base64, decode_image, encode_png, read_usual_png
 from tests import pictures
 from tests.pictures import PIXELS, Pixels
 
@@ -317,6 +318,58 @@ class TestHarm:
         except ImageError:
             return
         assert (str(pixels.dtype), pixels.shape) == ("uint8", (28, 28))
+
+
+@st.composite
+def nearly_usual_pngs(draw: st.DrawFn) -> bytes:
+    """A grey PNG with rows of every filter, more or fewer than there should be, in one chunk or two, altered or not."""
+    filters = st.integers(0, 4) | st.integers(0, 4) | st.integers(0, 255)
+    rows = draw(st.lists(filters, min_size=27, max_size=29)) if draw(st.booleans()) else [draw(filters)] * 28
+    raw = b"".join(bytes([kind]) + bytes(range(y, y + 28)) for y, kind in enumerate(rows))
+    packed = bytearray(zlib.compress(raw, draw(st.sampled_from([0, 1, 9]))))
+    if draw(st.booleans()):
+        packed[draw(st.integers(0, len(packed) - 1)) :] = draw(st.sampled_from([b"", b"\0", b"xx"]))
+    content = bytearray(pictures.grey_png()[:33])
+    for part in (packed,) if draw(st.booleans()) else (packed[:9], packed[9:]):
+        content += pictures.png_chunk(b"IDAT", bytes(part))
+    content += pictures.png_chunk(b"IEND", b"") + draw(st.sampled_from([b"", b"more"]))
+    if draw(st.booleans()):
+        content[draw(st.integers(8, len(content) - 1))] ^= 1 << draw(st.integers(0, 7))
+    return bytes(content)
+
+
+class TestUsualPng:
+    """The short way for grey PNGs, against Pillow's reader."""
+
+    def test_usual(self) -> None:
+        """A grey PNG as the service itself writes it goes the short way."""
+        pixels = read_usual_png(encode_png(PIXELS), height=28, width=28)
+        np.testing.assert_array_equal(pixels, PIXELS)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            pictures.insert_png_chunk(pictures.grey_png(), b"tRNS", b"\0\5"),
+            pictures.exif_rotated_picture("PNG", 6),
+            pictures.animated_picture("PNG"),
+            pictures.grey_png(pictures.make_pixels(29, 28)),
+            pictures.truncated_png(),
+            pictures.sixteen_bit_png(np.zeros((28, 28), np.uint16)),
+        ],
+        ids=["transparent", "EXIF", "animated", "29×28", "truncated", "16-bit"],
+    )
+    def test_other(self, content: bytes) -> None:
+        """Any other is left to Pillow's reader."""
+        assert read_usual_png(content, height=28, width=28) is None
+
+    @settings(max_examples=300, deadline=None)
+    @given(nearly_usual_pngs())
+    def test_same_pixels(self, content: bytes) -> None:
+        """What goes the short way has the pixels that Pillow's reader reads."""
+        pixels = read_usual_png(content, height=28, width=28)
+        if pixels is not None:
+            with Image.open(BytesIO(content)) as image:
+                np.testing.assert_array_equal(pixels, np.asarray(image))
 
 
 class TestBase64:

@@ -6,6 +6,8 @@ gigabytes, or to keep a processor busy for minutes. What each kind of bad input 
 """
 
 import base64
+import binascii
+import functools
 import re
 import struct
 import zlib
@@ -65,6 +67,9 @@ def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8
     if signature is None or signature.lastgroup is None:
         raise UnsupportedImageError("this is not a picture of a type that is read: PNG, JPEG, GIF, BMP or WebP")
     kind = signature.lastgroup
+    pixels = read_usual_png(content, height=height, width=width) if kind == "PNG" else None
+    if pixels is not None:
+        return pixels
     try:
         return _decode(kind, content, (width, height))
     except ImageError:
@@ -93,7 +98,7 @@ def decode_base64(text: str, *, height: int, width: int) -> NDArray[np.uint8]:
         if not head.lower().endswith(";base64"):
             raise InvalidImageError("the data: URL must be of the form data:image/png;base64,…")
     try:
-        content = base64.b64decode("".join(text.split()), validate=True)
+        content = _decode_base64(text)
     except ValueError as error:
         raise InvalidImageError(
             "the text is not base64: A–Z, a–z, 0–9, + and /, padded with = to a multiple of 4 characters"
@@ -102,6 +107,13 @@ def decode_base64(text: str, *, height: int, width: int) -> NDArray[np.uint8]:
         return decode_image(content, height=height, width=width)
     except UnsupportedImageError as error:
         raise InvalidImageError(str(error)) from error
+
+
+def _decode_base64(text: str) -> bytes:
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return base64.b64decode("".join(text.split()), validate=True)
 
 
 def encode_png(image: NDArray[np.uint8], *, scale: int = 1) -> bytes:
@@ -215,6 +227,41 @@ def _strip_png(content: bytes) -> _Essentials:
         at = end
     _check_frames(frames)
     return _Essentials(b"".join(kept), exif)
+
+
+_PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+
+
+@functools.lru_cache(maxsize=8)
+def _make_grey_header(height: int, width: int) -> bytes:
+    """Write how a PNG of this size begins that is 8-bit grey and not interlaced, up to its pixels' chunk."""
+    header = b"IHDR" + struct.pack(">2L5B", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + zlib.crc32(header).to_bytes(4)
+
+
+def read_usual_png(content: bytes, *, height: int, width: int) -> NDArray[np.uint8] | None:
+    """Read a PNG of this size that is 8-bit grey, its pixels in one chunk, and nothing else; `None` for any other.
+
+    So does Pillow write the data set's images. Pillow's decoder gets the very bytes that its reader would give to it,
+    but no file, nor an object for each chunk: it takes 0.4 of the time (`timeit`, side by side). What it refuses is
+    left to the reader to refuse.
+
+    Returns:
+        uint8[height, width], read-only.
+    """
+    header = _make_grey_header(height, width)
+    start = len(header)
+    end = start + 12 + int.from_bytes(content[start : start + 4])
+    if not content.startswith(header) or not content.startswith(_PNG_END, end):
+        return None
+    chunk = content[start + 4 : end - 4]
+    if not chunk.startswith(b"IDAT") or zlib.crc32(chunk) != int.from_bytes(content[end - 4 : end]):
+        return None
+    try:
+        pixels = Image.frombytes("L", (width, height), chunk[4:], "zip", "L", 0).tobytes()
+    except ValueError:
+        return None
+    return np.frombuffer(pixels, np.uint8).reshape(height, width)
 
 
 _JPEG_SCAN = 0xDA

@@ -1,9 +1,10 @@
 """`multipart/form-data`: the parts of a body that is in memory already (RFC 7578).
 
-Starlette's parser is made for uploads of any size, with a temporary file for each part. Parsing
-one file takes 22 µs here and 31 there (`timeit`).
+What clients usually send is read by a few searches. The rest is left to python-multipart, which looks at headers byte
+by byte and calls back for each piece: for one file that takes 13 times as long (`timeit`, side by side).
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,44 @@ def parse_multipart(body: bytes, content_type: str) -> list[Part]:
 
     Raises:
         MultipartError: there is no boundary, the body is not as it says, or a part has no name.
+    """
+    parts = read_usual_parts(body, content_type)
+    return read_any_parts(body, content_type) if parts is None else parts
+
+
+_CONTENT_TYPE = re.compile(r'multipart/form-data; boundary=("?)([0-9A-Za-z_.+/=-]{1,70})\1')
+# What is quoted is plain text, with nothing in it that is written or read in more than one way.
+_HEADERS = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="([ !#-\[\]-~]*)"(?:; filename="([ !#-\[\]-~]*)")?'
+    rb"(?:\r\nContent-Type: [!-~]+)?\r\n\r\n",
+    re.IGNORECASE,
+)
+
+
+def read_usual_parts(body: bytes, content_type: str) -> list[Part] | None:
+    """Read parts as curl, browsers, requests and httpx write them; `None` for any other body, good or bad."""
+    found = _CONTENT_TYPE.fullmatch(content_type)
+    if found is None:
+        return None
+    boundary = b"\r\n--" + found[2].encode()
+    first, *pieces = (b"\r\n" + body).split(boundary)
+    if first or not pieces or pieces.pop() not in (b"--\r\n", b"--"):
+        return None
+    parts = []
+    for piece in pieces:
+        headers = _HEADERS.match(piece)
+        if headers is None:
+            return None
+        name, filename = headers.groups()
+        parts.append(Part(name.decode(), None if filename is None else filename.decode(), piece[headers.end() :]))
+    return parts or None
+
+
+def read_any_parts(body: bytes, content_type: str) -> list[Part]:
+    """Read the parts of a body, however they are written.
+
+    Raises:
+        MultipartError: as `parse_multipart`.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
