@@ -10,8 +10,10 @@ from typing import BinaryIO, NamedTuple
 
 import pytest
 import uvicorn
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from fashion_api import schemas
 from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
 from fashion_api.operations import Operation
 from fashion_api.protocol import ServiceProtocol
@@ -177,3 +179,54 @@ def test_plain_request_does_not_come_to_the_app(servers: tuple[Server, Server], 
     direct.asked.clear()
     ask(direct, REQUESTS[name])
     assert direct.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("index", schemas.TestImagePrediction),
+        ("array", schemas.PredictionList),
+        ("raw", schemas.UploadPredictionList),
+        ("multipart", schemas.UploadPredictionList),
+        ("many faults", schemas.Problem),
+        ("text", schemas.Problem),
+    ],
+)
+def test_answer_has_the_described_form(servers: tuple[Server, Server], name: str, schema: type[BaseModel]) -> None:
+    """What is written is what the description says: every field, in its order, and none besides."""
+    body = ask(servers[0], REQUESTS[name]).body
+    described = schema.model_validate_json(body, strict=True).model_dump(exclude_none=schema is schemas.Problem)
+    assert json.dumps(json.loads(body)) == json.dumps(described)
+
+
+def test_pipelined_requests_are_answered_in_their_order(servers: tuple[Server, Server]) -> None:
+    """Requests that are sent without waiting get all their answers, in order."""
+    indices = [3, 9, 4, 8]
+    paths = [f"/api/v1/test-images/{index}/prediction" for index in indices]
+    with socket.create_connection(servers[0].address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+        sock.sendall(b"".join(request("GET", path) for path in paths))
+        answers = [json.loads(read_response(file).body)["index"] for _ in indices]
+    assert answers == indices
+
+
+def test_connection_serves_both_paths_in_turn(servers: tuple[Server, Server]) -> None:
+    """Requests below the app and through it follow one another on one connection."""
+    names = ["index", "escaped address", "array", "chunks", "wrong pixel", "raw", "continue", "index"]
+    with socket.create_connection(servers[0].address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+        statuses = []
+        for name in names:
+            sock.sendall(REQUESTS[name])
+            statuses.append(read_response(file).status)
+    assert statuses == [200, 200, 200, 200, 422, 200, 200, 200]
+
+
+@pytest.mark.parametrize("cut", [1, 60, -1], ids=["in the request line", "in the headers", "in the body"])
+def test_request_in_two_pieces_is_answered(servers: tuple[Server, Server], cut: int) -> None:
+    """A request that comes in pieces is answered as one that comes whole."""
+    raw = REQUESTS["array"]
+    with socket.create_connection(servers[0].address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(raw[:cut])
+        ask(servers[0], REQUESTS["index"])  # the server has seen the first piece when it has answered this
+        sock.sendall(raw[cut:])
+        assert read_response(file).status == 200

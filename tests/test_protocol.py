@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import httpx2
 import pytest
@@ -37,18 +39,28 @@ class HeldClassifier(FakeClassifier):
         return super().classify(images)
 
 
+class Running(NamedTuple):
+    """A server on a thread of its own."""
+
+    url: str
+    app: FastAPI
+    server: uvicorn.Server
+
+
 @contextmanager
 def serving(settings: Settings, classifier: HeldClassifier) -> Iterator[str]:
-    """A server on a thread of its own that takes one request at a time; gives its address."""
-    with serving_app(settings, classifier, max_requests=1) as (url, _):
-        yield url
+    """A server that takes one request at a time; gives its address."""
+    with serving_app(settings, classifier, max_requests=1) as running:
+        yield running.url
 
 
 @contextmanager
-def serving_app(settings: Settings, classifier: HeldClassifier, *, max_requests: int) -> Iterator[tuple[str, FastAPI]]:
-    """A server on a thread of its own; gives its address, and the app."""
+def serving_app(
+    settings: Settings, classifier: HeldClassifier, *, max_requests: int, drain_timeout_s: int | None = None
+) -> Iterator[Running]:
+    """A server around a classifier that the test holds."""
     app = create_app(settings, load_model=model_loader(classifier), load_test_set=load_fake_test_set)
-    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on")
+    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="on", timeout_graceful_shutdown=drain_timeout_s)
     config.load()
     config.http_protocol_class = ServiceProtocol.serving(
         app.state, max_requests=max_requests, open_paths=OPEN_PATHS, operations=OPERATIONS
@@ -58,7 +70,7 @@ def serving_app(settings: Settings, classifier: HeldClassifier, *, max_requests:
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}", app
+        yield Running(f"http://127.0.0.1:{sock.getsockname()[1]}", app, server)
     finally:
         classifier.may_go.set()
         server.should_exit = True
@@ -136,6 +148,68 @@ def test_body_that_does_not_arrive_is_given_up(settings: Settings, classifier: H
         assert httpx2.get(url + "/api/v1/model", timeout=LIMIT_S).status_code == 200
 
 
+def test_request_under_way_is_answered_before_the_server_stops(settings: Settings, classifier: HeldClassifier) -> None:
+    """A server that stops answers what is under way, says that the connection ends, and ends it."""
+    with serving_app(settings, classifier, max_requests=10) as running:
+        address = httpx2.URL(running.url)
+        with socket.create_connection((address.host, address.port or 0), timeout=LIMIT_S) as sock:
+            sock.sendall(f"GET {PREDICTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert classifier.entered.wait(LIMIT_S)
+            running.server.should_exit = True
+            wait_until(lambda: not running.server.servers[0].is_serving())
+            wait_until(lambda: all(not task.keep_alive for task in running.server.server_state.tasks))  # type: ignore[attr-defined]  # an exchange
+            classifier.may_go.set()
+            answer = b"".join(iter(lambda: sock.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_request_that_outlasts_the_drain_is_told_so(settings: Settings, classifier: HeldClassifier) -> None:
+    """When the server waits no longer, what is still under way is answered 503."""
+    with serving_app(settings, classifier, max_requests=10, drain_timeout_s=0) as running:
+        address = httpx2.URL(running.url)
+        with socket.create_connection((address.host, address.port or 0), timeout=LIMIT_S) as sock:
+            sock.sendall(f"GET {PREDICTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert classifier.entered.wait(LIMIT_S)
+            running.server.should_exit = True
+            answer = b"".join(iter(lambda: sock.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"/problems#not-ready" in answer
+
+
+def test_fault_in_writing_an_answer_is_a_problem(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """An error that nobody foresaw is answered 500 below the app too, and logged with the request's id."""
+    free = HeldClassifier()
+    free.may_go.set()
+    with serving_app(settings, free, max_requests=10) as running:
+        wait_until(lambda: running.server.started)
+        running.app.state.service.model = None  # a bug, as it were
+        response = httpx2.get(running.url + PREDICTION, headers={"X-Request-ID": "abc"}, timeout=LIMIT_S)
+    assert (response.status_code, response.json()["request_id"]) == (500, "abc")
+    record = next(record for record in caplog.records if record.getMessage() == "unhandled error")
+    assert (record.__dict__["request_id"], record.exc_info is not None) == ("abc", True)
+
+
+def test_request_below_the_app_is_logged_once(
+    settings: Settings, classifier: HeldClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that is answered below the app is logged as others are, and so is one whose caller has gone."""
+    with caplog.at_level(logging.INFO), serving_app(settings, classifier, max_requests=10) as running:
+        address = httpx2.URL(running.url)
+        with socket.create_connection((address.host, address.port or 0)) as sock:
+            sock.sendall(f"GET {PREDICTION} HTTP/1.1\r\nHost: x\r\nX-Request-ID: gone\r\n\r\n".encode())
+            assert classifier.entered.wait(LIMIT_S)
+        wait_until(lambda: not running.server.server_state.tasks)
+        classifier.may_go.set()
+        httpx2.get(running.url + PREDICTION, headers={"X-Request-ID": "here"}, timeout=LIMIT_S)
+    events = [event for record in caplog.records for event in record.__dict__.get("requests", [])]
+    route = "/api/v1/test-images/{index}/prediction"
+    assert [(event.method, event.route, event.status, event.request_id) for event in events] == [
+        ("GET", route, 499, "gone"),
+        ("GET", route, 200, "here"),
+    ]
+
+
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Look again and again; fails where it does not come to be so."""
     end = time.monotonic() + LIMIT_S
@@ -146,11 +220,11 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 def test_request_of_a_caller_who_has_gone_is_given_up(settings: Settings, classifier: HeldClassifier) -> None:
     """When a caller goes away, its images leave the queue and are never computed; the others are answered."""
-    with serving_app(settings, classifier, max_requests=10) as (url, app), ThreadPoolExecutor() as pool:
-        first = pool.submit(httpx2.get, url + PREDICTION, timeout=LIMIT_S)
+    with serving_app(settings, classifier, max_requests=10) as running, ThreadPoolExecutor() as pool:
+        first = pool.submit(httpx2.get, running.url + PREDICTION, timeout=LIMIT_S)
         assert classifier.entered.wait(LIMIT_S)
-        batcher = app.state.service.batcher
-        address = httpx2.URL(url)
+        batcher = running.app.state.service.batcher
+        address = httpx2.URL(running.url)
         with socket.create_connection((address.host, address.port or 0)) as sock:
             sock.sendall(f"GET {PREDICTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             wait_until(lambda: batcher.waiting_images == 1)
