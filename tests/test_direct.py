@@ -17,6 +17,7 @@ from fashion_api import schemas
 from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
 from fashion_api.operations import Operation
 from fashion_api.protocol import ServiceProtocol
+from fashion_api.refusal import read_plain_request
 from fashion_api.settings import Settings
 from tests import pictures
 from tests.fakes import FakeClassifier, fake_test_set, load_fake_test_set, model_loader
@@ -51,7 +52,9 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(settings: Settings, operations: Sequence[Operation]) -> Iterator[Server]:
+def serving(
+    settings: Settings, operations: Sequence[Operation], *, max_requests: int = 128, keep_alive_s: int = 5
+) -> Iterator[Server]:
     """A server on a thread of its own, that answers these operations below the app."""
     app = create_app(settings, load_model=model_loader(FakeClassifier()), load_test_set=load_fake_test_set)
     asked: list[str] = []
@@ -60,10 +63,12 @@ def serving(settings: Settings, operations: Sequence[Operation]) -> Iterator[Ser
         asked.append(scope.get("path", ""))
         await app(scope, receive, send)
 
-    config = uvicorn.Config(count, log_config=None, ws="none", lifespan="on", server_header=False)
+    config = uvicorn.Config(
+        count, log_config=None, ws="none", lifespan="on", server_header=False, timeout_keep_alive=keep_alive_s
+    )
     config.load()
     config.http_protocol_class = ServiceProtocol.serving(
-        app.state, max_requests=128, open_paths=OPEN_PATHS, operations=operations
+        app.state, max_requests=max_requests, open_paths=OPEN_PATHS, operations=operations
     )
     server = uvicorn.Server(config)
     sock = socket.create_server(("127.0.0.1", 0))
@@ -230,3 +235,85 @@ def test_request_in_two_pieces_is_answered(servers: tuple[Server, Server], cut: 
         ask(servers[0], REQUESTS["index"])  # the server has seen the first piece when it has answered this
         sock.sendall(raw[cut:])
         assert read_response(file).status == 200
+
+
+@pytest.fixture(scope="module")
+def full_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has no room for any request."""
+    settings = Settings(_env_file=None, cache_dir=tmp_path_factory.mktemp("cache"))
+    with serving(settings, OPERATIONS, max_requests=0, keep_alive_s=1) as server:
+        yield server
+
+
+def parsed(raw: bytes) -> bytes:
+    """The same request with a header that only the parser reads."""
+    line, rest = raw.split(b"\r\n", 1)
+    return line + b"\r\nX-Odd: \xe9\r\n" + rest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index",
+        "index with a query",
+        "escaped address",
+        "array",
+        "multipart",
+        "text",
+        "request id",
+        "odd request id",
+        "body of no bytes",
+    ],
+)
+def test_refusal_is_the_same_unparsed(full_server: Server, name: str) -> None:
+    """A refusal says the same whether the request was parsed or only looked at."""
+    assert ask(full_server, REQUESTS[name]) == ask(full_server, parsed(REQUESTS[name]))
+
+
+def test_refused_requests_leave_the_connection_in_step(full_server: Server) -> None:
+    """On one connection, whole, parsed, odd and cut requests are each refused once."""
+    array, chunks = REQUESTS["array"], REQUESTS["chunks"]
+    pieces = [array, parsed(array), chunks, array[:-9], array[-9:], array + array, chunks[:70], chunks[70:], array]
+    statuses: list[int] = []
+    with socket.create_connection(full_server.address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            sock.sendall(piece)
+            ask(full_server, REQUESTS["index"])  # the server has seen the piece when it has answered this
+        sock.sendall(request("GET", "/livez"))
+        while not statuses or statuses[-1] != 200:
+            statuses.append(read_response(file).status)
+    assert statuses == [503] * 8 + [200]
+
+
+def test_refused_connection_is_closed_in_the_end(full_server: Server) -> None:
+    """A connection whose requests were refused is closed when nothing more comes on it."""
+    with socket.create_connection(full_server.address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+        for _ in range(2):
+            sock.sendall(REQUESTS["index"])
+            read_response(file)
+        assert file.read() == b""
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        REQUESTS["chunks"],
+        REQUESTS["continue"],
+        REQUESTS["close"],
+        REQUESTS["upgrade"],
+        REQUESTS["HTTP/1.0"],
+        REQUESTS["whole address"],
+        REQUESTS["array"][:-1],
+        REQUESTS["array"] + b"x",
+        post(JSON_ROUTE, "application/json", BOOT, f"Content-Length: {len(BOOT)}"),
+        request("GET", INDEX_ROUTE, "X-A : b"),
+        request("GET", INDEX_ROUTE, "X-A: b", " folded"),
+        request("GET", INDEX_ROUTE).replace(b"\r\n", b"\n"),
+    ],
+    ids=["chunks", "continue", "close", "upgrade", "1.0", "whole address", "cut", "more", "two lengths", "space",
+         "folded", "bare line ends"],
+)  # fmt: skip
+def test_request_that_is_not_plain_is_left_to_the_parser(raw: bytes) -> None:
+    """What is not plainly one whole request is not judged by its looks."""
+    assert read_plain_request(raw) is None

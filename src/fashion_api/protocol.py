@@ -16,6 +16,7 @@ from fashion_api.errors import BAD_REQUEST, OVERLOADED, Trouble, write_problem
 from fashion_api.exchange import Exchange
 from fashion_api.logs import RequestEvent
 from fashion_api.operations import LARGE_BODY_BYTES, Answer, Headers, Operation, OperationTable, Question
+from fashion_api.refusal import Refusal, read_plain_request
 from fashion_api.request_log import RequestLog, find_request_id, make_request_id
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class ServiceProtocol(HttpToolsProtocol):
     request_log: ClassVar[RequestLog]
     operations: ClassVar[OperationTable]
     state: "ClassVar[State]"
+    refusal: ClassVar[Refusal]
+    _is_between_requests = True
+    _refused_at: float | None = None  # since the keep-alive timer was set
 
     @classmethod
     def serving(
@@ -82,15 +86,24 @@ class ServiceProtocol(HttpToolsProtocol):
             "request_log": state.request_log,
             "operations": OperationTable(tuple(operations)),
             "state": state,
+            "refusal": Refusal(Trouble(OVERLOADED, f"{max_requests} requests are under way already")),
         }
         return type("OwnServiceProtocol", (cls,), attributes)
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come; a body that is not whole by then has a time limit."""
+        is_full = len(self.tasks) >= self.max_requests
+        if is_full and self._is_between_requests and self._refuse_unparsed(data):
+            return
         super().data_received(data)
         cycle: object = self.cycle
         if isinstance(cycle, Exchange) and cycle.is_reading:
             cycle.wait_for_body()
+
+    def on_message_begin(self) -> None:
+        """Begin to take in a request."""
+        self._is_between_requests = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Start a request, refuse it, or leave it to the app."""
@@ -112,6 +125,7 @@ class ServiceProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a request that is whole."""
+        self._is_between_requests = True
         cycle: object = self.cycle
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
@@ -182,7 +196,36 @@ class ServiceProtocol(HttpToolsProtocol):
         self._write_problem(trouble, path, getattr(self, "headers", None) or [], b"connection: close\r\n")
         self.transport.close()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing has come for a while; a refusal has not set the timer anew."""
+        refused_at, self._refused_at = self._refused_at, None
+        if refused_at is None:
+            super().timeout_keep_alive_handler()
+        else:
+            due = refused_at + self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_at(due, self.timeout_keep_alive_handler)
+
+    def _refuse_unparsed(self, data: bytes) -> bool:
+        """Refuse what is plainly one whole request; tells whether it was."""
+        cycle: RequestResponseCycle | None = self.cycle
+        asked = read_plain_request(data)
+        if asked is None or (cycle is not None and not cycle.response_complete) or asked.path in self.open_paths:
+            return False
+        request_id = asked.request_id or make_request_id().encode()
+        status_line = STATUS_LINE[self.refusal.status]
+        self.transport.write(self.refusal.write(status_line, self.server_state.default_headers, asked.path, request_id))
+        self.server_state.total_requests += 1
+        self._log(asked.method, self.refusal.status, request_id.decode())
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            self._refused_at = self.loop.time()
+        return True
+
     def _refuse(self, path: bytes) -> None:
+        """Refuse a request that has been parsed; its body is passed over."""
         self.cycle = _Refused()  # type: ignore[assignment]  # all of it that is looked at
         trouble = Trouble(OVERLOADED, f"{self.max_requests} requests are under way already")
         self._write_problem(trouble, path, self.headers)
@@ -192,8 +235,10 @@ class ServiceProtocol(HttpToolsProtocol):
         request_id = find_request_id(headers) or make_request_id()
         answer = write_problem(trouble, instance=path.decode("ascii", errors="replace"), request_id=request_id)
         self._write(answer, request_id, header)
-        method = self.parser.get_method().decode("ascii")
-        self.request_log.add(RequestEvent(time.time(), method, None, answer.status, 0.0, request_id))
+        self._log(self.parser.get_method(), answer.status, request_id)
+
+    def _log(self, method: bytes, status: int, request_id: str) -> None:
+        self.request_log.add(RequestEvent(time.time(), method.decode("ascii"), None, status, 0.0, request_id))
 
     def _write(self, answer: Answer, request_id: str, header: bytes) -> None:
         """Write an answer in one piece, as uvicorn would."""
