@@ -187,6 +187,18 @@ def test_plain_request_does_not_come_to_the_app(servers: tuple[Server, Server], 
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["chunks", "continue", "body over the bound", "close", "HTTP/1.0", "upgrade", "index with a body", "whole address"],
+)
+def test_unusual_request_comes_to_the_app(servers: tuple[Server, Server], name: str) -> None:
+    """What is asked in any other way is left to the app."""
+    direct, _ = servers
+    direct.asked.clear()
+    ask(direct, REQUESTS[name])
+    assert len(direct.asked) == 1
+
+
+@pytest.mark.parametrize(
     ("name", "schema"),
     [
         ("index", schemas.TestImagePrediction),
@@ -206,12 +218,11 @@ def test_answer_has_the_described_form(servers: tuple[Server, Server], name: str
 
 def test_pipelined_requests_are_answered_in_their_order(servers: tuple[Server, Server]) -> None:
     """Requests that are sent without waiting get all their answers, in order."""
-    indices = [3, 9, 4, 8]
-    paths = [f"/api/v1/test-images/{index}/prediction" for index in indices]
+    names = ["index", "wrong pixel", "array", "text", "index"]  # what is wrong is answered at once
     with socket.create_connection(servers[0].address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
-        sock.sendall(b"".join(request("GET", path) for path in paths))
-        answers = [json.loads(read_response(file).body)["index"] for _ in indices]
-    assert answers == indices
+        sock.sendall(b"".join(REQUESTS[name] for name in names))
+        statuses = [read_response(file).status for _ in names]
+    assert statuses == [200, 422, 200, 415, 200]
 
 
 def test_connection_serves_both_paths_in_turn(servers: tuple[Server, Server]) -> None:
@@ -272,8 +283,11 @@ def test_refusal_is_the_same_unparsed(full_server: Server, name: str) -> None:
 
 def test_refused_requests_leave_the_connection_in_step(full_server: Server) -> None:
     """On one connection, whole, parsed, odd and cut requests are each refused once."""
-    array, chunks = REQUESTS["array"], REQUESTS["chunks"]
-    pieces = [array, parsed(array), chunks, array[:-9], array[-9:], array + array, chunks[:70], chunks[70:], array]
+    array, chunks, index = REQUESTS["array"], REQUESTS["chunks"], REQUESTS["index"]
+    whole = [array, parsed(array), chunks, array + array]
+    cut = [array[:-9], array[-9:], chunks[:70], chunks[70:]]
+    body_like_a_request = [request("POST", JSON_ROUTE, f"Content-Length: {len(index)}"), index]
+    pieces = [*whole, *cut, *body_like_a_request, array]
     statuses: list[int] = []
     with socket.create_connection(full_server.address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -283,7 +297,7 @@ def test_refused_requests_leave_the_connection_in_step(full_server: Server) -> N
         sock.sendall(request("GET", "/livez"))
         while not statuses or statuses[-1] != 200:
             statuses.append(read_response(file).status)
-    assert statuses == [503] * 8 + [200]
+    assert statuses == [503] * 9 + [200]
 
 
 def test_refused_connection_is_closed_in_the_end(full_server: Server) -> None:
