@@ -1,119 +1,191 @@
-"""What a request costs inside the app: processor time, with no socket, beside the constant route and the engine.
+"""What a request costs inside the server: processor time, with no socket, beside the constant route and the engine.
 
     .venv/bin/python -m benchmarks.app_cost
 
-Run it pinned to one core (`taskset -c 1 …`). The figures are the least of many short runs: those are least disturbed.
+Requests are given to the server's protocol as bytes, on transports that send nothing. Run it pinned to one core
+(`taskset -c 1 …`). The figures are the least of many short runs: those are least disturbed, and find everything in the
+processor's caches, which a real load does not.
 """
 
 import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 import uvloop
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from benchmarks.contenders import constant
 from benchmarks.inputs import CACHE, FORMS, Inputs, load_inputs, prepare_model
-from fashion_api.app import create_app
-from fashion_api.inference.classifier import Classifier, Images
+from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
 from fashion_api.logs import configure_logging
+from fashion_api.operations import OperationTable, Question
+from fashion_api.protocol import ServiceProtocol
 from fashion_api.settings import Settings
-
-Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 
 _REPEATS = 60
 _REQUESTS = 192
+_TOGETHER = 16
 
 
-def to_asgi(raw: bytes) -> tuple[Message, bytes]:
-    """Turn a request as it goes over the wire into what uvicorn makes of it."""
-    head, _, body = raw.partition(b"\r\n\r\n")
-    first, *lines = head.split(b"\r\n")
-    method, target, _ = first.split(b" ")
-    headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
-    path, _, query = target.partition(b"?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("127.0.0.1", 8000),
-        "client": ("127.0.0.1", 50000),
-        "method": method.decode(),
-        "root_path": "",
-        "path": path.decode(),
-        "raw_path": path,
-        "query_string": query,
-        "headers": headers,
-        "state": {},
-    }
-    return scope, body
+class _Transport(asyncio.Transport):
+    """Sends nothing; tells when a response is whole."""
+
+    def __init__(self, done: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._done = done
+        self._written = b""
+
+    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
+        self._written += bytes(data)
+        head, _, body = self._written.partition(b"\r\n\r\n")
+        if body:  # uvicorn writes the head by itself
+            self._written = b""
+            self._done(head)
+
+    def is_closing(self) -> bool:
+        return False
 
 
-async def call(app: App, scope: Message, body: bytes) -> int:
-    """Make one request, and give its status."""
-    statuses: list[int] = []
+@dataclass(frozen=True)
+class Server:
+    """A protocol, and the app behind it."""
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+    protocol: type[HttpToolsProtocol]
+    config: uvicorn.Config
 
-    async def send(message: Message) -> None:
-        statuses.append(message.get("status", 0))
+    def connect(self, done: Callable[[bytes], None]) -> HttpToolsProtocol:
+        """Open a connection; `done` is called with the head of each response."""
+        state = ServerState()
+        state.default_headers = [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
+        connection = self.protocol(self.config, state, {}, asyncio.get_running_loop())
+        connection.connection_made(_Transport(done))
+        return connection
 
-    await app(dict(scope), receive, send)
-    return statuses[0]
+
+def make_server(app: FastAPI, protocol: type[HttpToolsProtocol]) -> Server:
+    """Put a protocol before an app, with the options that both are served with."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
+    config.load()
+    return Server(protocol, config)
 
 
-async def measure(app: App, raw: bytes, concurrency: int) -> float:
+def serve_service(app: FastAPI, *, max_requests: int = 128, is_direct: bool = True) -> Server:
+    """Put the service's protocol before it; through the app alone where it is not direct."""
+    protocol = ServiceProtocol.serving(
+        app.state, max_requests=max_requests, open_paths=OPEN_PATHS, operations=OPERATIONS if is_direct else ()
+    )
+    return make_server(app, protocol)
+
+
+async def measure(server: Server, raw: bytes, concurrency: int, *, status: int = 200) -> float:
     """Give the processor time a request takes, in µs."""
-    scope, body = to_asgi(raw)
+    waiting: asyncio.Future[None]
+    left = 0
+
+    def count(head: bytes) -> None:
+        nonlocal left
+        if int(head[9:12]) != status:
+            raise RuntimeError(f"answered {head[9:12]!r}")
+        left -= 1
+        if not left:
+            waiting.set_result(None)
+
+    connections = [server.connect(count) for _ in range(concurrency)]
     best = float("inf")
     for _ in range(_REPEATS):
         started = time.process_time()
         for _ in range(_REQUESTS // concurrency):
-            statuses = await asyncio.gather(*(call(app, scope, body) for _ in range(concurrency)))
-            if set(statuses) != {200}:
-                raise RuntimeError(f"answered {set(statuses)}")
+            waiting, left = asyncio.get_running_loop().create_future(), concurrency
+            for connection in connections:
+                connection.data_received(raw)
+            await waiting
         best = min(best, (time.process_time() - started) / _REQUESTS)
     return best * 1e6
 
 
-def measure_engine(classifier: Classifier, images: Images) -> float:
-    """Give the processor time an image takes in a batch of these, in µs."""
+def measure_call(call: Callable[[], object]) -> float:
+    """Give the processor time a call takes, in µs."""
     best = float("inf")
     for _ in range(_REPEATS):
         started = time.process_time()
-        for _ in range(max(1, 128 // len(images))):
-            classifier.classify(images)
-        best = min(best, (time.process_time() - started) / max(1, 128 // len(images)) / len(images))
+        for _ in range(_REQUESTS):
+            call()
+        best = min(best, (time.process_time() - started) / _REQUESTS)
     return best * 1e6
 
 
-async def measure_all(settings: Settings, inputs: Inputs) -> list[str]:
+async def compare(app: FastAPI, inputs: Inputs) -> list[str]:
     """Measure each form of request, one at a time and sixteen at once; gives the lines of a table."""
-    service, floor = create_app(settings), constant.create_app()
-    async with service.router.lifespan_context(service):
-        classifier = service.state.service.model.classifier
-        engine = [f"{measure_engine(classifier, inputs.images[:size]):.0f}" for size in (1, 16)]
-        lines = [
-            f"The engine: {engine[0]} µs an image alone, {engine[1]} in a batch of 16.",
-            "",
-            "| form | constant, 1 | service, 1 | constant, 16 | service, 16 |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        for form in FORMS:
-            raw = inputs.in_form(form)[0].content
-            cells = [await measure(app, raw, size) for size in (1, 16) for app in (floor, service)]
-            lines.append(f"| {form} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |")
+    floor = make_server(constant.create_app(), HttpToolsProtocol)
+    servers = (floor, serve_service(app), serve_service(app, is_direct=False))
+    lines = [
+        "| form | constant, 1 | service, 1 | through the app, 1 | constant, 16 | service, 16 | through the app, 16 |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for form in FORMS:
+        raw = inputs.in_form(form)[0].content
+        cells = [await measure(server, raw, size) for size in (1, _TOGETHER) for server in servers]
+        lines.append(f"| {form} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |")
     return lines
 
 
+async def split(app: FastAPI, inputs: Inputs) -> list[str]:
+    """Say of what a request's time consists with sixteen at once, and what a refusal takes; the lines of a table."""
+    lines = [
+        "| form | reading the images | engine | writing the answer | HTTP, batcher, log | a refusal |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    batch = inputs.images[:_TOGETHER]
+    engine = measure_call(lambda: app.state.service.model.classifier.classify(batch)) / _TOGETHER
+    for form in FORMS:
+        raw = inputs.in_form(form)[0].content
+        read, write = _measure_ends(app, raw)
+        rest = await measure(serve_service(app), raw, _TOGETHER) - read - engine - write
+        refusal = await measure(serve_service(app, max_requests=0), raw, _TOGETHER, status=503)
+        lines.append(f"| {form} | {read:.0f} | {engine:.0f} | {write:.0f} | {rest:.0f} | {refusal:.0f} |")
+    return lines
+
+
+def _measure_ends(app: FastAPI, raw: bytes) -> tuple[float, float]:
+    """Measure the reading of a request's images, and the writing of its answer."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *rest = head.split(b"\r\n")
+    method, target, _ = first.split(b" ")
+    found = OperationTable(OPERATIONS).find(method, target)
+    if found is None:
+        raise RuntimeError(f"no operation answers {target!r}")
+    operation, parameter = found
+    question = Question(parameter, b"", list(_split_headers(rest)))
+    service = app.state.service
+    inquiry = operation.read(service, question, body)
+    predictions = service.model.classifier.classify(inquiry.images)
+    read = measure_call(lambda: operation.read(service, question, body))
+    return read, measure_call(lambda: inquiry.write(predictions))
+
+
+def _split_headers(lines: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    for line in lines:
+        name, _, value = line.partition(b": ")
+        yield name.lower(), value
+
+
+async def measure_all(settings: Settings, inputs: Inputs) -> list[str]:
+    """Make both tables."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        return [*await compare(app, inputs), "", *await split(app, inputs)]
+
+
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure, and print the tables."""
     model = prepare_model(None)
     settings = Settings(model_path=model.h5, cache_dir=CACHE, data_dir=model.data_dir)
     with Path(os.devnull).open("w") as nowhere:
