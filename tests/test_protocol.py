@@ -218,7 +218,10 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_request_of_a_caller_who_has_gone_is_given_up(settings: Settings, classifier: HeldClassifier) -> None:
+@pytest.mark.parametrize("path", [PREDICTION, PREDICTION.replace("9", "%39")], ids=["below the app", "through it"])
+def test_request_of_a_caller_who_has_gone_is_given_up(
+    settings: Settings, classifier: HeldClassifier, path: str
+) -> None:
     """When a caller goes away, its images leave the queue and are never computed; the others are answered."""
     with serving_app(settings, classifier, max_requests=10) as running, ThreadPoolExecutor() as pool:
         first = pool.submit(httpx2.get, running.url + PREDICTION, timeout=LIMIT_S)
@@ -226,8 +229,15 @@ def test_request_of_a_caller_who_has_gone_is_given_up(settings: Settings, classi
         batcher = running.app.state.service.batcher
         address = httpx2.URL(running.url)
         with socket.create_connection((address.host, address.port or 0)) as sock:
-            sock.sendall(f"GET {PREDICTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             wait_until(lambda: batcher.waiting_images == 1)
         wait_until(lambda: batcher.waiting_images == 0)
         classifier.may_go.set()
         assert first.result().status_code == 200
+
+
+def test_request_past_its_deadline_is_told_so(settings: Settings, classifier: HeldClassifier) -> None:
+    """A request that is answered below the app is told 504 when its time is over, whatever the classifier does."""
+    hasty = settings.model_copy(update={"request_timeout_s": 0.05})
+    with serving(hasty, classifier) as url:
+        assert httpx2.get(url + PREDICTION, timeout=LIMIT_S).status_code == 504
