@@ -29,7 +29,7 @@ FASHION_MNIST_LABELS = (
     "Ankle boot",
 )
 
-Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta"]
+Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta", "muon"]
 
 
 def _split_list(value: object) -> object:
@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     data_dir: Path | None = Field(
         None,
         description="Where the data set's four IDX files are; unset: searched for, see `fashion-api data`.",
+    )
+    digits_file: Path | None = Field(
+        None,
+        description="MNIST's test digits, t10k-images-idx3-ubyte(.gz), for the report on novelty; unset: left out.",
     )
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("fashion-api"),
@@ -146,7 +150,7 @@ class TrainingSettings(Settings):
     )
     epochs: int | None = Field(None, ge=1, description="Passes over the training images; unset: the recipe's.")
     optimizer: Optimizer | None = Field(
-        None, description="adam, sgd, rmsprop, nesterov, adagrad or adadelta; unset: the recipe's."
+        None, description="adam, sgd, rmsprop, nesterov, adagrad, adadelta or muon; unset: the recipe's."
     )
     learning_rate: float | None = Field(
         None, gt=0, description="The optimiser's (peak) learning rate; unset: the recipe's."
@@ -156,6 +160,9 @@ class TrainingSettings(Settings):
         None, description="The dropout layers' rates from input to output; unset: the recipe's."
     )
     hidden_units: int | None = Field(None, ge=1, description="Units of the dense hidden layer; unset: the recipe's.")
+    teachers: Annotated[tuple[Path, ...], *_EnvList] = Field(
+        (), description="Models whose mean answer is learnt beside the labels, separated by commas; unset: none."
+    )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Makes a training run reproducible.")
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32",

@@ -49,3 +49,25 @@ def test_same_generator_state_gives_same_images(augmentation: Augmentation) -> N
 def test_other_generator_state_gives_other_images(augmentation: Augmentation) -> None:
     """Another epoch sees other images."""
     assert (augment_with(augmentation, seed=5) != augment_with(augmentation, seed=6)).any()
+
+
+def test_erased_images_have_a_rectangle_of_one_grey() -> None:
+    """What erasing alters in an image is a rectangle, all of one grey, no larger than half the height and width."""
+    erased = augment_with(Augmentation(erased_share=0.5))
+    altered = (erased != IMAGES).any(axis=(1, 2))
+
+    assert 0 < altered.sum() < len(IMAGES)
+    for before, after in zip(IMAGES[altered], erased[altered], strict=True):
+        rows, columns = np.nonzero(before != after)
+        inside = after[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert len(np.unique(inside)) == 1
+        assert inside.shape <= (3, 4)
+
+
+def test_erasing_leaves_the_given_images_alone() -> None:
+    """The images that are given are not written into."""
+    before = IMAGES.copy()
+
+    augment_with(Augmentation(erased_share=1.0))
+
+    np.testing.assert_array_equal(IMAGES, before)

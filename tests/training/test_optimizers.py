@@ -1,5 +1,5 @@
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -68,3 +68,53 @@ def test_cosine_ends_near_zero_at_the_last_step() -> None:
     optimizer.iterations.assign(49)
 
     assert 0 < float(optimizer.learning_rate) < 0.01
+
+
+def test_weight_decay_spares_biases_and_normalisation() -> None:
+    """With gradients of 0, a step shrinks the kernels by the rate times the decay, and nothing else."""
+    recipe = replace(RECIPES["small"], optimizer="sgd", schedule="constant", learning_rate=0.5, weight_decay=0.1)
+    variables = [keras.Variable(np.ones(1, np.float32), name=name) for name in ("kernel", "bias", "gamma", "beta")]
+    optimizer = build_optimizer(recipe, images=100)
+    optimizer.apply([np.zeros(1, np.float32)] * 4, variables)
+
+    assert [float(variable.numpy()[0]) for variable in variables] == pytest.approx([0.95, 1, 1, 1])
+
+
+def make_layer_variables() -> dict[str, Any]:
+    """The weights of a convolution, of a normalisation and of a last layer, by their ends of names."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            keras.layers.Conv2D(8, 3, name="conv"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, name="logits"),
+        ]
+    )
+    return {"/".join(variable.path.split("/")[-2:]): variable for variable in model.trainable_variables}
+
+
+def test_muon_moves_a_convolution_by_an_orthogonal_matrix() -> None:
+    """The step of a convolution's kernel, as a matrix, has singular values that are all nearly the same."""
+    optimizer = build_optimizer(replace(RECIPES["compact"], schedule="constant", weight_decay=0.0), images=100)
+    kernel = make_layer_variables()["conv/kernel"]
+    before = kernel.numpy().copy()
+    gradient = np.random.default_rng(0).normal(size=before.shape).astype(np.float32) * np.geomspace(1, 100, 8)
+
+    optimizer.apply([gradient.astype(np.float32)], [kernel])
+
+    values = np.linalg.svd((kernel.numpy() - before).reshape(-1, 8), compute_uv=False)
+    assert values.max() < 2 * values.min()
+
+
+@pytest.mark.parametrize("name", ["norm/gamma", "norm/beta", "conv/bias", "logits/kernel", "logits/bias"])
+def test_muon_leaves_the_rest_to_adamw(name: str) -> None:
+    """Biases, normalisation and the last layers move as by Adam: by half the rate, whatever their gradient."""
+    optimizer = build_optimizer(replace(RECIPES["compact"], schedule="constant", learning_rate=0.1), images=100)
+    variable = make_layer_variables()[name]
+    before = variable.numpy().copy()
+
+    optimizer.apply([np.full(before.shape, 7, np.float32)], [variable])
+
+    np.testing.assert_allclose(before - variable.numpy(), 0.05, rtol=1e-3)

@@ -42,7 +42,7 @@ def test_set_value_replaces_the_recipes(name: str, value: object) -> None:
 
 def test_unknown_recipe_is_refused() -> None:
     """A recipe that does not exist is refused with the names of those that do."""
-    with pytest.raises(TrainingError, match="no recipe 'large'; there are: small, tutorial"):
+    with pytest.raises(TrainingError, match="no recipe 'large'; there are: small, standard, compact, tutorial"):
         resolve_with(recipe="large")
 
 

@@ -1,4 +1,7 @@
-"""The networks: uint8-valued images in, class probabilities out, in layers that every Keras loads from a `.h5`."""
+"""The networks: uint8-valued images in, class probabilities out, in layers that every Keras loads from a `.h5`.
+
+The residual network has a second output, the novelty: -log P(the image is of an article), from 0 up.
+"""
 
 from fashion_api.training.backend import Layer, Model, Policy, keras
 from fashion_api.training.recipe import Recipe
@@ -16,9 +19,12 @@ def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precisi
         precision: `float32` or `mixed_bfloat16`, what it computes in; the weights and the answer are float32 in both.
 
     Returns:
-        A `keras.Sequential`, not compiled, its layers named so that two runs write the same file.
+        A Keras model, not compiled, its layers named so that two runs write the same file. Its outputs are named
+        `probabilities` and, where the recipe has outliers, `novelty`.
     """
     policy = keras.DTypePolicy(precision)
+    if recipe.architecture == "residual":
+        return _residual(recipe, shape=shape, classes=classes, policy=policy)
     body = {"small": _small, "tutorial": _tutorial}[recipe.architecture](recipe, policy)
     return keras.Sequential(
         [
@@ -80,3 +86,74 @@ def _hidden(units: int, *, rate: float, policy: Policy) -> list[Layer]:
         keras.layers.Dense(units, activation="relu", name="hidden", dtype=policy),
         keras.layers.Dropout(rate, name="dropout_hidden", dtype=policy),
     ]
+
+
+def _residual(recipe: Recipe, *, shape: tuple[int, int], classes: int, policy: Policy) -> Model:
+    """Build a residual network (K. He et al., arXiv:1512.03385).
+
+    Its shortcuts are average pooling where it halves the image (ResNet-D: T. He et al., arXiv:1812.01187), and each
+    block's last normalisation starts at 0 (P. Goyal et al., arXiv:1706.02677).
+    """
+    if recipe.residual is None:
+        raise ValueError("a residual network needs its shape")
+    network = recipe.residual
+    image = keras.Input((*shape, 1), name="image")
+    x = keras.layers.Rescaling(1 / 255, name="scale", dtype=policy)(image)
+    x = _normalised_convolution(x, "stem", filters=network.widths[0], size=network.stem_size, strides=2, policy=policy)
+    for stage, (width, blocks) in enumerate(zip(network.widths, network.blocks, strict=True)):
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            x = _residual_block(x, f"block_{stage + 1}_{block + 1}", filters=width, strides=strides, policy=policy)
+    features = _features(x, recipe.hidden_units, policy)
+    logits = keras.layers.Dense(classes, name="logits", dtype=policy)(features)
+    outputs = [keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)]
+    if recipe.outlier_share:
+        novelty_logit = keras.layers.Dense(1, name="novelty_logit", dtype=policy)(features)
+        outputs.append(keras.layers.Activation("softplus", name="novelty", dtype="float32")(novelty_logit))
+    return keras.Model(image, outputs, name="residual")
+
+
+def _features(x: Layer, units: int, policy: Policy) -> Layer:
+    """Give what the outputs are told from: a dense layer over all places, as the articles lie always alike."""
+    x = keras.layers.Flatten(name="flatten", dtype=policy)(x)
+    x = keras.layers.Dense(units, use_bias=False, kernel_initializer="he_normal", name="hidden", dtype=policy)(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="hidden_norm", dtype=policy)(x)
+    return keras.layers.ReLU(name="features", dtype=policy)(x)
+
+
+def _residual_block(x: Layer, name: str, *, filters: int, strides: int, policy: Policy) -> Layer:
+    y = _normalised_convolution(x, f"{name}a", filters=filters, size=3, strides=strides, policy=policy)
+    y = _normalised_convolution(y, f"{name}b", filters=filters, size=3, policy=policy, gamma="zeros", is_last=True)
+    if strides > 1:
+        x = keras.layers.AveragePooling2D(strides, padding="same", name=f"{name}_pool", dtype=policy)(x)
+    if x.shape[-1] != filters:
+        x = _normalised_convolution(x, f"{name}_shortcut", filters=filters, size=1, policy=policy, is_last=True)
+    sum_ = keras.layers.Add(name=f"{name}_sum", dtype=policy)([x, y])
+    return keras.layers.ReLU(name=f"{name}_relu", dtype=policy)(sum_)
+
+
+def _normalised_convolution(  # noqa: PLR0913  # a convolution has as many
+    x: Layer,
+    name: str,
+    *,
+    filters: int,
+    size: int,
+    policy: Policy,
+    strides: int = 1,
+    gamma: str = "ones",
+    is_last: bool = False,
+) -> Layer:
+    x = keras.layers.Conv2D(
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+        dtype=policy,
+    )(x)
+    x = keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm", dtype=policy
+    )(x)
+    return x if is_last else keras.layers.ReLU(name=f"{name}_relu", dtype=policy)(x)

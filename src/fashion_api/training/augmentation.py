@@ -16,6 +16,9 @@ class Augmentation:
     """Mirror left and right, for half of the images."""
     max_shift: float = 0.0
     """Move by up to this share of the image's height and width, rounded down to whole pixels; black moves in."""
+    erased_share: float = 0.0
+    """The share of the images of which a random rectangle, of up to half the height and width, becomes one grey
+    (random erasing: Z. Zhong et al., arXiv:1708.04896)."""
 
 
 def augment(images: Images, augmentation: Augmentation, rng: np.random.Generator) -> Images:
@@ -23,7 +26,7 @@ def augment(images: Images, augmentation: Augmentation, rng: np.random.Generator
     if augmentation.is_flipped:
         mirrored = rng.random(len(images)) < 0.5  # noqa: PLR2004  # an even chance
         images = np.where(mirrored[:, None, None], images[:, :, ::-1], images)
-    return _shift(images, augmentation.max_shift, rng)
+    return _erase(_shift(images, augmentation.max_shift, rng), augmentation.erased_share, rng)
 
 
 def _shift(images: Images, max_shift: float, rng: np.random.Generator) -> Images:
@@ -36,3 +39,15 @@ def _shift(images: Images, max_shift: float, rng: np.random.Generator) -> Images
     tops, lefts = rng.integers(0, 2 * rows + 1, count), rng.integers(0, 2 * columns + 1, count)
     shifted: Images = windows[np.arange(count), tops, lefts]
     return shifted
+
+
+def _erase(images: Images, share: float, rng: np.random.Generator) -> Images:
+    if not share:
+        return images
+    erased = images.copy()
+    height, width = images.shape[1:]
+    for index in np.flatnonzero(rng.random(len(images)) < share):
+        rows, columns = rng.integers(height // 8, height // 2 + 1), rng.integers(width // 8, width // 2 + 1)
+        top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
+        erased[index, top : top + rows, left : left + columns] = rng.integers(0, 256)
+    return erased

@@ -11,22 +11,43 @@ from fashion_api.training.augmentation import Augmentation
 
 
 @dataclass(frozen=True)
+class ResidualShape:
+    """How large a residual network is."""
+
+    stem_size: int
+    """Height and width of the first convolution, which halves the image."""
+    widths: tuple[int, ...]
+    """Channels of each stage; each but the first halves what it is given."""
+    blocks: tuple[int, ...]
+    """Residual blocks of each stage."""
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a model comes out, but for the data, the seed and the precision."""
+    """Everything that decides how a model comes out, but for the data, the seed, the precision and the teachers."""
 
     name: str
     description: str
-    architecture: Literal["small", "tutorial"]
+    architecture: Literal["small", "tutorial", "residual"]
     epochs: int
     optimizer: Optimizer
     learning_rate: float
     """The rate where `schedule` is constant, else its peak."""
     batch_size: int
-    dropout_rates: tuple[float, ...]
-    """From input to output; how many there are is the architecture's."""
     hidden_units: int
+    """Of the dense hidden layer."""
     validation_share: float
     """The share of the images that is held back for validation, unless `validation_size` says how many."""
+    dropout_rates: tuple[float, ...] = ()
+    """From input to output; how many there are is the architecture's."""
+    residual: ResidualShape | None = None
+    """The residual network's shape; `None` for the others."""
+    weight_decay: float = 0.0
+    """What a step takes off each kernel, as a share of it, divided by the learning rate; biases are spared."""
+    outlier_share: float = 0.0
+    """Made-up outliers that an epoch also shows, as a share of its images; with any, the network scores novelty too."""
+    distillation_weight: float = 0.0
+    """How much of the training target is the teachers' answer, where there are teachers; the rest is the label."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Cosine rises to the learning rate in the first tenth of the steps and falls to 0 by the last."""
     data_size: int | None = None
@@ -63,6 +84,40 @@ _RECIPES = (
         hidden_units=128,
         validation_share=1 / 12,  # 5,000 of Fashion-MNIST's 60,000
         augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),  # 2 of 28 pixels
+    ),
+    Recipe(
+        name="standard",
+        description="the model that is served: a residual network that also scores how unlike an article an image is",
+        architecture="residual",
+        hidden_units=128,
+        residual=ResidualShape(stem_size=5, widths=(32, 64), blocks=(2, 2)),
+        epochs=12,
+        optimizer="muon",
+        learning_rate=0.02,
+        schedule="cosine",
+        batch_size=128,
+        weight_decay=0.01,
+        validation_share=1 / 12,
+        augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.1),
+        outlier_share=0.125,
+        distillation_weight=0.7,
+    ),
+    Recipe(
+        name="compact",
+        description="for the smallest machines: the same kind of network at a third of the cost",
+        architecture="residual",
+        hidden_units=128,
+        residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
+        epochs=10,
+        optimizer="muon",
+        learning_rate=0.02,
+        schedule="cosine",
+        batch_size=128,
+        weight_decay=0.01,
+        validation_share=1 / 12,
+        augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),
+        outlier_share=0.125,
+        distillation_weight=0.7,
     ),
     Recipe(
         name="tutorial",
@@ -118,12 +173,22 @@ def list_recipes() -> str:
 
 def _describe(recipe: Recipe) -> str:
     images = "all training images" if recipe.data_size is None else f"the first {recipe.data_size:,} training images"
-    dropout = ", ".join(f"{rate:g}" for rate in recipe.dropout_rates)
     rate = f"{recipe.learning_rate:g}" + (", cosine" if recipe.schedule == "cosine" else "")
     rows = (
         f"{recipe.name}: {recipe.description}",
         f"data: {images}, {recipe.validation_share:.0%} of them held back for validation",
         f"training: {recipe.epochs} epochs in batches of {recipe.batch_size}, {recipe.optimizer} at {rate}",
-        f"network: {recipe.hidden_units} hidden units, dropout {dropout}",
+        f"network: {_describe_network(recipe)}",
     )
     return "\n    ".join(rows)
+
+
+def _describe_network(recipe: Recipe) -> str:
+    if recipe.residual is not None:
+        stages = ", ".join(
+            f"{blocks} residual block(s) of {width} channels"
+            for width, blocks in zip(recipe.residual.widths, recipe.residual.blocks, strict=True)
+        )
+        return f"{stages}, {recipe.hidden_units} hidden units; {recipe.outlier_share:.1%} of made-up outliers are shown"
+    dropout = ", ".join(f"{rate:g}" for rate in recipe.dropout_rates)
+    return f"{recipe.hidden_units} hidden units, dropout {dropout}"

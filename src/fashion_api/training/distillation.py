@@ -1,0 +1,101 @@
+"""What the training targets are: the labels, or between them and what teachers answer.
+
+Knowledge distillation: G. Hinton, O. Vinyals, J. Dean, arXiv:1503.02531; several teachers are an ensemble, whose mean
+answer is taken.
+"""
+
+import logging
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from fashion_api.dataset import Images
+from fashion_api.exceptions import TrainingError
+from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.inference.classifier import Classifier
+from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.settings import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+Targets = npt.NDArray[np.float32]
+"""float32[n, classes]: the probabilities that the network is to give; each row sums to 1."""
+
+_BATCH_SIZE = 250
+
+
+def make_targets(
+    labels: npt.NDArray[np.uint8], classes: int, *, soft_labels: Targets | None = None, weight: float = 0.0
+) -> Targets:
+    """Write class ids as probabilities, of which the share `weight` is the teachers', where there are teachers."""
+    hard = np.eye(classes, dtype=np.float32)[labels]
+    if soft_labels is None:
+        return hard
+    return (1 - weight) * hard + weight * soft_labels
+
+
+def load_soft_labels(images: Images, settings: TrainingSettings, labels: Sequence[str]) -> Targets | None:
+    """Give the mean answer of the settings' teachers to each image; computed once and kept in the cache.
+
+    Returns:
+        float32[n, classes], or `None` where no teachers are set.
+
+    Raises:
+        TrainingError: a teacher has other classes, or takes images of another size.
+        ModelError: a teacher cannot be loaded.
+    """
+    if not settings.teachers:
+        return None
+    digests = [describe_teacher(path) for path in settings.teachers]
+    key = sha256_hex("\n".join((*sorted(digests), sha256_hex(images.tobytes()))).encode())
+    path = settings.cache_dir / "soft-labels" / f"{key}.npy"
+    try:
+        cached: Targets = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
+    except FileNotFoundError:
+        pass
+    else:
+        return cached
+    answers = [_ask(teacher, images, settings, labels) for teacher in settings.teachers]
+    soft_labels: Targets = np.mean(answers, axis=0, dtype=np.float32)
+    content = BytesIO()
+    np.save(content, soft_labels, allow_pickle=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content.getvalue())
+    logger.info("soft labels of %d teacher(s): %s", len(answers), path)
+    return soft_labels
+
+
+def describe_teacher(path: Path) -> str:
+    """Give the SHA-256 of a teacher's `.h5`.
+
+    Raises:
+        TrainingError: it cannot be read.
+    """
+    try:
+        return sha256_hex(path.read_bytes())
+    except OSError as error:
+        raise TrainingError(f"the teacher {path} cannot be read: {error.strerror}") from error
+
+
+def _ask(path: Path, images: Images, settings: TrainingSettings, labels: Sequence[str]) -> Targets:
+    teacher = load_model(settings.model_copy(update={"model_path": path}))
+    _check_fit(path, teacher, images, labels)
+    return classify(teacher.classifier, images, description=f"asking {path.stem}")
+
+
+def _check_fit(path: Path, teacher: LoadedModel, images: Images, labels: Sequence[str]) -> None:
+    if tuple(labels) != teacher.labels:
+        raise TrainingError(f"the teacher {path} has other classes: {', '.join(teacher.labels)}")
+    size = (teacher.input.height, teacher.input.width)
+    if size != images.shape[1:]:
+        raise TrainingError(f"the teacher {path} takes images of {size[0]}×{size[1]} pixels")
+
+
+def classify(classifier: Classifier, images: Images, *, description: str) -> Targets:
+    """Give the probabilities of each image: float32[n, classes]; shows progress."""
+    starts = tqdm(range(0, len(images), _BATCH_SIZE), desc=description, unit="batch", leave=False, disable=None)
+    return np.concatenate([classifier.classify(images[start : start + _BATCH_SIZE]).probabilities for start in starts])
