@@ -6,9 +6,10 @@ import numpy as np
 
 from fashion_api.dataset import Split
 from fashion_api.exceptions import DataError, DataNotFoundError
+from fashion_api.inference.calibration import Calibration, NoveltyThresholds, PredictionSets
 from fashion_api.inference.classifier import Classifier, Images, Predictions
 from fashion_api.inference.loading import LoadedModel
-from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 
 CLASSES = len(FASHION_MNIST_LABELS)
@@ -23,15 +24,38 @@ class FakeClassifier:
         return Predictions(probabilities)
 
 
+class NovelClassifier(FakeClassifier):
+    """Finds an image as novel as its last pixel says, in tenths."""
+
+    def classify(self, images: Images) -> Predictions:
+        probabilities = super().classify(images).probabilities
+        return Predictions(probabilities, images[:, -1, -1].astype(np.float32) / np.float32(10))
+
+
+FAKE_CALIBRATION = Calibration(
+    images=5000,
+    temperature=1.0,
+    prediction_sets=PredictionSets(method="adaptive", thresholds={"0.9": 0.9, "0.95": 0.915, "0.99": 0.925}),
+    novelty=NoveltyThresholds(threshold=2.0, threshold_98=4.0),
+)
+"""The fake classifier's sets have one class at 0.9, two at 0.95 and three at 0.99; its novelty may be 2."""
+
+
 def fake_model(classifier: Classifier | None = None) -> LoadedModel:
-    """A loaded model around a fake classifier."""
+    """A loaded model around a fake classifier, calibrated if that scores novelty."""
+    is_calibrated = isinstance(classifier, NovelClassifier)
+    spec = InputSpec(height=28, width=28)
     return LoadedModel(
         name="fake",
         version="0123456789ab",
         labels=FASHION_MNIST_LABELS,
-        input=InputSpec(height=28, width=28),
+        input=spec,
         engine="fake",
-        manifest=None,
+        manifest=Manifest(
+            name="fake", sha256="0" * 64, labels=FASHION_MNIST_LABELS, input=spec, calibration=FAKE_CALIBRATION
+        )
+        if is_calibrated
+        else None,
         classifier=classifier or FakeClassifier(),
     )
 

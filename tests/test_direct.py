@@ -20,7 +20,7 @@ from fashion_api.protocol import ServiceProtocol
 from fashion_api.refusal import read_plain_request
 from fashion_api.settings import Settings
 from tests import pictures
-from tests.fakes import FakeClassifier, fake_test_set, load_fake_test_set, model_loader
+from tests.fakes import NovelClassifier, fake_test_set, load_fake_test_set, model_loader
 
 LIMIT_S = 60.0
 INDEX_ROUTE = "/api/v1/test-images/9/prediction"
@@ -56,7 +56,7 @@ def serving(
     settings: Settings, operations: Sequence[Operation], *, max_requests: int = 128, keep_alive_s: int = 5
 ) -> Iterator[Server]:
     """A server on a thread of its own, that answers these operations below the app."""
-    app = create_app(settings, load_model=model_loader(FakeClassifier()), load_test_set=load_fake_test_set)
+    app = create_app(settings, load_model=model_loader(NovelClassifier()), load_test_set=load_fake_test_set)
     asked: list[str] = []
 
     async def count(scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,6 +117,10 @@ def read_response(file: BinaryIO, *, has_body: bool = True) -> RawResponse:
 REQUESTS: dict[str, bytes] = {
     "index": request("GET", INDEX_ROUTE),
     "index with a query": request("GET", INDEX_ROUTE + "?x=1"),
+    "index with a coverage": request("GET", INDEX_ROUTE + "?coverage=0.9"),
+    "index with a bad coverage": request("GET", INDEX_ROUTE + "?coverage=2"),
+    "JSON with a coverage": post(JSON_ROUTE + "?coverage=0.99", "application/json", BOOT),
+    "JSON with a bad coverage": post(JSON_ROUTE + "?coverage=x", "application/json", BOOT),
     "index with a fragment": request("GET", INDEX_ROUTE + "#x"),
     "index of none": request("GET", "/api/v1/test-images/30/prediction"),
     "index below zero": request("GET", "/api/v1/test-images/-1/prediction"),

@@ -17,7 +17,17 @@ from fashion_api.settings import FASHION_MNIST_LABELS
 
 _PROBABILITIES = dict(zip(FASHION_MNIST_LABELS, (3.1e-07, 2.4e-08, 1.7e-07, 9.9e-08, 4.1e-07) * 2, strict=True))
 _MODEL = ModelId(name="fashion_mnist", version="0123456789ab")
-_PREDICTION = Prediction(label="Ankle boot", class_id=9, probability=0.9823157, probabilities=_PROBABILITIES)
+_PREDICTION = Prediction(
+    label="Ankle boot",
+    class_id=9,
+    probability=0.9823157,
+    probabilities=_PROBABILITIES,
+    calibrated=None,  # the model that is compared has no manifest
+    prediction_set=None,
+    novelty=None,
+    accepted=None,
+    reason=None,
+)
 _NAMED = NamedPrediction(**_PREDICTION.model_dump(), filename="0.png")
 
 

@@ -54,8 +54,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_train(commands)
 
-    evaluate = commands.add_parser("evaluate", help="score a model on the test set, once, and write it down")
-    _add_setting_flags(evaluate, Settings, ["model_path", "data_dir"])
+    evaluate = commands.add_parser("evaluate", help="score a model on the test set, once, and write its card")
+    _add_setting_flags(evaluate, Settings, ["model_path", "data_dir", "digits_file"])
     evaluate.set_defaults(run=_evaluate)
 
     compile_ = commands.add_parser("compile", help="build the model's compiled form, ahead of the first start")
@@ -203,12 +203,13 @@ def _predict(arguments: argparse.Namespace) -> int:
             print(f"fashion-api: {path}: {reason}", file=sys.stderr)
             status = 1
             continue
-        described = describe_predictions(model.labels, model.classifier.classify(image[None]))
+        described = describe_predictions(model, model.classifier.classify(image[None]))
         prediction = Prediction.model_validate(described[0])
         if arguments.json:
             print(f'{{"file": {json.dumps(str(path))}, "prediction": {prediction.model_dump_json()}}}')
         else:
-            print(f"{path}: {prediction.label} ({prediction.probability:.1%})")
+            doubt = "" if prediction.reason is None else f"; not accepted: {prediction.reason}"
+            print(f"{path}: {prediction.label} ({prediction.probability:.1%}){doubt}")
     return status
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.manifest import EvaluationRecord, InputSpec, TrainingRecord
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -26,6 +27,11 @@ EXAMPLE_PREDICTION: JsonDict = {
     "class_id": 9,
     "probability": 0.98,
     "probabilities": EXAMPLE_PROBABILITIES,
+    "calibrated": True,
+    "prediction_set": ["Ankle boot"],
+    "novelty": 0.02,
+    "accepted": True,
+    "reason": None,
 }
 EXAMPLE_MODEL: JsonDict = {"name": "fashion_mnist", "version": "0123456789ab"}
 
@@ -52,6 +58,23 @@ class Prediction(_Schema):
     class_id: int = Field(ge=0, description="Its number, from 0.")
     probability: Probability = Field(description="Its probability.")
     probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
+    calibrated: bool | None = Field(
+        description="True where the probabilities were calibrated: of the answers given 0.9, 90 % are right; else null."
+    )
+    prediction_set: list[str] | None = Field(
+        description="The classes that cannot be ruled out at the coverage asked for, the most probable first; null for "
+        "a model that was not calibrated."
+    )
+    novelty: float | None = Field(
+        ge=0,
+        description="How unlike the articles that the model was trained on the image is; an article has less than 1 in "
+        "95 of 100 cases. Null for a model that does not score it.",
+    )
+    accepted: bool | None = Field(
+        description="Whether the image is taken for an article at all, that is whether the novelty is at most 1; null "
+        "where there is no novelty."
+    )
+    reason: str | None = Field(description="Why it is not accepted; null where it is.")
 
 
 class NamedPrediction(Prediction):
@@ -128,6 +151,9 @@ class ModelCard(_Schema):
     input: InputSpec = Field(description="What one image is.")
     engine: str = Field(description="What computes the answers.")
     training: TrainingRecord | None = Field(description="How it was trained; null where the manifest does not say.")
+    calibration: Calibration | None = Field(
+        description="What was fitted on validation images; null where the manifest does not say."
+    )
     evaluation: EvaluationRecord | None = Field(
         description="How it scored on the test set; null where the manifest does not say."
     )

@@ -66,7 +66,7 @@ class Ticket:
             return
         self._parts.append(part)
         if sum(map(len, self._parts)) == len(self.images):
-            self.settle(Predictions(np.concatenate([part.probabilities for part in self._parts])))
+            self.settle(Predictions.join(self._parts))
 
     def settle(self, outcome: Outcome) -> None:
         """Report what has come of it, unless something has already, or nobody waits any more."""
@@ -353,7 +353,7 @@ def _deliver(batch: list[_Slice], answers: list[_Answer]) -> None:
         elif isinstance(whole, EngineError):
             part.request.settle(whole)
         else:
-            part.request.add(Predictions(whole.probabilities[start:stop]))
+            part.request.add(whole.take(start, stop))
         start = stop
 
 

@@ -1,7 +1,8 @@
 """What every engine is to the rest of the house: images in, probabilities out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ class Predictions:
 
     probabilities: npt.NDArray[np.float32]
     """float32[n, classes]; each row sums to 1."""
+    novelty: npt.NDArray[np.float32] | None = None
+    """float32[n], from 0 up: how unlike an article each image is, as the model says; `None` where it does not."""
 
     def __len__(self) -> int:
         """How many images were classified."""
@@ -25,6 +28,19 @@ class Predictions:
         """intp[n]: the most probable class of each image."""
         class_ids: npt.NDArray[np.intp] = self.probabilities.argmax(axis=1)
         return class_ids
+
+    def take(self, start: int, stop: int) -> "Predictions":
+        """Give those of the images from `start` to before `stop`."""
+        novelty = self.novelty
+        return Predictions(self.probabilities[start:stop], None if novelty is None else novelty[start:stop])
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Put the answers to some images after one another; all are one model's."""
+        novelties = [part.novelty for part in parts if part.novelty is not None]
+        return cls(
+            np.concatenate([part.probabilities for part in parts]), np.concatenate(novelties) if novelties else None
+        )
 
 
 class Classifier(Protocol):

@@ -21,12 +21,12 @@ import numpy as np
 
 from fashion_api.exceptions import ModelError
 from fashion_api.files import write_atomically
-from fashion_api.inference.classifier import Classifier, Images
+from fashion_api.inference.classifier import Classifier, Images, Predictions
 from fashion_api.inference.manifest import InputSpec
 
 logger = logging.getLogger(__name__)
 
-COMPILER_VERSION = 1
+COMPILER_VERSION = 2
 """Goes up with every change of what is built, so that what an older version has built is not taken for it."""
 MAX_DIFFERENCE = 1e-5
 """How far a probability of the compiled form may be from Keras's."""
@@ -35,13 +35,14 @@ _TIMEOUT_S = 600
 _REFUSED = 3  # the child's exit status when its last line is fit to be shown
 
 
-def compiled_path(cache_dir: Path, sha256: str, spec: InputSpec) -> Path:
+def compiled_path(cache_dir: Path, sha256: str, spec: InputSpec, *, temperature: float = 1.0) -> Path:
     """Where the compiled form of a model is kept: what it is built from stands in its name."""
     low, high = spec.pixel_range
-    return cache_dir / "compiled" / f"{sha256}-pixels-{low:g}-{high:g}-v{COMPILER_VERSION}.onnx"
+    name = f"{sha256}-pixels-{low:g}-{high:g}-temperature-{temperature:.9g}-v{COMPILER_VERSION}.onnx"
+    return cache_dir / "compiled" / name
 
 
-def compile_cached(content: bytes, path: Path, spec: InputSpec) -> bytes:
+def compile_cached(content: bytes, path: Path, spec: InputSpec, *, temperature: float = 1.0) -> bytes:
     """Give the compiled form of a `.h5` from `path`, or build it in a child process and put it there.
 
     Several processes that ask at once build it once.
@@ -65,7 +66,7 @@ def compile_cached(content: bytes, path: Path, spec: InputSpec) -> bytes:
     try:
         with _locked(path):
             if not path.exists():  # another process may have built it while this one waited
-                _build_in_child(content, spec, path)
+                _build_in_child(content, spec, path, temperature)
             return path.read_bytes()
     except OSError as error:
         raise ModelError(
@@ -83,10 +84,10 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _build_in_child(content: bytes, spec: InputSpec, path: Path) -> None:
+def _build_in_child(content: bytes, spec: InputSpec, path: Path, temperature: float) -> None:
     logger.info("compiling the model, once")
     started = time.perf_counter()
-    command = [sys.executable, "-m", __name__, spec.model_dump_json(), str(path)]
+    command = [sys.executable, "-m", __name__, spec.model_dump_json(), repr(temperature), str(path)]
     try:
         result = subprocess.run(  # noqa: S603  # our own command
             command, input=content, capture_output=True, timeout=_TIMEOUT_S, check=False
@@ -102,10 +103,11 @@ def _build_in_child(content: bytes, spec: InputSpec, path: Path) -> None:
     logger.info("compiled in %.1f s: %s", time.perf_counter() - started, path)
 
 
-def build(content: bytes, spec: InputSpec) -> bytes:
-    """Export a `.h5` to ONNX, with the cast and the scaling in the graph, and hold it against Keras.
+def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0) -> bytes:
+    """Export a `.h5` to ONNX, with the cast, the scaling and the temperature in the graph, and hold it against Keras.
 
-    Its input is uint8[n, height, width], its output float32[n, classes].
+    Its input is uint8[n, height, width], its outputs float32[n, classes] and, where the model has it, the novelty
+    float32[n, 1].
 
     Raises:
         ModelError: Keras cannot load or export it, or the two differ.
@@ -114,21 +116,23 @@ def build(content: bytes, spec: InputSpec) -> bytes:
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # the child alone needs both
 
     model = load_keras_model(content, spec)
-    compiled = _export(model, spec)
-    reference = KerasClassifier(model, pixel_range=spec.pixel_range)
+    compiled = _export(model, spec, temperature)
+    reference = KerasClassifier(model, pixel_range=spec.pixel_range, temperature=temperature)
     compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
     return compiled
 
 
-def _export(model: Any, spec: InputSpec) -> bytes:  # noqa: ANN401  # Keras ships no types
+def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types
     import keras  # noqa: PLC0415  # see build()
+
+    from fashion_api.inference.keras_engine import divide_logits, split_outputs  # noqa: PLC0415
 
     low, high = spec.pixel_range
     images = keras.Input((spec.height, spec.width), dtype="uint8", name="images")
     pixels = keras.ops.reshape(keras.ops.cast(images, "float32"), (-1, *model.input_shape[1:]))
     if (low, high) != (0.0, 255.0):
         pixels = pixels * ((high - low) / 255.0) + low
-    whole = keras.Model(images, model(pixels))
+    whole = keras.Model(images, divide_logits(split_outputs(model(pixels)), temperature))
     signature = [keras.InputSpec(dtype="uint8", shape=(None, spec.height, spec.width), name="images")]
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tf2onnx's own, on NumPy's names
@@ -155,21 +159,30 @@ def compare(compiled: Classifier, reference: Classifier, images: Images) -> None
     """Hold two engines against each other.
 
     Raises:
-        ModelError: a probability differs by more than `MAX_DIFFERENCE`, or an image gets another class.
+        ModelError: a probability differs by more than `MAX_DIFFERENCE`, the novelty by more than a hundredth of a
+            percent, or an image gets another class.
     """
     ours, theirs = compiled.classify(images), reference.classify(images)
     difference = float(np.abs(ours.probabilities - theirs.probabilities).max())
     if not difference <= MAX_DIFFERENCE:  # NaN is never less
         raise ModelError(f"its compiled form differs from Keras by {difference:.1e}, more than {MAX_DIFFERENCE:.0e}")
+    if not _novelty_agrees(ours, theirs):
+        raise ModelError("its compiled form and Keras differ in the novelty of an image")
     if (ours.class_ids != theirs.class_ids).any():
         raise ModelError("its compiled form and Keras see different classes in an image")
 
 
+def _novelty_agrees(ours: Predictions, theirs: Predictions) -> bool:
+    if ours.novelty is None or theirs.novelty is None:
+        return ours.novelty is theirs.novelty
+    return bool(np.allclose(ours.novelty, theirs.novelty, rtol=1e-4, atol=1e-5))
+
+
 def main() -> int:
-    """Build in the child process: the input's form and the target as arguments, the `.h5` on standard input."""
+    """Build in the child process: the input's form, the temperature and the target as arguments, the `.h5` as input."""
     spec = InputSpec.model_validate(json.loads(sys.argv[1]))
     try:
-        write_atomically(Path(sys.argv[2]), build(sys.stdin.buffer.read(), spec))
+        write_atomically(Path(sys.argv[3]), build(sys.stdin.buffer.read(), spec, temperature=float(sys.argv[2])))
     except ModelError as error:
         sys.stderr.write(f"{error}\n")
         return _REFUSED

@@ -22,13 +22,14 @@ from fashion_api.exceptions import ModelError
 from fashion_api.inference.classifier import Images, Predictions
 from fashion_api.inference.manifest import InputSpec
 
+_LEAST_PROBABILITY = 1e-37  # a normal float32, whose logarithm is finite
 _NO_TENSORFLOW = "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
 
 
 class KerasClassifier:
     """A loaded Keras model that takes uint8[n, height, width] of any n."""
 
-    def __init__(self, model: Any, *, pixel_range: tuple[float, float]) -> None:  # noqa: ANN401  # Keras ships no types
+    def __init__(self, model: Any, *, pixel_range: tuple[float, float], temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
         tf = import_tensorflow()
         low, high = pixel_range
         height, width = input_shape(model)
@@ -37,14 +38,34 @@ class KerasClassifier:
         @tf.function(input_signature=[tf.TensorSpec((None, height, width), tf.uint8)])  # type: ignore[untyped-decorator]
         def infer(images: Any) -> Any:  # noqa: ANN401  # tensors
             pixels = tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
-            return model(tf.reshape(pixels, (-1, *per_image)), training=False)
+            outputs = model(tf.reshape(pixels, (-1, *per_image)), training=False)
+            return divide_logits(split_outputs(outputs), temperature)
 
         self._infer = infer
 
     def classify(self, images: Images) -> Predictions:
         """Classify uint8[n, height, width], n at least 1."""
-        probabilities: np.ndarray[Any, np.dtype[np.float32]] = self._infer(images).numpy()
-        return Predictions(probabilities.astype(np.float32, copy=False))
+        probabilities, *others = (output.numpy().astype(np.float32, copy=False) for output in self._infer(images))
+        return Predictions(probabilities, others[0][:, 0] if others else None)
+
+
+def split_outputs(outputs: Any) -> list[Any]:  # noqa: ANN401  # tensors
+    """Give the outputs of a model as a list: its probabilities and, where it has a second output, the novelty."""
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def divide_logits(outputs: list[Any], temperature: float) -> list[Any]:
+    """Give the outputs with probabilities as if the logits had been divided by `temperature`: softmax(log(p) / T).
+
+    So every model that ends in a softmax can be calibrated, however its last layers are called.
+    """
+    if temperature == 1.0:
+        return outputs
+    import keras  # noqa: PLC0415  # see load_keras_model
+
+    probabilities, *others = outputs
+    logits = keras.ops.log(keras.ops.maximum(probabilities, _LEAST_PROBABILITY)) / temperature
+    return [keras.ops.softmax(logits, axis=-1), *others]
 
 
 def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  # Keras ships no types

@@ -9,6 +9,7 @@ import numpy as np
 
 from fashion_api.exceptions import DamagedModelError, ModelError
 from fashion_api.files import sha256_hex
+from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.classifier import Classifier, Images
 from fashion_api.inference.compiler import compile_cached, compiled_path
 from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
@@ -36,6 +37,11 @@ class LoadedModel:
     manifest: Manifest | None
     classifier: Classifier
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes its answers mean what they say, where the manifest has it."""
+        return None if self.manifest is None else self.manifest.calibration
+
 
 def load_model(settings: Settings) -> LoadedModel:
     """Read, verify, load, test and warm up the model that the settings name. Takes seconds; blocks.
@@ -51,8 +57,9 @@ def load_model(settings: Settings) -> LoadedModel:
     _check_agreement(settings, manifest, sha256)
     labels = manifest.labels if manifest else settings.class_names
     spec = _input_spec(settings, manifest)
-    classifier = _load_classifier(content, sha256, spec, settings)
+    classifier = _load_classifier(content, sha256, spec, settings, temperature=_temperature(manifest))
     self_test(classifier, spec, labels)
+    _check_calibration(path, classifier, spec, manifest)
     _warm_up(classifier, spec, settings.max_batch_size)
     model = LoadedModel(
         name=manifest.name if manifest else path.stem,
@@ -113,21 +120,27 @@ def _input_spec(settings: Settings, manifest: Manifest | None) -> InputSpec:
     return InputSpec(height=settings.image_height, width=settings.image_width, pixel_range=_TUTORIAL_PIXEL_RANGE)
 
 
-def _load_classifier(content: bytes, sha256: str, spec: InputSpec, settings: Settings) -> Classifier:
+def _temperature(manifest: Manifest | None) -> float:
+    return 1.0 if manifest is None or manifest.calibration is None else manifest.calibration.temperature
+
+
+def _load_classifier(
+    content: bytes, sha256: str, spec: InputSpec, settings: Settings, *, temperature: float
+) -> Classifier:
     if settings.engine == "keras":
         model = load_keras_model(content, spec)
-        return KerasClassifier(model, pixel_range=spec.pixel_range)
+        return KerasClassifier(model, pixel_range=spec.pixel_range, temperature=temperature)
     threads = max(1, count_usable_cores() // settings.workers - 1)  # one core is the event loop's
-    path = compiled_path(settings.cache_dir, sha256, spec)
+    path = compiled_path(settings.cache_dir, sha256, spec, temperature=temperature)
     try:
-        return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
+        return OnnxClassifier(compile_cached(content, path, spec, temperature=temperature), threads=threads)
     except DamagedModelError:
         logger.warning("%s is damaged: it is built anew", path)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"{path} is damaged, and cannot be replaced: {error.strerror}") from error
-        return OnnxClassifier(compile_cached(content, path, spec), threads=threads)
+        return OnnxClassifier(compile_cached(content, path, spec, temperature=temperature), threads=threads)
 
 
 def compile_model(settings: Settings) -> Path:
@@ -141,8 +154,9 @@ def compile_model(settings: Settings) -> Path:
     manifest = read_manifest(settings.model_path)
     _check_agreement(settings, manifest, sha256)
     spec = _input_spec(settings, manifest)
-    path = compiled_path(settings.cache_dir, sha256, spec)
-    compile_cached(content, path, spec)
+    temperature = _temperature(manifest)
+    path = compiled_path(settings.cache_dir, sha256, spec, temperature=temperature)
+    compile_cached(content, path, spec, temperature=temperature)
     return path
 
 
@@ -166,6 +180,18 @@ def self_test(classifier: Classifier, spec: InputSpec, labels: tuple[str, ...]) 
     is_distribution = (probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     if not is_distribution:  # NaN compares false, and ends here too
         raise ModelError("the model's outputs are not probabilities: its last layer must be a softmax")
+
+
+def _check_calibration(path: Path, classifier: Classifier, spec: InputSpec, manifest: Manifest | None) -> None:
+    """Hold what the manifest says of novelty against what the model gives."""
+    if manifest is None or manifest.calibration is None:
+        return
+    has_threshold = manifest.calibration.novelty is not None
+    has_novelty = classifier.classify(np.zeros((1, spec.height, spec.width), np.uint8)).novelty is not None
+    if has_novelty and not has_threshold:
+        raise ModelError(f"the model scores novelty, but calibration.novelty is missing in {manifest_path(path)}")
+    if has_threshold and not has_novelty:
+        raise ModelError(f"{manifest_path(path)} has calibration.novelty, but the model does not score novelty")
 
 
 def _warm_up(classifier: Classifier, spec: InputSpec, max_batch_size: int) -> None:

@@ -7,9 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fashion_api.exceptions import ModelError
 from fashion_api.files import write_atomically
+from fashion_api.inference.calibration import Calibration
+from fashion_api.inference.scores import (
+    CalibrationReport,
+    CorruptionScore,
+    CostRecord,
+    Fraction,
+    NoveltyReport,
+    PredictionSetScore,
+)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class _Record(BaseModel):
@@ -83,6 +91,20 @@ class EvaluationRecord(_Record):
     confusion_matrix: tuple[tuple[int, ...], ...] = Field(
         description="Counts: a row for each actual class, a column for each predicted one."
     )
+    calibration: CalibrationReport | None = Field(
+        None, description="How well the probabilities are calibrated; null for a model without a calibration."
+    )
+    prediction_sets: dict[str, PredictionSetScore] | None = Field(
+        None, description="How the prediction sets turned out, by the coverage that they are for; null likewise."
+    )
+    novelty: NoveltyReport | None = Field(
+        None, description="How images are recognised that show no article; null where it was not measured."
+    )
+    mirrored_accuracy: Fraction | None = Field(None, description="Accuracy on the test images mirrored left to right.")
+    corruptions: dict[str, CorruptionScore] | None = Field(
+        None, description="Accuracy on corrupted test images, by kind of corruption."
+    )
+    cost: CostRecord | None = Field(None, description="What one answer costs.")
 
 
 class Manifest(_Record):
@@ -94,6 +116,7 @@ class Manifest(_Record):
     labels: tuple[str, ...] = Field(min_length=2, description="The class names, in the order of the outputs.")
     input: InputSpec = Field(description="What one image is.")
     training: TrainingRecord | None = Field(None, description="How it was trained.")
+    calibration: Calibration | None = Field(None, description="What was fitted on the validation images.")
     evaluation: EvaluationRecord | None = Field(None, description="How it scored on the test set.")
 
     @model_validator(mode="after")

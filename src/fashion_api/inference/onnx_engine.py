@@ -32,8 +32,8 @@ class OnnxClassifier:
 
     def classify(self, images: Images) -> Predictions:
         """Classify uint8[n, height, width], n at least 1."""
-        (probabilities,) = self._session.run(None, {self._input: images})
-        return Predictions(probabilities)
+        probabilities, *others = self._session.run(None, {self._input: images})
+        return Predictions(probabilities, others[0][:, 0] if others else None)
 
 
 def count_usable_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:

@@ -20,5 +20,6 @@ async def get_model(service: ServiceDep) -> ModelCard:
         input=model.input,
         engine=model.engine,
         training=model.manifest.training if model.manifest else None,
+        calibration=model.calibration,
         evaluation=model.manifest.evaluation if model.manifest else None,
     )

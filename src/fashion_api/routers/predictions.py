@@ -17,6 +17,7 @@ from fashion_api.inference.classifier import Images, Predictions
 from fashion_api.multipart import MultipartError, parse_multipart
 from fashion_api.operations import Inquiry, Operation, Question, find_header
 from fashion_api.payloads import parse_images
+from fashion_api.routers.coverage import COVERAGE_PARAMETER, read_coverage
 from fashion_api.schemas import PredictionList, PredictionRequest, UploadPredictionList
 
 router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"], route_class=DirectRoute)
@@ -35,6 +36,7 @@ _RESPONSES = errors.responses(
     errors.DEADLINE,
 )
 _JSON_BODY: dict[str, Any] = {
+    "parameters": [COVERAGE_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {
@@ -46,10 +48,11 @@ _JSON_BODY: dict[str, Any] = {
                 },
             }
         },
-    }
+    },
 }
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD_BODY: dict[str, Any] = {
+    "parameters": [COVERAGE_PARAMETER],
     "requestBody": {
         "required": True,
         "content": {
@@ -69,7 +72,7 @@ _UPLOAD_BODY: dict[str, Any] = {
             },
             **dict.fromkeys((*MEDIA_TYPES, _ANY_BINARY), _PICTURE),
         },
-    }
+    },
 }
 
 
@@ -79,13 +82,14 @@ def _check_json(question: Question) -> None:
         raise HttpError(UNSUPPORTED, "the body must be JSON, with Content-Type: application/json")
 
 
-def _read_images(service: Service, _question: Question, body: bytes) -> Inquiry:
+def _read_images(service: Service, question: Question, body: bytes) -> Inquiry:
+    coverage = read_coverage(question)
     spec = service.model.input
     limit = service.settings.max_images_per_request
     images = parse_images(body, height=spec.height, width=spec.width, max_images=limit)
 
     def write(predictions: Predictions) -> bytes:
-        described = describe_predictions(service.model.labels, predictions)
+        described = describe_predictions(service.model, predictions, coverage=coverage)
         return write_json({"model": service.model_id, "predictions": described})
 
     return Inquiry(images, write)
@@ -120,12 +124,13 @@ def _check_upload(question: Question) -> None:
 
 
 def _read_upload(service: Service, question: Question, body: bytes) -> Inquiry:
+    coverage = read_coverage(question)
     files = _read_multipart(service, question, body) if _media_type(question) == _MULTIPART else [(None, body)]
     spec = service.model.input
     images = decode_files([content for _, content in files], spec.height, spec.width)
 
     def write(predictions: Predictions) -> bytes:
-        described = describe_predictions(service.model.labels, predictions)
+        described = describe_predictions(service.model, predictions, coverage=coverage)
         for prediction, (name, _) in zip(described, files, strict=True):
             prediction["filename"] = name
         return write_json({"model": service.model_id, "predictions": described})

@@ -14,6 +14,7 @@ from fashion_api.exceptions import Fault, UnknownLabelError, summarise_faults
 from fashion_api.images import encode_png
 from fashion_api.inference.classifier import Predictions
 from fashion_api.operations import Inquiry, Operation, Question
+from fashion_api.routers.coverage import COVERAGE_PARAMETER, read_coverage
 from fashion_api.schemas import TestImage, TestImagePage, TestImagePrediction
 
 router = APIRouter(prefix="/api/v1/test-images", tags=["test images"])
@@ -104,12 +105,13 @@ def find_label(labels: tuple[str, ...], label: str) -> int:
 
 
 def _read_test_image(service: Service, question: Question, _body: bytes) -> Inquiry:
+    coverage = read_coverage(question)
     test_set = service.get_test_set()
     index = test_set.check_index(_read_index(question.parameter))
     actual = int(test_set.labels[index])
 
     def write(predictions: Predictions) -> bytes:
-        (prediction,) = describe_predictions(service.model.labels, predictions)
+        (prediction,) = describe_predictions(service.model, predictions, coverage=coverage)
         return write_json(
             {
                 "index": index,
@@ -141,7 +143,7 @@ router.add_api_route(
     responses=errors.responses(
         errors.NOT_FOUND, errors.INVALID, errors.NOT_READY, errors.NO_DATA, errors.OVERLOADED, errors.DEADLINE
     ),
-    openapi_extra={"parameters": [_INDEX_PARAMETER]},
+    openapi_extra={"parameters": [_INDEX_PARAMETER, COVERAGE_PARAMETER]},
 )
 
 
