@@ -7,11 +7,35 @@ import numpy as np
 import pytest
 
 from fashion_api.dataset import FILES, DataSource, Split
+from fashion_api.inference.manifest import TrainingRecord
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.training import TrainingOutcome, train_model
 
 LABELS = ("top", "bottom")
 COMMAND = "fashion-api train"
+TRAINING_RECORD = TrainingRecord(
+    recipe="small",
+    command="fashion-api train --recipe small",
+    seed=3,
+    optimizer="adam",
+    learning_rate=0.002,
+    batch_size=128,
+    epochs=18,
+    epochs_run=18,
+    best_epoch=15,
+    dropout_rates=(0.2,),
+    hidden_units=128,
+    precision="float32",
+    training_images=55000,
+    validation_images=5000,
+    training_accuracy=0.9,
+    validation_accuracy=0.925,
+    parameters=7,
+    duration_s=600,
+    finished_at="2026-01-01T00:00:00+00:00",
+    versions={"python": "3.11"},
+)
+"""Of a run that there never was."""
 
 Train = Callable[..., TrainingOutcome]
 

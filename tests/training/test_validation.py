@@ -5,7 +5,8 @@ import pytest
 
 from fashion_api.dataset import Split
 from fashion_api.training.recipe import RECIPES, Recipe
-from fashion_api.training.validation import hold_back
+from fashion_api.training.validation import find_held_back, hold_back
+from tests.training.conftest import TRAINING_RECORD
 
 
 @pytest.fixture
@@ -51,3 +52,14 @@ def test_data_size_takes_the_first_images(split: Split, recipe: Recipe) -> None:
 def test_data_size_beyond_the_data_takes_all(split: Split, recipe: Recipe) -> None:
     """A recipe made for more images takes what there is."""
     assert len(hold_back(split, replace(recipe, data_size=1000)).images) == 80
+
+
+def test_images_of_an_earlier_run_are_found_again(split: Split, recipe: Recipe) -> None:
+    """From how many images a run was given and held back, the very same ones are found."""
+    data = hold_back(split, replace(recipe, data_size=60))
+    record = TRAINING_RECORD.model_copy(update={"training_images": 40, "validation_images": 20})
+
+    again = find_held_back(split, record)
+
+    np.testing.assert_array_equal(again.validation_images, data.validation_images)
+    np.testing.assert_array_equal(again.labels, data.labels)

@@ -1,33 +1,43 @@
-"""Score a model on the test set as the service would answer it, and write the figures into its manifest."""
+"""Score a model on the test set as the service would answer it, and write the figures into its manifest and its card.
+
+docs/evaluation.md says what each figure is and how it is made.
+"""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-from tqdm import tqdm
-
-from fashion_api.dataset import DataSource, Images, Split
+from fashion_api.dataset import DataSource, Split
 from fashion_api.exceptions import TrainingError
-from fashion_api.files import sha256_hex, write_atomically
-from fashion_api.inference.classifier import Classifier
+from fashion_api.files import sha256_hex
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.keras_engine import load_keras_model
 from fashion_api.inference.loading import LoadedModel, load_model
-from fashion_api.inference.manifest import EvaluationRecord, Manifest, manifest_path, write_manifest
+from fashion_api.inference.manifest import EvaluationRecord, Manifest, manifest_path, read_manifest, write_manifest
+from fashion_api.inference.scores import CostRecord
 from fashion_api.settings import Settings
-from fashion_api.training.plots import plot_confusion_matrix
-from fashion_api.training.scores import (
-    Matrix,
-    compute_wilson_interval,
-    count_confusions,
-    render_confusion_matrix,
-    render_scores,
-    score_classes,
+from fashion_api.training.backend import Model
+from fashion_api.training.calibration import calibrate_model, load_training_data
+from fashion_api.training.card import render_summary, write_card
+from fashion_api.training.classification import classify_all
+from fashion_api.training.cost import measure_cost
+from fashion_api.training.figures import write_figures
+from fashion_api.training.measures import (
+    measure_calibration,
+    measure_corruptions,
+    measure_mirrored,
+    measure_prediction_sets,
 )
+from fashion_api.training.novelty import FeatureExtractor, has_features
+from fashion_api.training.novelty_report import report_novelty
+from fashion_api.training.scores import compute_wilson_interval, count_confusions, score_classes
+from fashion_api.training.strangers import DRAWN_IMAGES, load_digits
 
 logger = logging.getLogger(__name__)
 
-_BATCH_SIZE = 250
+MeasureCost: TypeAlias = Callable[[LoadedModel, Model, Settings], CostRecord]
 
 
 @dataclass(frozen=True)
@@ -38,58 +48,54 @@ class EvaluationOutcome:
     labels: tuple[str, ...]
     record: EvaluationRecord
     """The manifest's."""
-    matrix: Matrix
-    plot_path: Path
+    paths: tuple[Path, ...]
+    """What was written."""
 
     def summary(self) -> str:
-        """Write all of it out, for the terminal."""
-        record = self.record
-        low, high = record.accuracy_interval
-        figures = f"{record.accuracy:.4f} ({record.correct} of {record.images}; 95 % interval {low:.4f}–{high:.4f})"
-        return "\n\n".join(
-            (
-                f"{self.model_path}: test accuracy {figures}",
-                render_scores(record.classes),
-                render_confusion_matrix(self.matrix, self.labels),
-                f"written to {manifest_path(self.model_path)} and {self.plot_path}",
-            )
-        )
+        """Write the figures out, for the terminal."""
+        written = "written: " + ", ".join(map(str, self.paths))
+        return f"{self.model_path}: {render_summary(self.record, self.labels)}\n\n{written}"
 
 
-def evaluate_model(settings: Settings) -> EvaluationOutcome:
-    """Classify the test set, once, with the model that the settings name, on the engine that they name.
+def evaluate_model(
+    settings: Settings, *, cost: MeasureCost = measure_cost, drawn: int = DRAWN_IMAGES
+) -> EvaluationOutcome:
+    """Score the model that the settings name on the test set, on the engine that they name.
 
-    The figures go into the model's manifest, which is made if it has none, and the confusion matrix beside it as a PNG.
+    A model that has no calibration yet, but a record of its training, is calibrated first, on its validation images.
+    The figures go into the model's manifest, which is made if it has none; the plots and the card stand beside it.
+
+    Args:
+        settings: the model, the data, and where MNIST's digits are.
+        cost: tells what an answer of the model costs.
+        drawn: how many images to make of each made-up kind that shows no article.
 
     Raises:
         ModelError: the model cannot be served.
-        DataError: the test set is missing or broken, or is not what the model is for.
+        DataError: the data set is missing or broken, or is not what the model is for; or the digits are.
         TrainingError: a file cannot be written.
     """
+    _calibrate_if_needed(settings)
     model = load_model(settings)
     shape = (model.input.height, model.input.width)
-    split = DataSource.from_settings(settings, labels=model.labels, shape=shape).load("test")
-    predicted = classify_all(model.classifier, split.images)
-    matrix = count_confusions(split.labels, predicted, len(model.labels))
-    record = score(matrix, split, model.labels)
-    plot_path = settings.model_path.with_name(f"{settings.model_path.stem}_confusion_matrix.png")
-    title = f"{model.name} {model.version}: {record.accuracy:.2%} of {record.images} test images"
-    try:
-        write_manifest(settings.model_path, _describe_model(model, settings, record))
-        write_atomically(plot_path, plot_confusion_matrix(matrix, model.labels, title=title))
-    except OSError as error:
-        raise TrainingError(f"{error.filename or plot_path} cannot be written: {error.strerror}") from error
-    return EvaluationOutcome(settings.model_path, model.labels, record, matrix, plot_path)
+    digits = load_digits(settings.digits_file, shape)
+    test = DataSource.from_settings(settings, labels=model.labels, shape=shape).load("test")
+    logger.info("accuracy, on %d test images", len(test))
+    answers = classify_all(model.classifier, test.images)
+    network = load_keras_model(settings.model_path.read_bytes(), model.input)
+    data = load_training_data(model, settings)
+    novelty = None
+    if data is not None:
+        extractor = _make_extractor(network, model)
+        novelty = report_novelty(model, extractor, data, test, digits=digits, drawn=drawn)
+    measured = _measure_answers(model, answers, test) | {"novelty": novelty, "cost": cost(model, network, settings)}
+    record = score(answers, test, model.labels).model_copy(update=measured)
+    return _write(model, record, test, answers, settings)
 
 
-def classify_all(classifier: Classifier, images: Images) -> npt.NDArray[np.intp]:
-    """Give the most probable class of each image, showing progress."""
-    starts = tqdm(range(0, len(images), _BATCH_SIZE), desc="evaluating", unit="batch", leave=False, disable=None)
-    return np.concatenate([classifier.classify(images[start : start + _BATCH_SIZE]).class_ids for start in starts])
-
-
-def score(matrix: Matrix, split: Split, labels: tuple[str, ...]) -> EvaluationRecord:
-    """Compute the figures of a confusion matrix over `split`."""
+def score(answers: Predictions, split: Split, labels: tuple[str, ...]) -> EvaluationRecord:
+    """Compute the accuracy of the answers to the images of `split`."""
+    matrix = count_confusions(split.labels, answers.class_ids, len(labels))
     correct, total = int(matrix.trace()), int(matrix.sum())
     return EvaluationRecord(
         data_sha256=split.sha256,
@@ -100,6 +106,49 @@ def score(matrix: Matrix, split: Split, labels: tuple[str, ...]) -> EvaluationRe
         classes=score_classes(matrix, labels),
         confusion_matrix=tuple(tuple(int(count) for count in row) for row in matrix),
     )
+
+
+def _calibrate_if_needed(settings: Settings) -> None:
+    manifest = read_manifest(settings.model_path)
+    if manifest is not None and manifest.calibration is None and manifest.training is not None:
+        logger.info("calibration, on the validation images")
+        calibrate_model(settings)
+
+
+def _measure_answers(model: LoadedModel, answers: Predictions, test: Split) -> dict[str, object]:
+    """Measure all that the served classifier alone can tell."""
+    calibration = model.calibration
+    recipe = None if model.manifest is None or model.manifest.training is None else model.manifest.training.recipe
+    measured: dict[str, object] = {
+        "mirrored_accuracy": measure_mirrored(model.classifier, test),
+        "corruptions": measure_corruptions(model.classifier, test, recipe=recipe),
+    }
+    if calibration is not None:
+        probabilities = answers.probabilities
+        measured |= {
+            "calibration": measure_calibration(probabilities, test.labels, temperature=calibration.temperature),
+            "prediction_sets": measure_prediction_sets(
+                probabilities, test.labels, sets=calibration.prediction_sets, names=model.labels
+            ),
+        }
+    return measured
+
+
+def _make_extractor(network: Model, model: LoadedModel) -> FeatureExtractor | None:
+    return FeatureExtractor(network, model.input) if has_features(network) else None
+
+
+def _write(
+    model: LoadedModel, record: EvaluationRecord, test: Split, answers: Predictions, settings: Settings
+) -> EvaluationOutcome:
+    path = settings.model_path
+    manifest = _describe_model(model, settings, record)
+    try:
+        write_manifest(path, manifest)
+        paths = (manifest_path(path), *write_figures(path, manifest, test, answers), *write_card(path))
+    except OSError as error:
+        raise TrainingError(f"{error.filename or path.parent} cannot be written: {error.strerror}") from error
+    return EvaluationOutcome(path, model.labels, record, paths)
 
 
 def _describe_model(model: LoadedModel, settings: Settings, record: EvaluationRecord) -> Manifest:

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fashion_api.dataset import Images
 from fashion_api.training.checkpoint import Epoch
+from fashion_api.training.metrics import BINS, Floats, bin_confidences
 
 _TRAINING, _VALIDATION, _MUTED = "#1f6fb4", "#d1671b", "#666666"
 
@@ -59,6 +61,62 @@ def plot_confusion_matrix(matrix: npt.NDArray[np.int64], labels: Sequence[str], 
         if count:
             colour = "white" if shares[actual, predicted] > 0.5 else "black"  # noqa: PLR2004  # dark field
             axes.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+    return _encode(figure)
+
+
+def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArray[np.bool_], *, title: str) -> bytes:
+    """Draw accuracy by confidence (a reliability diagram: A. Niculescu-Mizil, R. Caruana, ICML 2005).
+
+    Args:
+        panels: for each, what stands above it, and the confidences [n].
+        is_correct: bool[n], whether the most probable class is the right one.
+        title: stands above all.
+    """
+    figure = Figure(figsize=(1 + 4.6 * len(panels), 5.8), dpi=120, layout="constrained")
+    axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, height_ratios=(3, 1))
+    for column, (name, confidences) in enumerate(panels):
+        _draw_reliability(axes[0, column], axes[1, column], confidences, is_correct)
+        axes[0, column].set_title(name)
+    axes[0, 0].set_ylabel("Accuracy")
+    axes[1, 0].set_ylabel("Share of images")
+    axes[0, 0].legend(loc="upper left", frameon=False)
+    figure.suptitle(title)
+    return _encode(figure)
+
+
+def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct: npt.NDArray[np.bool_]) -> None:
+    bins = bin_confidences(confidences)
+    counts = np.bincount(bins, minlength=BINS)
+    is_used = counts > 0
+    accuracy = np.bincount(bins, weights=is_correct, minlength=BINS)[is_used] / counts[is_used]
+    confidence = np.bincount(bins, weights=confidences, minlength=BINS)[is_used] / counts[is_used]
+    edges = np.arange(BINS)[is_used] / BINS
+    upper.bar(
+        edges, accuracy, 1 / BINS, align="edge", color=_TRAINING, alpha=0.35, edgecolor=_TRAINING, label="accuracy"
+    )
+    upper.plot((0, 1), (0, 1), color=_MUTED, linestyle=":", linewidth=1, label="as it should be")
+    upper.plot(confidence, accuracy, "o", color=_VALIDATION, markersize=4, label="mean confidence of the bin")
+    upper.set(xlim=(0, 1), ylim=(0, 1))
+    lower.bar(np.arange(BINS) / BINS, counts / counts.sum(), 1 / BINS, align="edge", color=_MUTED, edgecolor="white")
+    lower.set(xlabel="Confidence: the largest probability", ylim=(0, 1))
+    for part in (upper, lower):
+        part.grid(alpha=0.25)
+        part.spines[["top", "right"]].set_visible(False)
+
+
+def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -> bytes:
+    """Draw uint8[n, height, width], n from 1 up, eight in a row, each with its caption of up to three lines below."""
+    columns = min(8, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(max(5.0, 1.55 * columns), 0.7 + 2.15 * rows), dpi=120, layout="constrained")
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in cells:
+        cell.set_axis_off()
+    for cell, image, caption in zip(cells, images, captions, strict=False):
+        cell.imshow(image, cmap="gray", vmin=0, vmax=255)
+        cell.text(0.5, -0.04, caption, transform=cell.transAxes, ha="center", va="top", fontsize=8)
+        cell.set_title(" ", fontsize=14)  # room for the caption of the row above
+    figure.suptitle(title)
     return _encode(figure)
 
 

@@ -13,10 +13,13 @@ import numpy as np
 from fashion_api.dataset import DataSource, Split
 from fashion_api.exceptions import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.backend import Model, keras, tf
+from fashion_api.training.calibration import calibrate_classifier
 from fashion_api.training.checkpoint import Checkpoint
+from fashion_api.training.distillation import describe_teacher, load_soft_labels, make_targets
 from fashion_api.training.plots import plot_learning_curves
 from fashion_api.training.recipe import Recipe, resolve
 from fashion_api.training.run import Run
@@ -79,16 +82,19 @@ def train_model(settings: TrainingSettings, *, command: str, resume: bool = Fals
     source = DataSource.from_settings(settings)
     split = source.load("train")
     _check_data_size(settings, split)
+    data = hold_back(split, recipe)
+    soft_labels = load_soft_labels(data.images, settings, source.labels)
     run = Run(
         recipe,
-        hold_back(split, recipe),
+        data,
+        make_targets(data.labels, len(source.labels), soft_labels=soft_labels, weight=recipe.distillation_weight),
         shape=source.shape,
         classes=len(source.labels),
         seed=settings.seed,
         precision=settings.precision,
         checkpoint_path=RUNS_DIRECTORY / model_path.stem / "checkpoint.npz",
     )
-    start = _start(run, _describe_run(run, split, source), resume=resume)
+    start = _start(run, _describe_run(run, split, source, settings), resume=resume)
     try:
         end, is_interrupted = run.train(start)
         return _write_outcome(
@@ -112,7 +118,7 @@ def _check_data_size(settings: TrainingSettings, split: Split) -> None:
         raise TrainingError(f"there are {len(split)} training images, not the {settings.data_size} that are set")
 
 
-def _describe_run(run: Run, split: Split, source: DataSource) -> dict[str, str]:
+def _describe_run(run: Run, split: Split, source: DataSource, settings: TrainingSettings) -> dict[str, str]:
     """Tell, as text, all that decides how a run comes out."""
     recipe = {name: str(value) for name, value in asdict(run.recipe).items() if name not in {"name", "description"}}
     return recipe | {
@@ -121,6 +127,7 @@ def _describe_run(run: Run, split: Split, source: DataSource) -> dict[str, str]:
         "precision": run.precision,
         "data": split.sha256,
         "labels": ", ".join(source.labels),
+        "teachers": ", ".join(sorted(describe_teacher(path) for path in settings.teachers)),
     }
 
 
@@ -141,12 +148,14 @@ def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
     content = encode_h5(model)
     record = _record(run, end, command=command, parameters=model.count_params())
     height, width = run.shape
+    spec = InputSpec(height=height, width=width, pixel_range=(0.0, 255.0))
     manifest = Manifest(
         name=model_path.stem,
         sha256=sha256_hex(content),
         labels=labels,
-        input=InputSpec(height=height, width=width, pixel_range=(0.0, 255.0)),
+        input=spec,
         training=record,
+        calibration=calibrate_classifier(KerasClassifier(model, pixel_range=spec.pixel_range), run.data),
     )
     write_atomically(model_path, content)
     write_manifest(model_path, manifest)

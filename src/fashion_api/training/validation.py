@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion_api.dataset import Images, Split
+from fashion_api.exceptions import TrainingError
+from fashion_api.inference.manifest import TrainingRecord
 from fashion_api.training.recipe import Recipe
 
 _SEED = 1708_07747  # any number, but always the same; this one is Fashion-MNIST's on arXiv
@@ -30,7 +32,25 @@ def hold_back(split: Split, recipe: Recipe) -> TrainingData:
         TrainingError: there are too few images.
     """
     available = len(split) if recipe.data_size is None else min(recipe.data_size, len(split))
-    count = recipe.count_validation_images(available)
+    return _part(split, available, recipe.count_validation_images(available))
+
+
+def find_held_back(split: Split, record: TrainingRecord) -> TrainingData:
+    """Split the training set again as it was for the run that `record` is of.
+
+    Raises:
+        TrainingError: the training set has fewer images than that run had.
+    """
+    available = record.training_images + record.validation_images
+    if available > len(split):
+        raise TrainingError(
+            f"the model was trained on {available} images, those held back included, but the training set at hand has "
+            f"{len(split)}: set FASHION_DATA_DIR to the one that it was trained on"
+        )
+    return _part(split, available, record.validation_images)
+
+
+def _part(split: Split, available: int, count: int) -> TrainingData:
     order = np.random.default_rng(_SEED).permutation(available)
     held_back, kept = order[:count], order[count:]
     return TrainingData(
