@@ -188,10 +188,10 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from fashion_api.answers import describe_predictions  # noqa: PLC0415
+    from fashion_api.answers import describe_predictions  # noqa: PLC0415  # see the module's docstring
     from fashion_api.images import decode_image  # noqa: PLC0415  # see the module's docstring
     from fashion_api.inference.loading import load_model  # noqa: PLC0415
-    from fashion_api.schemas import Prediction  # noqa: PLC0415
+    from fashion_api.schemas import Prediction  # noqa: PLC0415  # the same
 
     status = 0
     model = load_model(_read_settings(arguments, Settings))

@@ -70,6 +70,23 @@ class Recipe:
         return count
 
 
+_STANDARD = Recipe(
+    name="standard",
+    description="the model that is served: a residual network that also scores how unlike an article an image is",
+    architecture="residual",
+    hidden_units=128,
+    residual=ResidualShape(stem_size=5, widths=(32, 64), blocks=(2, 2)),
+    epochs=12,
+    optimizer="muon",
+    learning_rate=0.02,
+    schedule="cosine",
+    batch_size=128,
+    weight_decay=0.01,
+    validation_share=1 / 12,
+    augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.1),
+    outlier_share=0.125,
+    distillation_weight=0.7,
+)
 _RECIPES = (
     Recipe(
         name="small",
@@ -85,39 +102,14 @@ _RECIPES = (
         validation_share=1 / 12,  # 5,000 of Fashion-MNIST's 60,000
         augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),  # 2 of 28 pixels
     ),
-    Recipe(
-        name="standard",
-        description="the model that is served: a residual network that also scores how unlike an article an image is",
-        architecture="residual",
-        hidden_units=128,
-        residual=ResidualShape(stem_size=5, widths=(32, 64), blocks=(2, 2)),
-        epochs=12,
-        optimizer="muon",
-        learning_rate=0.02,
-        schedule="cosine",
-        batch_size=128,
-        weight_decay=0.01,
-        validation_share=1 / 12,
-        augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.1),
-        outlier_share=0.125,
-        distillation_weight=0.7,
-    ),
-    Recipe(
+    _STANDARD,
+    replace(
+        _STANDARD,
         name="compact",
-        description="for the smallest machines: the same kind of network at a third of the cost",
-        architecture="residual",
-        hidden_units=128,
+        description="for the smallest machines: the same kind of network with a third of its multiply-adds",
         residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
         epochs=10,
-        optimizer="muon",
-        learning_rate=0.02,
-        schedule="cosine",
-        batch_size=128,
-        weight_decay=0.01,
-        validation_share=1 / 12,
         augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),
-        outlier_share=0.125,
-        distillation_weight=0.7,
     ),
     Recipe(
         name="tutorial",
