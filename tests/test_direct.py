@@ -1,6 +1,7 @@
 """Requests that are answered below the app: the same answers as through the app, to good, bad and odd requests."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from fashion_api import schemas
 from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
+from fashion_api.exchange import Exchange
 from fashion_api.operations import Operation
 from fashion_api.protocol import ServiceProtocol
 from fashion_api.refusal import read_plain_request
@@ -188,6 +190,29 @@ def test_plain_request_does_not_come_to_the_app(servers: tuple[Server, Server], 
     direct.asked.clear()
     ask(direct, REQUESTS[name])
     assert direct.asked == []
+
+
+@pytest.mark.parametrize("name", ["index", "array", "raw", "wrong pixel"])
+def test_requests_leave_nothing_to_the_garbage_collector(servers: tuple[Server, Server], name: str) -> None:
+    """What a request needed is gone when it is answered: no cycle of references keeps it."""
+    direct, _ = servers
+    gc.collect()
+    gc.disable()
+    try:
+        with socket.create_connection(direct.address, timeout=LIMIT_S) as sock, sock.makefile("rb") as file:
+            before = count_exchanges()
+            for _ in range(20):
+                sock.sendall(REQUESTS[name])
+                read_response(file)
+            left = count_exchanges() - before
+    finally:
+        gc.enable()
+    assert left <= 2  # the connection's last
+
+
+def count_exchanges() -> int:
+    """How many requests are in memory."""
+    return sum(isinstance(each, Exchange) for each in gc.get_objects())
 
 
 @pytest.mark.parametrize(

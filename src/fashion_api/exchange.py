@@ -144,8 +144,9 @@ class Exchange:
         self.response_complete = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._ticket is not None:
-            self._ticket.cancel()
+        ticket, self._ticket = self._ticket, None  # it holds this too: the collector would have to find the two
+        if ticket is not None:
+            ticket.cancel()
         status = CLIENT_CLOSED_REQUEST if answer is None else answer.status
         duration_ms = (time.perf_counter() - self._started) * 1e3
         operation = self._operation

@@ -329,6 +329,17 @@ class ThreadClassifier(FakeClassifier):
         return super().classify(images)
 
 
+class SizesClassifier(FakeClassifier):
+    """Remembers how many images it was given at a time."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def classify(self, images: Images) -> Predictions:
+        self.sizes.append(len(images))
+        return super().classify(images)
+
+
 def test_short_batches_are_computed_on_the_event_loop() -> None:
     """Once a batch has shown to be short, the next is computed where it is asked for; and every answer is right."""
 
@@ -351,6 +362,25 @@ def test_requests_of_one_turn_of_the_loop_share_a_short_batch() -> None:
             answers = await asyncio.gather(*ask(batcher, images(1), images(2), images(3)))
         assert [answer.class_ids.tolist() for answer in answers] == [[1], [2], [3]]
         assert len(classifier.threads) == 2
+
+    run(test)
+
+
+def test_the_event_loop_is_held_up_for_few_images_at_a_time() -> None:
+    """However many wait, the event loop computes eight together, and sees to what else there is before the next."""
+
+    async def test() -> None:
+        classifier = SizesClassifier()
+        async with batcher_of(classifier, inline_limit_s=LONG_S, max_batch_size=16) as batcher:
+            await batcher.classify(images(0))
+            answers = asyncio.gather(batcher.classify(images(*[9] * 12)), *ask(batcher, *map(images, range(8))))
+            seen = []
+            while not answers.done():
+                await asyncio.sleep(0)
+                seen.append(len(classifier.sizes))
+            assert [answer.class_ids.tolist() for answer in await answers] == [[9] * 12, *([i] for i in range(8))]
+        assert classifier.sizes == [1, 8, 8, 4]
+        assert {1, 2, 3, 4} <= set(seen)  # others ran between the batches
 
     run(test)
 
