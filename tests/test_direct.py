@@ -1,6 +1,7 @@
 """Requests that are answered below the app: the same answers as through the app, to good, bad and odd requests."""
 
 import asyncio
+import contextlib
 import gc
 import json
 import socket
@@ -190,6 +191,19 @@ def test_plain_request_does_not_come_to_the_app(servers: tuple[Server, Server], 
     direct.asked.clear()
     ask(direct, REQUESTS[name])
     assert direct.asked == []
+
+
+def test_large_bodies_are_read_on_one_thread() -> None:
+    """However many come at once, large bodies are read one after the other, beside the event loop."""
+    with serving(Settings(_env_file=None), OPERATIONS) as server, contextlib.ExitStack() as stack:
+        before = set(threading.enumerate())
+        connections = [stack.enter_context(socket.create_connection(server.address, timeout=LIMIT_S)) for _ in range(4)]
+        for connection in connections:
+            connection.sendall(REQUESTS["body over the bound"])
+        statuses = [read_response(stack.enter_context(each.makefile("rb"))).status for each in connections]
+        readers = {thread for thread in threading.enumerate() if thread.name.startswith("reader")} - before
+    assert statuses == [200] * 4
+    assert len(readers) == 1
 
 
 @pytest.mark.parametrize("name", ["index", "array", "raw", "wrong pixel"])

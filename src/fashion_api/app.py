@@ -101,6 +101,7 @@ def create_app(
         finally:
             service.drain()
             await service.batcher.aclose()
+            service.reader.shutdown(wait=False)
             app.state.service = None
 
     app = FastAPI(
