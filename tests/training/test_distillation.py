@@ -61,6 +61,32 @@ def test_soft_labels_of_other_images_are_others(trained: TrainingOutcome, test_s
     assert len(other) == 5
 
 
+@pytest.mark.parametrize("content", [b"", b"no array"], ids=["empty", "other"])
+def test_broken_soft_labels_are_computed_anew(
+    trained: TrainingOutcome, test_set: Split, tmp_path: Path, content: bytes
+) -> None:
+    """What was kept and is broken is replaced."""
+    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
+    first = load_soft_labels(test_set.images, settings, LABELS)
+    (kept,) = tmp_path.glob("soft-labels/*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(content)
+
+    second = load_soft_labels(test_set.images, settings, LABELS)
+
+    np.testing.assert_array_equal(first, second)
+    assert kept.read_bytes() == whole
+
+
+def test_cache_that_is_no_folder_is_named(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
+    """Soft labels that cannot be kept end the run before it starts."""
+    (tmp_path / "soft-labels").write_text("a file")
+    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
+
+    with pytest.raises(TrainingError, match=r"soft-labels.*cannot be read: Not a directory"):
+        load_soft_labels(test_set.images, settings, LABELS)
+
+
 def test_teacher_of_other_classes_is_refused(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
     """A teacher has to answer with the classes that are trained for."""
     settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path, class_names=("a", "b"))

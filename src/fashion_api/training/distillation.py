@@ -11,21 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from fashion_api.dataset import Images
 from fashion_api.exceptions import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
-from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.settings import TrainingSettings
+from fashion_api.training.classification import classify_all
 
 logger = logging.getLogger(__name__)
 
 Targets = npt.NDArray[np.float32]
 """float32[n, classes]: the probabilities that the network is to give; each row sums to 1."""
-
-_BATCH_SIZE = 250
 
 
 def make_targets(
@@ -45,7 +42,8 @@ def load_soft_labels(images: Images, settings: TrainingSettings, labels: Sequenc
         float32[n, classes], or `None` where no teachers are set.
 
     Raises:
-        TrainingError: a teacher has other classes, or takes images of another size.
+        TrainingError: a teacher has other classes, or takes images of another size; or the cache cannot be read or
+            written.
         ModelError: a teacher cannot be loaded.
     """
     if not settings.teachers:
@@ -53,20 +51,38 @@ def load_soft_labels(images: Images, settings: TrainingSettings, labels: Sequenc
     digests = [describe_teacher(path) for path in settings.teachers]
     key = sha256_hex("\n".join((*sorted(digests), sha256_hex(images.tobytes()))).encode())
     path = settings.cache_dir / "soft-labels" / f"{key}.npy"
-    try:
-        cached: Targets = np.load(BytesIO(path.read_bytes()), allow_pickle=False)
-    except FileNotFoundError:
-        pass
-    else:
+    cached = _read_cached(path, (len(images), len(labels)))
+    if cached is not None:
         return cached
     answers = [_ask(teacher, images, settings, labels) for teacher in settings.teachers]
     soft_labels: Targets = np.mean(answers, axis=0, dtype=np.float32)
     content = BytesIO()
     np.save(content, soft_labels, allow_pickle=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.getvalue())
+    except OSError as error:
+        raise TrainingError(f"the soft labels cannot be kept in {path.parent}: {error.strerror}") from error
     logger.info("soft labels of %d teacher(s): %s", len(answers), path)
     return soft_labels
+
+
+def _read_cached(path: Path, shape: tuple[int, int]) -> Targets | None:
+    """Read soft labels that were kept; `None` where there are none, or what is there is broken."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrainingError(f"the soft labels in {path} cannot be read: {error.strerror}") from error
+    try:
+        soft_labels: Targets = np.load(BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError):
+        soft_labels = np.empty(0, np.float32)
+    if soft_labels.shape == shape and soft_labels.dtype == np.float32:
+        return soft_labels
+    logger.warning("%s holds no such soft labels, and is computed anew", path)
+    return None
 
 
 def describe_teacher(path: Path) -> str:
@@ -84,7 +100,7 @@ def describe_teacher(path: Path) -> str:
 def _ask(path: Path, images: Images, settings: TrainingSettings, labels: Sequence[str]) -> Targets:
     teacher = load_model(settings.model_copy(update={"model_path": path}))
     _check_fit(path, teacher, images, labels)
-    return classify(teacher.classifier, images, description=f"asking {path.stem}")
+    return classify_all(teacher.classifier, images, description=f"asking {path.stem}").probabilities
 
 
 def _check_fit(path: Path, teacher: LoadedModel, images: Images, labels: Sequence[str]) -> None:
@@ -93,9 +109,3 @@ def _check_fit(path: Path, teacher: LoadedModel, images: Images, labels: Sequenc
     size = (teacher.input.height, teacher.input.width)
     if size != images.shape[1:]:
         raise TrainingError(f"the teacher {path} takes images of {size[0]}×{size[1]} pixels")
-
-
-def classify(classifier: Classifier, images: Images, *, description: str) -> Targets:
-    """Give the probabilities of each image: float32[n, classes]; shows progress."""
-    starts = tqdm(range(0, len(images), _BATCH_SIZE), desc=description, unit="batch", leave=False, disable=None)
-    return np.concatenate([classifier.classify(images[start : start + _BATCH_SIZE]).probabilities for start in starts])
