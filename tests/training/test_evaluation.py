@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.dataset import Split
+from fashion_api.dataset import FILES, Split
 from fashion_api.exceptions import DataError, ModelError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.classifier import Images, Predictions
@@ -245,3 +245,17 @@ def test_record_is_computed_from_the_answers() -> None:
 
     assert (record.correct, record.images, record.accuracy) == (7, 10, 0.7)
     assert (record.data_sha256, record.confusion_matrix) == ("a" * 64, ((4, 1), (2, 3)))
+
+
+def test_missing_training_set_leaves_out_what_needs_it(
+    trained: TrainingOutcome, data_dir: Path, tmp_path: Path
+) -> None:
+    """With the test images alone, a model is scored without what is measured on images held back from training."""
+    for name in FILES["test"]:
+        shutil.copy(data_dir / name, tmp_path)
+    path = Path(shutil.copy(trained.model_path, tmp_path))
+    write_manifest(path, trained.manifest.model_copy(update={"calibration": None}))
+
+    record = evaluate(make_settings(tmp_path, model_path=path, engine="keras")).record
+
+    assert (record.correct, record.calibration, record.novelty) == (32, None, None)

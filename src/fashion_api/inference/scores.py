@@ -87,7 +87,9 @@ class AcceptedScore(_Record):
 class NoveltyReport(_Record):
     """How images are recognised that show no article."""
 
-    best_method: str = Field(description="The method with the lowest mean fpr_95 over `choosing`.")
+    best_method: str = Field(
+        description="The method with the lowest mean fpr_95 over `choosing`; of equals, the cheapest."
+    )
     choosing: dict[str, NoveltySetScore] = Field(
         description="Validation images against made-up kinds that training did not show; the choice rests on it."
     )

@@ -176,9 +176,9 @@ def render_novelty(manifest: Manifest) -> list[str]:
         """),
         _compare_methods(report.report),
         flow(f"""
-            Chosen by: the same for validation images, against made-up kinds that training does not show. The
-            lowest mean share taken for an article is that of *{report.best_method}*; the service goes by the model's
-            own output, where there is one.
+            Chosen by: the same for validation images, against made-up kinds that training does not show. The choice is
+            *{report.best_method}*: the lowest mean share taken for an article or, of those that chance could have put
+            first, the cheapest to serve. The service goes by the model's own output, where there is one.
         """),
         _compare_methods(report.choosing),
     ]
@@ -189,20 +189,21 @@ def _render_refusals(manifest: Manifest, report: NoveltyReport) -> list[str]:
     articles = report.articles
     if novelty is None or articles is None:
         return ["The model tells no novelty, and the service answers for every image."]
+    images = "" if manifest.evaluation is None else f"{manifest.evaluation.images:,}"
     rows = [
-        ["test images (articles)", "", percent(1 - articles.accepted), percent(1 - articles.accepted_98)],
+        ["test images (articles)", images, percent(1 - articles.accepted), percent(1 - articles.accepted_98)],
         *(
             [name, f"{kind.images:,}", percent(kind.refused or 0.0), percent(kind.refused_98 or 0.0)]
             for name, kind in report.report.items()
         ),
         *([name, "", "not measured", "not measured"] for name in report.not_measured),
     ]
-    rows[0][1] = f"{manifest.evaluation.images:,}" if manifest.evaluation is not None else ""
     least = min(articles.classes, key=lambda label: articles.classes[label])
     return [
         flow(f"""
             The service says no to an image with a novelty above {novelty.threshold:.4g}, which 95 % of the
-            validation images do not exceed; 98 % do not exceed {novelty.threshold_98:.4g}. Refused are:
+            validation images do not exceed; 98 % do not exceed {novelty.threshold_98:.4g}. (In its answers, novelty is
+            given as a multiple of the former.) Refused are:
         """),
         table(("", "images", "refused", "with the threshold for 98 %"), rows),
         flow(f"""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fashion_api.dataset import DataSource, Split
-from fashion_api.exceptions import TrainingError
+from fashion_api.exceptions import DataNotFoundError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import load_keras_model
@@ -34,6 +34,7 @@ from fashion_api.training.novelty import FeatureExtractor, has_features
 from fashion_api.training.novelty_report import report_novelty
 from fashion_api.training.scores import compute_wilson_interval, count_confusions, score_classes
 from fashion_api.training.strangers import DRAWN_IMAGES, load_digits
+from fashion_api.training.validation import TrainingData
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def evaluate_model(
     logger.info("accuracy, on %d test images", len(test))
     answers = classify_all(model.classifier, test.images)
     network = load_keras_model(settings.model_path.read_bytes(), model.input)
-    data = load_training_data(model, settings)
+    data = _find_training_data(model, settings)
     novelty = None
     if data is not None:
         extractor = _make_extractor(network, model)
@@ -109,10 +110,23 @@ def score(answers: Predictions, split: Split, labels: tuple[str, ...]) -> Evalua
 
 
 def _calibrate_if_needed(settings: Settings) -> None:
+    """Calibrate a model that has a history but no calibration; where the training set is missing, it stays as it is."""
     manifest = read_manifest(settings.model_path)
     if manifest is not None and manifest.calibration is None and manifest.training is not None:
         logger.info("calibration, on the validation images")
-        calibrate_model(settings)
+        try:
+            calibrate_model(settings)
+        except DataNotFoundError as error:
+            logger.warning("calibration is left out: %s", error)
+
+
+def _find_training_data(model: LoadedModel, settings: Settings) -> TrainingData | None:
+    """Load what the model was trained and validated on; `None` where that is not known, or not at hand."""
+    try:
+        return load_training_data(model, settings)
+    except DataNotFoundError as error:
+        logger.warning("novelty is left out: %s", error)
+        return None
 
 
 def _measure_answers(model: LoadedModel, answers: Predictions, test: Split) -> dict[str, object]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fashion_api.dataset import Images
 from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.training.backend import Model, keras
+from fashion_api.training.backend import Model, keras, tf
 from fashion_api.training.classification import classify_all
 from fashion_api.training.metrics import Labels
 
@@ -42,7 +42,12 @@ class FeatureExtractor:
 
     def __init__(self, model: Model, spec: InputSpec) -> None:
         layer = model.get_layer("logits")
-        self._model = keras.Model(model.inputs[0], [layer.input, layer.output])
+        part = keras.Model(model.inputs[0], [layer.input, layer.output])
+        self._shape = tuple(part.input_shape[1:])
+        self._infer = tf.function(
+            lambda pixels: part(pixels, training=False),
+            input_signature=[tf.TensorSpec((None, *self._shape), tf.float32)],
+        )
         self._spec = spec
         kernel, bias = layer.get_weights()
         self.kernel: Matrix = kernel.astype(np.float64)
@@ -56,8 +61,7 @@ class FeatureExtractor:
         batches = []
         for start in range(0, len(images), _BATCH_SIZE):
             pixels = images[start : start + _BATCH_SIZE].astype(np.float32) * ((high - low) / 255.0) + low
-            outputs = self._model(pixels.reshape(-1, *self._model.input_shape[1:]), training=False)
-            batches.append([keras.ops.convert_to_numpy(output) for output in outputs])
+            batches.append([output.numpy() for output in self._infer(pixels.reshape(-1, *self._shape))])
         values, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return Features(values.reshape(len(images), -1), logits)
 
@@ -91,7 +95,7 @@ class NoveltyMethods:
         self._residual = Residual(known, extractor.kernel, extractor.bias)
 
     def score(self, images: Images, *, description: str) -> Scores:
-        """Score uint8[n, height, width] by every method."""
+        """Score uint8[n, height, width] by every method, from the cheapest to the dearest to serve."""
         answers = classify_all(self._classifier, images, description=description)
         scores = {} if answers.novelty is None else {OWN: answers.novelty.astype(np.float64)}
         if self._extractor is None:
@@ -101,8 +105,8 @@ class NoveltyMethods:
             "maximum softmax": score_maximum_softmax(features.logits),
             "energy": -sum_exponentials(features.logits),
             "Mahalanobis": self._gaussians.score(features.values),
-            "k nearest neighbours": self._neighbours.score(features.values),
             "ViM": self._residual.score(features),
+            "k nearest neighbours": self._neighbours.score(features.values),
         }
 
 

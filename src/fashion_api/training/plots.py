@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from fashion_api.dataset import Images
 from fashion_api.training.checkpoint import Epoch
 from fashion_api.training.metrics import BINS, Floats, bin_confidences
+from fashion_api.training.scores import compute_wilson_interval
 
 _TRAINING, _VALIDATION, _MUTED = "#1f6fb4", "#d1671b", "#666666"
 
@@ -78,8 +79,8 @@ def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArr
         _draw_reliability(axes[0, column], axes[1, column], confidences, is_correct)
         axes[0, column].set_title(name)
     axes[0, 0].set_ylabel("Accuracy")
-    axes[1, 0].set_ylabel("Share of images")
-    axes[0, 0].legend(loc="upper left", frameon=False)
+    axes[1, 0].set_ylabel("Images")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(title)
     return _encode(figure)
 
@@ -87,18 +88,26 @@ def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArr
 def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct: npt.NDArray[np.bool_]) -> None:
     bins = bin_confidences(confidences)
     counts = np.bincount(bins, minlength=BINS)
-    is_used = counts > 0
-    accuracy = np.bincount(bins, weights=is_correct, minlength=BINS)[is_used] / counts[is_used]
-    confidence = np.bincount(bins, weights=confidences, minlength=BINS)[is_used] / counts[is_used]
-    edges = np.arange(BINS)[is_used] / BINS
-    upper.bar(
-        edges, accuracy, 1 / BINS, align="edge", color=_TRAINING, alpha=0.35, edgecolor=_TRAINING, label="accuracy"
+    used = np.flatnonzero(counts)
+    correct = np.bincount(bins, weights=is_correct, minlength=BINS)[used].astype(int)
+    accuracy = correct / counts[used]
+    mean_confidence = np.bincount(bins, weights=confidences, minlength=BINS)[used] / counts[used]
+    ends = np.array([compute_wilson_interval(right, all_) for right, all_ in zip(correct, counts[used], strict=True)])
+    upper.bar(used / BINS, accuracy, 1 / BINS, align="edge", color=_TRAINING, alpha=0.25, edgecolor=_TRAINING)
+    upper.plot((0, 1), (0, 1), color=_MUTED, linestyle=":", linewidth=1, label="calibrated exactly")
+    upper.errorbar(
+        mean_confidence,
+        accuracy,
+        np.abs(ends.T - accuracy),
+        fmt="o",
+        color=_VALIDATION,
+        markersize=4,
+        linewidth=1,
+        label="accuracy by bin, 95 % interval",
     )
-    upper.plot((0, 1), (0, 1), color=_MUTED, linestyle=":", linewidth=1, label="as it should be")
-    upper.plot(confidence, accuracy, "o", color=_VALIDATION, markersize=4, label="mean confidence of the bin")
-    upper.set(xlim=(0, 1), ylim=(0, 1))
-    lower.bar(np.arange(BINS) / BINS, counts / counts.sum(), 1 / BINS, align="edge", color=_MUTED, edgecolor="white")
-    lower.set(xlabel="Confidence: the largest probability", ylim=(0, 1))
+    upper.set(xlim=(0, 1), ylim=(0, 1.02))
+    lower.bar(np.arange(BINS) / BINS, counts, 1 / BINS, align="edge", color=_MUTED, edgecolor="white")
+    lower.set(xlabel="Confidence: the largest probability", yscale="log", ylim=(0.7, None))
     for part in (upper, lower):
         part.grid(alpha=0.25)
         part.spines[["top", "right"]].set_visible(False)
