@@ -167,7 +167,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from fashion_api.training import training  # noqa: PLC0415  # TensorFlow, which the list does not need
 
     settings = _read_settings(arguments, TrainingSettings)
-    command = shlex.join(["fashion-api", *sys.argv[1:]])
+    command = shlex.join(["fashion-api", *(argument for argument in sys.argv[1:] if argument != "--resume")])
     outcome = training.train_model(settings, command=command, resume=arguments.resume)
     print(outcome.summary())
     return _INTERRUPTED if outcome.is_interrupted else 0

@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import h5py
@@ -85,6 +86,19 @@ def test_saved_model_has_only_what_inference_needs(trained: TrainingOutcome) -> 
         assert set(file) == {"model_weights"}
         assert "training_config" not in file.attrs
     assert not any("random" in layer.name for layer in load(trained).layers)
+
+
+def test_training_log_has_the_figures_of_each_epoch(trained: TrainingOutcome) -> None:
+    """The log has a line an epoch; that of the best is what the manifest says of the model."""
+    record = trained.record
+    with trained.log_path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+
+    assert [line["epoch"] for line in lines] == ["1", "2", "3"]
+    best = lines[record.best_epoch - 1]
+    assert float(best["accuracy"]) == record.training_accuracy
+    assert float(best["validation_accuracy"]) == record.validation_accuracy
+    assert sum(float(line["duration_s"]) for line in lines) == pytest.approx(record.duration_s, abs=0.1)
 
 
 def test_learning_curves_are_a_png(trained: TrainingOutcome) -> None:
@@ -211,7 +225,7 @@ def test_nothing_temporary_is_left(trained: TrainingOutcome) -> None:
     """Beside the model are its manifest and its learning curves, and nothing else."""
     names = sorted(path.name for path in trained.model_path.parent.iterdir())
 
-    assert names == ["bands.h5", "bands.json", "bands_learning_curves.png"]
+    assert names == ["bands.h5", "bands.json", "bands_learning_curves.png", "bands_training_log.csv"]
 
 
 @pytest.mark.parametrize(("height", "width", "classes"), [(5, 7, 2), (9, 4, 3)])

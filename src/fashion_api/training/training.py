@@ -1,10 +1,12 @@
 """Train a model by a recipe, and write it with its manifest."""
 
+import csv
+import io
 import logging
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, 
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.backend import Model, keras, tf
 from fashion_api.training.calibration import calibrate_classifier
-from fashion_api.training.checkpoint import Checkpoint
+from fashion_api.training.checkpoint import Checkpoint, Epoch
 from fashion_api.training.distillation import describe_teacher, load_soft_labels, make_targets
 from fashion_api.training.plots import plot_learning_curves
 from fashion_api.training.recipe import Recipe, resolve
@@ -41,6 +43,8 @@ class TrainingOutcome:
     record: TrainingRecord
     """The manifest's."""
     curves_path: Path
+    log_path: Path
+    """The figures of every epoch, as CSV."""
     warnings: tuple[str, ...]
     """What the user must not miss; each was logged as well."""
     is_interrupted: bool
@@ -57,13 +61,14 @@ class TrainingOutcome:
             f"  validation accuracy  {record.validation_accuracy:.4f} ({record.validation_images} images)",
             f"  model                {self.model_path} ({record.parameters} parameters)",
             f"  learning curves      {self.curves_path}",
+            f"  training log         {self.log_path}",
             *(f"WARNING: {warning}" for warning in self.warnings),
         ]
         return "\n".join(lines)
 
 
 def train_model(settings: TrainingSettings, *, command: str, resume: bool = False) -> TrainingOutcome:
-    """Train by the settings' recipe, and write the best epoch's model, its manifest and the learning curves.
+    """Train by the settings' recipe, and write the best epoch's model, its manifest, the learning curves and the log.
 
     Ctrl-C ends it early with the best weights so far. The run's checkpoint is kept under `runs/`, to be resumed.
 
@@ -162,10 +167,21 @@ def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
     curves_path = model_path.with_name(f"{model_path.stem}_learning_curves.png")
     title = f"{model_path.stem}: recipe {run.recipe.name}, seed {run.seed}"
     write_atomically(curves_path, plot_learning_curves(end.history, best_index=end.best_index, title=title))
+    log_path = model_path.with_name(f"{model_path.stem}_training_log.csv")
+    write_atomically(log_path, format_history(end.history).encode())
     warnings = tuple(_find_warnings(record))
     for warning in warnings:
         logger.warning(warning)
-    return TrainingOutcome(model_path, manifest, record, curves_path, warnings, is_interrupted)
+    return TrainingOutcome(model_path, manifest, record, curves_path, log_path, warnings, is_interrupted)
+
+
+def format_history(history: Iterable[Epoch]) -> str:
+    """Write the figures of each epoch as CSV, a line an epoch, as Keras's `CSVLogger` does."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("epoch", *(field.name for field in fields(Epoch))))
+    writer.writerows((number, *astuple(epoch)) for number, epoch in enumerate(history, start=1))
+    return text.getvalue()
 
 
 def encode_h5(model: Model) -> bytes:
