@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion_api.training.augmentation import Augmentation, augment
+from fashion_api.training.augmentation import Augmentation, augment, list_views
 
 IMAGES = np.random.default_rng(1).integers(1, 256, (40, 6, 8), dtype=np.uint8)
 
@@ -71,3 +71,28 @@ def test_erasing_leaves_the_given_images_alone() -> None:
     augment_with(Augmentation(erased_share=1.0))
 
     np.testing.assert_array_equal(IMAGES, before)
+
+
+def test_only_view_of_images_that_are_not_altered_is_as_they_are() -> None:
+    """Without a mirror or a shift there is one view; rectangles are no view."""
+    (view,) = list_views(IMAGES, Augmentation(erased_share=0.5))
+
+    np.testing.assert_array_equal(view, IMAGES)
+
+
+def test_views_are_moved_by_a_pixel_and_mirrored() -> None:
+    """The image and its mirror image, each where it is and a pixel up, down, left and right of it, black moving in."""
+    padded = np.pad(IMAGES, ((0, 0), (1, 1), (1, 1)))
+    moved = [padded[:, top : top + 6, left : left + 8] for top, left in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))]
+    mirrored = [view[:, :, ::-1] for view in (padded[:, t : t + 6, x : x + 8] for t, x in ((1, 1), (0, 1), (2, 1)))]
+
+    views = list(list_views(IMAGES, Augmentation(is_flipped=True, max_shift=0.4)))
+
+    assert len(views) == 10
+    for expected in (*moved, *mirrored):
+        assert sum(np.array_equal(view, expected) for view in views) == 1
+
+
+def test_views_are_moved_only_where_a_pixel_fits_the_share() -> None:
+    """A share that comes to less than a pixel of the height moves along the width alone."""
+    assert len(list(list_views(IMAGES, Augmentation(max_shift=0.13)))) == 3

@@ -6,8 +6,11 @@ import pytest
 
 from fashion_api.dataset import Split
 from fashion_api.exceptions import TrainingError
+from fashion_api.settings import FASHION_MNIST_LABELS, TrainingSettings
+from fashion_api.training.augmentation import Augmentation
 from fashion_api.training.distillation import load_soft_labels, make_targets
 from fashion_api.training.training import TrainingOutcome
+from tests.fakes import model_loader
 from tests.training.conftest import LABELS, Train, make_settings
 
 
@@ -27,11 +30,28 @@ def test_soft_labels_are_the_teachers_mean_answer(trained: TrainingOutcome, test
     """A model that is its own two teachers answers what it would alone, a probability for each class."""
     settings = make_settings(tmp_path, teachers=(trained.model_path, trained.model_path), cache_dir=tmp_path)
 
-    soft_labels = load_soft_labels(test_set.images, settings, LABELS)
+    soft_labels = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
 
     assert soft_labels is not None
     np.testing.assert_array_equal(soft_labels.argmax(axis=1), test_set.labels)
     np.testing.assert_allclose(soft_labels.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_teacher_is_asked_of_each_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the recipe mirrors its images, the teacher's answer is the mean of those to the image and its mirror."""
+    monkeypatch.setattr("fashion_api.training.distillation.load_model", model_loader())
+    (tmp_path / "teacher.h5").write_bytes(b"a teacher")
+    settings = TrainingSettings(teachers=(tmp_path / "teacher.h5",), cache_dir=tmp_path)
+    images = np.zeros((1, 28, 28), np.uint8)
+    images[0, 0, 0], images[0, 0, -1] = 3, 7  # which the fake takes for its class, seen this way and that
+
+    plain = load_soft_labels(images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation())
+    mirrored = load_soft_labels(images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation(is_flipped=True))
+
+    assert plain is not None
+    assert mirrored is not None
+    np.testing.assert_allclose(plain[0, [3, 7]], [0.91, 0.01])
+    np.testing.assert_allclose(mirrored[0, [3, 7]], [0.46, 0.46])
 
 
 def test_soft_labels_are_computed_once(
@@ -39,13 +59,13 @@ def test_soft_labels_are_computed_once(
 ) -> None:
     """Asked again for the same images of the same teachers, nothing is loaded any more."""
     settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
-    first = load_soft_labels(test_set.images, settings, LABELS)
+    first = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
 
     def refuse(_: object) -> None:
         pytest.fail("a teacher was loaded again")
 
     monkeypatch.setattr("fashion_api.training.distillation.load_model", refuse)
-    second = load_soft_labels(test_set.images, settings, LABELS)
+    second = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
 
     np.testing.assert_array_equal(first, second)
 
@@ -53,9 +73,9 @@ def test_soft_labels_are_computed_once(
 def test_soft_labels_of_other_images_are_others(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
     """What was kept for some images is not taken for others."""
     settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
-    load_soft_labels(test_set.images, settings, LABELS)
+    load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
 
-    other = load_soft_labels(test_set.images[:5], settings, LABELS)
+    other = load_soft_labels(test_set.images[:5], settings, LABELS, augmentation=Augmentation())
 
     assert other is not None
     assert len(other) == 5
@@ -67,12 +87,12 @@ def test_broken_soft_labels_are_computed_anew(
 ) -> None:
     """What was kept and is broken is replaced."""
     settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
-    first = load_soft_labels(test_set.images, settings, LABELS)
+    first = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
     (kept,) = tmp_path.glob("soft-labels/*.npy")
     whole = kept.read_bytes()
     kept.write_bytes(content)
 
-    second = load_soft_labels(test_set.images, settings, LABELS)
+    second = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
 
     np.testing.assert_array_equal(first, second)
     assert kept.read_bytes() == whole
@@ -84,7 +104,7 @@ def test_cache_that_is_no_folder_is_named(trained: TrainingOutcome, test_set: Sp
     settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
 
     with pytest.raises(TrainingError, match=r"soft-labels.*cannot be read: Not a directory"):
-        load_soft_labels(test_set.images, settings, LABELS)
+        load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
 
 
 def test_teacher_of_other_classes_is_refused(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
@@ -93,7 +113,7 @@ def test_teacher_of_other_classes_is_refused(trained: TrainingOutcome, test_set:
     settings = settings.model_copy(update={"class_names": LABELS})
 
     with pytest.raises(TrainingError, match="has other classes: top, bottom"):
-        load_soft_labels(test_set.images, settings, ("left", "right"))
+        load_soft_labels(test_set.images, settings, ("left", "right"), augmentation=Augmentation())
 
 
 def test_missing_teacher_is_named(train: Train, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training images altered at random, so that the network does not learn them by heart."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,21 @@ def augment(images: Images, augmentation: Augmentation, rng: np.random.Generator
         mirrored = rng.random(len(images)) < 0.5  # noqa: PLR2004  # an even chance
         images = np.where(mirrored[:, None, None], images[:, :, ::-1], images)
     return _erase(_shift(images, augmentation.max_shift, rng), augmentation.erased_share, rng)
+
+
+def list_views(images: Images, augmentation: Augmentation) -> Iterator[Images]:
+    """Give uint8[n, height, width] in each way that an image may well look after `augmentation`.
+
+    As they are, then moved by one pixel each way where images are moved; and all of that mirrored where they are.
+    """
+    height, width = images.shape[1:]
+    rows, columns = (min(1, int(size * augmentation.max_shift)) for size in (height, width))
+    moves = dict.fromkeys(((0, 0), (rows, 0), (-rows, 0), (0, columns), (0, -columns)))
+    for is_mirrored in (False, True)[: 1 + augmentation.is_flipped]:
+        padded = np.pad(images[:, :, ::-1] if is_mirrored else images, ((0, 0), (rows, rows), (columns, columns)))
+        for down, right in moves:
+            top, left = rows - down, columns - right
+            yield np.ascontiguousarray(padded[:, top : top + height, left : left + width])
 
 
 def _shift(images: Images, max_shift: float, rng: np.random.Generator) -> Images:

@@ -17,9 +17,13 @@ from fashion_api.exceptions import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.settings import TrainingSettings
+from fashion_api.training.augmentation import Augmentation, list_views
 from fashion_api.training.classification import classify_all
 
 logger = logging.getLogger(__name__)
+
+_VIEWS_VERSION = 1
+"""Counted up when `list_views` gives others, so that soft labels kept before are not taken."""
 
 Targets = npt.NDArray[np.float32]
 """float32[n, classes]: the probabilities that the network is to give; each row sums to 1."""
@@ -35,8 +39,13 @@ def make_targets(
     return (1 - weight) * hard + weight * soft_labels
 
 
-def load_soft_labels(images: Images, settings: TrainingSettings, labels: Sequence[str]) -> Targets | None:
+def load_soft_labels(
+    images: Images, settings: TrainingSettings, labels: Sequence[str], *, augmentation: Augmentation
+) -> Targets | None:
     """Give the mean answer of the settings' teachers to each image; computed once and kept in the cache.
+
+    Each teacher is asked of the image as it is, mirrored and moved, as far as `augmentation` does that to it: what the
+    network is to answer to all of these is what a teacher answers to them on average.
 
     Returns:
         float32[n, classes], or `None` where no teachers are set.
@@ -49,12 +58,13 @@ def load_soft_labels(images: Images, settings: TrainingSettings, labels: Sequenc
     if not settings.teachers:
         return None
     digests = [describe_teacher(path) for path in settings.teachers]
-    key = sha256_hex("\n".join((*sorted(digests), sha256_hex(images.tobytes()))).encode())
+    views = f"{_VIEWS_VERSION} {augmentation.is_flipped} {augmentation.max_shift}"
+    key = sha256_hex("\n".join((*sorted(digests), sha256_hex(images.tobytes()), views)).encode())
     path = settings.cache_dir / "soft-labels" / f"{key}.npy"
     cached = _read_cached(path, (len(images), len(labels)))
     if cached is not None:
         return cached
-    answers = [_ask(teacher, images, settings, labels) for teacher in settings.teachers]
+    answers = [_ask(teacher, images, settings, labels, augmentation) for teacher in settings.teachers]
     soft_labels: Targets = np.mean(answers, axis=0, dtype=np.float32)
     content = BytesIO()
     np.save(content, soft_labels, allow_pickle=False)
@@ -97,10 +107,17 @@ def describe_teacher(path: Path) -> str:
         raise TrainingError(f"the teacher {path} cannot be read: {error.strerror}") from error
 
 
-def _ask(path: Path, images: Images, settings: TrainingSettings, labels: Sequence[str]) -> Targets:
+def _ask(
+    path: Path, images: Images, settings: TrainingSettings, labels: Sequence[str], augmentation: Augmentation
+) -> Targets:
     teacher = load_model(settings.model_copy(update={"model_path": path}))
     _check_fit(path, teacher, images, labels)
-    return classify_all(teacher.classifier, images, description=f"asking {path.stem}").probabilities
+    answers = [
+        classify_all(teacher.classifier, view, description=f"asking {path.stem}").probabilities
+        for view in list_views(images, augmentation)
+    ]
+    mean: Targets = np.mean(answers, axis=0, dtype=np.float32)
+    return mean
 
 
 def _check_fit(path: Path, teacher: LoadedModel, images: Images, labels: Sequence[str]) -> None:

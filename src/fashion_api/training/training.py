@@ -88,7 +88,7 @@ def train_model(settings: TrainingSettings, *, command: str, resume: bool = Fals
     split = source.load("train")
     _check_data_size(settings, split)
     data = hold_back(split, recipe)
-    soft_labels = load_soft_labels(data.images, settings, source.labels)
+    soft_labels = load_soft_labels(data.images, settings, source.labels, augmentation=recipe.augmentation)
     run = Run(
         recipe,
         data,
