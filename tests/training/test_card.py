@@ -80,6 +80,16 @@ def test_card_says_how_it_was_made_and_how_it_scored(folder: Path) -> None:
         assert said in text
 
 
+def test_card_says_whom_it_learnt_from(tmp_path: Path) -> None:
+    """The teachers are in it, where there were any."""
+    taught = TRAINING_RECORD.model_copy(update={"teachers": ("a" * 64,)})
+    write_manifest(tmp_path / "taught.h5", make_manifest("taught", training=taught))
+    write_manifest(tmp_path / "alone.h5", make_manifest("alone"))
+
+    assert f"**Learnt from** the answers of `{'a' * 64}`" in render_folder(tmp_path / "taught.h5")
+    assert "Learnt from" not in render_folder(tmp_path / "alone.h5")
+
+
 def test_limits_of_another_data_set_are_not_known(tmp_path: Path) -> None:
     """What is known of Fashion-MNIST's labels is not said of others."""
     write_manifest(tmp_path / "pets.h5", make_manifest("pets", labels=("cat", "dog")))
@@ -109,9 +119,16 @@ def test_seeds_have_mean_and_range() -> None:
 
 
 def test_seeds_are_read_from_their_folder(folder: Path) -> None:
-    """Manifests in `seeds/` are in the table of the other seeds."""
+    """Manifests in `seeds/` are in the table of the seeds, and the model shown with them."""
     write_manifest(folder / "seeds" / "standard_1.h5", make_manifest("standard_1", accuracy=0.91))
-    assert "| `standard_1.json` | small | 3 | 92.50 % | 91.00 % |" in render_folder(folder / "fashion_mnist.h5")
+    text = render_folder(folder / "fashion_mnist.h5")
+    assert "| `standard_1.json` | small | 3 | 92.50 % | 91.00 % |" in text
+    assert "`small`, 2 run(s): mean 93.00 %, from 91.00 % to 94.99 %" in text
+
+
+def test_one_seed_alone_has_no_table(folder: Path) -> None:
+    """Without other runs there is nothing to compare."""
+    assert "# Seeds" not in render_folder(folder / "fashion_mnist.h5")
 
 
 def test_json_of_another_kind_is_passed_over(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -123,7 +123,7 @@ def test_missing_teacher_is_named(train: Train, tmp_path: Path) -> None:
 
 
 def test_student_learns_from_teachers(train: Train, trained: TrainingOutcome, tmp_path: Path) -> None:
-    """A run with a teacher ends, and its model has the novelty output that its recipe asks for."""
+    """A run with a teacher ends, and its record says of which file the teacher was."""
     teacher = Path(shutil.copy(trained.model_path, tmp_path))
     shutil.copy(trained.model_path.with_suffix(".json"), tmp_path)
 
@@ -131,3 +131,4 @@ def test_student_learns_from_teachers(train: Train, trained: TrainingOutcome, tm
 
     assert outcome.record.recipe == "compact"
     assert outcome.record.epochs_run == 3
+    assert outcome.record.teachers == (trained.manifest.sha256,)

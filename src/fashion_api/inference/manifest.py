@@ -49,6 +49,7 @@ class TrainingRecord(_Record):
 
     recipe: str = Field(description="The recipe's name.")
     command: str = Field(description="The command that reproduces the run.")
+    teachers: tuple[Sha256, ...] = Field((), description="SHA-256 of each `.h5` whose answers it learnt from, if any.")
     seed: int = Field(description="The seed of every random choice.")
     optimizer: str = Field(description="How the weights were updated.")
     learning_rate: float = Field(description="The (peak) learning rate.")

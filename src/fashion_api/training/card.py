@@ -64,7 +64,9 @@ def render_folder(model_path: Path) -> str:
     parts = [_MARK, "# Models", *_render_overview(manifests)]
     if shown in manifests:
         parts += render_card(model_path.with_name(shown).with_suffix(".h5"), manifests[shown])
-    parts += render_seeds(read_manifests(model_path.with_name(SEEDS_FOLDER)))
+    others = read_manifests(model_path.with_name(SEEDS_FOLDER))
+    if others:
+        parts += render_seeds({name: manifests[name] for name in (shown,) if name in manifests} | others)
     return "\n\n".join(parts) + "\n"
 
 
@@ -135,7 +137,7 @@ def _describe_row(name: str, manifest: Manifest, record: EvaluationRecord | None
 
 
 def render_seeds(manifests: dict[str, Manifest]) -> list[str]:
-    """Write how runs that differ in their seed alone scored, as paragraphs; none where there are no manifests."""
+    """Write how runs that differ in their seed alone scored, as paragraphs; none where none was evaluated."""
     scored = [
         (name, manifest, manifest.evaluation) for name, manifest in manifests.items() if manifest.evaluation is not None
     ]
@@ -152,8 +154,8 @@ def render_seeds(manifests: dict[str, Manifest]) -> list[str]:
         for name, manifest, record in scored
     ]
     return [
-        "# Other seeds",
-        "The same recipes with other seeds; none of these runs was chosen by its test accuracy.",
+        "# Seeds",
+        "Runs that differ in their seed alone, the model above among them; none was chosen by its test accuracy.",
         table(("manifest", "recipe", "seed", "validation accuracy", "test accuracy"), rows),
         _summarise_seeds([(manifest, record) for _, manifest, record in scored]),
     ]

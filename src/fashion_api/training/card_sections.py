@@ -59,6 +59,8 @@ def render_training(model_path: Path, manifest: Manifest) -> list[str]:
         """),
         f"- **Took** {training.duration_s / 60:.0f} minutes, to {training.finished_at}, with {versions}",
     ]
+    if training.teachers:
+        facts.append("- **Learnt from** the answers of " + ", ".join(f"`{sha256}`" for sha256 in training.teachers))
     curves = figure_path(model_path, LEARNING_CURVES)
     shown = [f"![Learning curves]({curves.name})"] if curves.exists() else []
     return ["\n".join(facts), f"```sh\n{training.command}\n```", *shown]

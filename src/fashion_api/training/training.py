@@ -5,7 +5,7 @@ import io
 import logging
 import platform
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +88,7 @@ def train_model(settings: TrainingSettings, *, command: str, resume: bool = Fals
     split = source.load("train")
     _check_data_size(settings, split)
     data = hold_back(split, recipe)
+    teachers = tuple(sorted(describe_teacher(path) for path in settings.teachers))
     soft_labels = load_soft_labels(data.images, settings, source.labels, augmentation=recipe.augmentation)
     run = Run(
         recipe,
@@ -99,11 +100,17 @@ def train_model(settings: TrainingSettings, *, command: str, resume: bool = Fals
         precision=settings.precision,
         checkpoint_path=RUNS_DIRECTORY / model_path.stem / "checkpoint.npz",
     )
-    start = _start(run, _describe_run(run, split, source, settings), resume=resume)
+    start = _start(run, _describe_run(run, split, source, teachers), resume=resume)
     try:
         end, is_interrupted = run.train(start)
         return _write_outcome(
-            run, end, model_path, labels=source.labels, command=command, is_interrupted=is_interrupted
+            run,
+            end,
+            model_path,
+            labels=source.labels,
+            command=command,
+            teachers=teachers,
+            is_interrupted=is_interrupted,
         )
     except OSError as error:
         raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
@@ -123,7 +130,7 @@ def _check_data_size(settings: TrainingSettings, split: Split) -> None:
         raise TrainingError(f"there are {len(split)} training images, not the {settings.data_size} that are set")
 
 
-def _describe_run(run: Run, split: Split, source: DataSource, settings: TrainingSettings) -> dict[str, str]:
+def _describe_run(run: Run, split: Split, source: DataSource, teachers: Sequence[str]) -> dict[str, str]:
     """Tell, as text, all that decides how a run comes out."""
     recipe = {name: str(value) for name, value in asdict(run.recipe).items() if name not in {"name", "description"}}
     return recipe | {
@@ -132,7 +139,7 @@ def _describe_run(run: Run, split: Split, source: DataSource, settings: Training
         "precision": run.precision,
         "data": split.sha256,
         "labels": ", ".join(source.labels),
-        "teachers": ", ".join(sorted(describe_teacher(path) for path in settings.teachers)),
+        "teachers": ", ".join(teachers),
     }
 
 
@@ -147,11 +154,18 @@ def _start(run: Run, configuration: Mapping[str, str], *, resume: bool) -> Check
 
 
 def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
-    run: Run, end: Checkpoint, model_path: Path, *, labels: tuple[str, ...], command: str, is_interrupted: bool
+    run: Run,
+    end: Checkpoint,
+    model_path: Path,
+    *,
+    labels: tuple[str, ...],
+    command: str,
+    teachers: tuple[str, ...],
+    is_interrupted: bool,
 ) -> TrainingOutcome:
     model = run.build_best(end)
     content = encode_h5(model)
-    record = _record(run, end, command=command, parameters=model.count_params())
+    record = _record(run, end, command=command, teachers=teachers, parameters=model.count_params())
     height, width = run.shape
     spec = InputSpec(height=height, width=width, pixel_range=(0.0, 255.0))
     manifest = Manifest(
@@ -193,11 +207,12 @@ def encode_h5(model: Model) -> bytes:
         return path.read_bytes()
 
 
-def _record(run: Run, end: Checkpoint, *, command: str, parameters: int) -> TrainingRecord:
+def _record(run: Run, end: Checkpoint, *, command: str, teachers: tuple[str, ...], parameters: int) -> TrainingRecord:
     recipe, best = run.recipe, end.history[end.best_index]
     return TrainingRecord(
         recipe=recipe.name,
         command=command,
+        teachers=teachers,
         seed=run.seed,
         optimizer=recipe.optimizer,
         learning_rate=recipe.learning_rate,
