@@ -26,6 +26,7 @@ from tests import pictures
 from tests.fakes import NovelClassifier, fake_test_set, load_fake_test_set, model_loader
 
 LIMIT_S = 60.0
+SMALL_BUFFER_BYTES = 4096
 INDEX_ROUTE = "/api/v1/test-images/9/prediction"
 JSON_ROUTE = "/api/v1/predictions"
 UPLOAD_ROUTE = "/api/v1/predictions/upload"
@@ -75,6 +76,7 @@ def serving(
     )
     server = uvicorn.Server(config)
     sock = socket.create_server(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER_BYTES)  # of every connection to it
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
     thread.start()
     try:
@@ -277,6 +279,25 @@ def test_connection_serves_both_paths_in_turn(servers: tuple[Server, Server]) ->
             sock.sendall(REQUESTS[name])
             statuses.append(read_response(file).status)
     assert statuses == [200, 200, 200, 200, 422, 200, 200, 200]
+
+
+def test_answers_wait_for_a_caller_who_does_not_read_them(servers: tuple[Server, Server]) -> None:
+    """Once an unread connection's buffers are full, its requests are left to the app, which waits; none is lost."""
+    server = servers[0]
+    server.asked.clear()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER_BYTES)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(LIMIT_S)
+        sock.connect(server.address)
+        sent = 0
+        while not server.asked and sent < 1000:
+            sock.sendall(REQUESTS["index"])
+            sent += 1
+            ask(server, REQUESTS["index"])  # what was sent before has been seen to when this is answered
+        assert server.asked == [INDEX_ROUTE]
+        with sock.makefile("rb") as file:
+            assert {read_response(file).status for _ in range(sent)} == {200}
 
 
 @pytest.mark.parametrize("cut", [1, 60, -1], ids=["in the request line", "in the headers", "in the body"])
