@@ -99,7 +99,7 @@ def _residual(recipe: Recipe, *, shape: tuple[int, int], classes: int, policy: P
     network = recipe.residual
     image = keras.Input((*shape, 1), name="image")
     x = keras.layers.Rescaling(1 / 255, name="scale", dtype=policy)(image)
-    x = _normalised_convolution(x, "stem", filters=network.widths[0], size=network.stem_size, strides=2, policy=policy)
+    x = _normalised_convolution(x, "stem", filters=network.widths[0], size=network.stem_size, pool=2, policy=policy)
     for stage, (width, blocks) in enumerate(zip(network.widths, network.blocks, strict=True)):
         for block in range(blocks):
             strides = 2 if stage and not block else 1
@@ -140,6 +140,7 @@ def _normalised_convolution(  # noqa: PLR0913  # a convolution has as many
     size: int,
     policy: Policy,
     strides: int = 1,
+    pool: int = 1,
     gamma: str = "ones",
     is_last: bool = False,
 ) -> Layer:
@@ -153,6 +154,8 @@ def _normalised_convolution(  # noqa: PLR0913  # a convolution has as many
         name=name,
         dtype=policy,
     )(x)
+    if pool > 1:  # the largest of a square: what only one place of it shows, strides would miss half of the time
+        x = keras.layers.MaxPooling2D(pool, padding="same", name=f"{name}_pool", dtype=policy)(x)
     x = keras.layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm", dtype=policy
     )(x)

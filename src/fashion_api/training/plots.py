@@ -38,7 +38,7 @@ def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: st
 def _draw_curves(axes: Axes, training: Sequence[float], validation: Sequence[float], best_index: int) -> None:
     epochs = range(1, len(training) + 1)
     marker = "o" if len(training) <= 30 else ""  # noqa: PLR2004  # more would hide the line
-    axes.plot(epochs, training, color=_TRAINING, marker=marker, markersize=3, label="training, with dropout")
+    axes.plot(epochs, training, color=_TRAINING, marker=marker, markersize=3, label="training, while learning")
     axes.plot(epochs, validation, color=_VALIDATION, marker=marker, markersize=3, label="validation")
     axes.axvline(best_index + 1, color=_MUTED, linestyle=":", linewidth=1, label=f"kept: epoch {best_index + 1}")
     axes.set_xlabel("Epoch")

@@ -15,7 +15,7 @@ class ResidualShape:
     """How large a residual network is."""
 
     stem_size: int
-    """Height and width of the first convolution, which halves the image."""
+    """Height and width of the first convolution, after which pooling halves the image."""
     widths: tuple[int, ...]
     """Channels of each stage; each but the first halves what it is given."""
     blocks: tuple[int, ...]
@@ -76,7 +76,7 @@ _STANDARD = Recipe(
     architecture="residual",
     hidden_units=128,
     residual=ResidualShape(stem_size=5, widths=(32, 64), blocks=(2, 2)),
-    epochs=32,
+    epochs=24,
     optimizer="muon",
     learning_rate=0.02,
     schedule="cosine",
@@ -108,8 +108,8 @@ _RECIPES = (
         name="compact",
         description="for the smallest machines: the same kind of network with a third of its multiply-adds",
         residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
-        epochs=10,
-        augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),
+        epochs=20,
+        augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.1),
     ),
     Recipe(
         name="tutorial",
