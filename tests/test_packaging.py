@@ -196,7 +196,16 @@ def test_what_the_image_copies_is_there(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [".env", ".git/config", ".venv/bin/python", "tests/conftest.py", "runs/model.h5", "models/curves.png"]
+    "path",
+    [
+        ".env",
+        ".git/config",
+        ".venv/bin/python",
+        "tests/conftest.py",
+        "runs/model.h5",
+        "models/curves.png",
+        "models/teacher.h5",
+    ],
 )
 def test_what_the_image_does_not_need_stays_out(path: str) -> None:
     """No secret and no ballast is handed to the image's build."""
