@@ -48,7 +48,7 @@ def evaluate(settings: Settings) -> EvaluationOutcome:
 def evaluated(trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluationOutcome:
     """The evaluation of a trained model, for the tests that only look at what it left behind."""
     folder = tmp_path_factory.mktemp("evaluated")
-    for path in (trained.model_path, manifest_path(trained.model_path)):
+    for path in (trained.model_path, manifest_path(trained.model_path), trained.log_path):
         shutil.copy(path, folder)
     return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name))
 
@@ -101,6 +101,36 @@ def test_plots_are_drawn_beside_the_model(evaluated: EvaluationOutcome, name: st
 
     assert path in evaluated.paths
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_learning_curves_are_those_of_the_run(evaluated: EvaluationOutcome, trained: TrainingOutcome) -> None:
+    """The training log gives the plot that the run left, to the byte."""
+    path = evaluated.model_path.with_name("bands_learning_curves.png")
+
+    assert path in evaluated.paths
+    assert path.read_bytes() == trained.curves_path.read_bytes()
+
+
+def test_learning_curves_without_a_log_are_left_alone(
+    trained: TrainingOutcome, data_dir: Path, bare_model_path: Path
+) -> None:
+    """What cannot be drawn anew is not lost."""
+    shutil.copy(manifest_path(trained.model_path), bare_model_path.parent)
+    curves = bare_model_path.with_name("bands_learning_curves.png")
+    curves.write_bytes(b"curves")
+
+    outcome = evaluate(make_settings(data_dir, model_path=bare_model_path, engine="keras"))
+
+    assert curves.read_bytes() == b"curves"
+    assert curves not in outcome.paths
+
+
+def test_broken_log_is_told_at_once(bare_model_path: Path, data_dir: Path) -> None:
+    """A log that is none ends the evaluation before its first minute."""
+    bare_model_path.with_name("bands_training_log.csv").write_text("epoch,loss\n")
+
+    with pytest.raises(TrainingError, match=r"bands_training_log\.csv is not a training log"):
+        evaluate(make_settings(data_dir, model_path=bare_model_path))
 
 
 def test_model_without_mistakes_has_no_sheet_of_them(evaluated: EvaluationOutcome) -> None:

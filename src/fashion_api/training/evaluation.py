@@ -4,7 +4,7 @@ docs/evaluation.md says what each figure is and how it is made.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,9 +21,11 @@ from fashion_api.settings import Settings
 from fashion_api.training.backend import Model
 from fashion_api.training.calibration import calibrate_model, load_training_data
 from fashion_api.training.card import render_summary, write_card
+from fashion_api.training.checkpoint import Epoch
 from fashion_api.training.classification import classify_all
 from fashion_api.training.cost import measure_cost
 from fashion_api.training.figures import write_figures
+from fashion_api.training.history import log_path, read_history
 from fashion_api.training.measures import (
     measure_calibration,
     measure_corruptions,
@@ -74,8 +76,9 @@ def evaluate_model(
     Raises:
         ModelError: the model cannot be served.
         DataError: the data set is missing or broken, or is not what the model is for; or the digits are.
-        TrainingError: a file cannot be written.
+        TrainingError: a file cannot be written, or the training log is broken.
     """
+    history = read_history(log_path(settings.model_path))
     _calibrate_if_needed(settings)
     model = load_model(settings)
     shape = (model.input.height, model.input.width)
@@ -91,7 +94,7 @@ def evaluate_model(
         novelty = report_novelty(model, extractor, data, test, digits=digits, drawn=drawn)
     measured = _measure_answers(model, answers, test) | {"novelty": novelty, "cost": cost(model, network, settings)}
     record = score(answers, test, model.labels).model_copy(update=measured)
-    return _write(model, record, test, answers, settings)
+    return _write(model, record, test, answers, settings, history=history)
 
 
 def score(answers: Predictions, split: Split, labels: tuple[str, ...]) -> EvaluationRecord:
@@ -152,14 +155,21 @@ def _make_extractor(network: Model, model: LoadedModel) -> FeatureExtractor | No
     return FeatureExtractor(network, model.input) if has_features(network) else None
 
 
-def _write(
-    model: LoadedModel, record: EvaluationRecord, test: Split, answers: Predictions, settings: Settings
+def _write(  # noqa: PLR0913  # what was evaluated, and what came of it
+    model: LoadedModel,
+    record: EvaluationRecord,
+    test: Split,
+    answers: Predictions,
+    settings: Settings,
+    *,
+    history: Sequence[Epoch],
 ) -> EvaluationOutcome:
     path = settings.model_path
     manifest = _describe_model(model, settings, record)
     try:
         write_manifest(path, manifest)
-        paths = (manifest_path(path), *write_figures(path, manifest, test, answers), *write_card(path))
+        figures = write_figures(path, manifest, test, answers, history=history)
+        paths = (manifest_path(path), *figures, *write_card(path))
     except OSError as error:
         raise TrainingError(f"{error.filename or path.parent} cannot be written: {error.strerror}") from error
     return EvaluationOutcome(path, model.labels, record, paths)

@@ -1,5 +1,6 @@
 """Which plots stand beside an evaluated model, and what is on them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,15 @@ import numpy as np
 from fashion_api.dataset import Split
 from fashion_api.files import write_atomically
 from fashion_api.inference.classifier import Predictions
-from fashion_api.inference.manifest import Manifest
+from fashion_api.inference.manifest import Manifest, TrainingRecord
 from fashion_api.training.calibration import apply_temperature
-from fashion_api.training.plots import plot_confusion_matrix, plot_contact_sheet, plot_reliability
+from fashion_api.training.checkpoint import Epoch
+from fashion_api.training.plots import (
+    plot_confusion_matrix,
+    plot_contact_sheet,
+    plot_learning_curves,
+    plot_reliability,
+)
 
 LEARNING_CURVES, CONFUSION_MATRIX, RELIABILITY, MISTAKES = (
     "learning_curves",
@@ -25,10 +32,16 @@ def figure_path(model_path: Path, name: str) -> Path:
     return model_path.with_name(f"{model_path.stem}_{name}.png")
 
 
-def write_figures(model_path: Path, manifest: Manifest, test: Split, answers: Predictions) -> list[Path]:
-    """Draw the confusion matrix, the reliability diagram and the worst mistakes, and tell where they are.
+def write_figures(
+    model_path: Path, manifest: Manifest, test: Split, answers: Predictions, *, history: Sequence[Epoch]
+) -> list[Path]:
+    """Draw the learning curves, the confusion matrix, the reliability diagram and the worst mistakes.
 
-    A model without a mistake has no sheet of them; an older one is removed.
+    A model without a mistake has no sheet of them; an older one is removed. Learning curves are drawn where there is a
+    history, and left alone where there is none.
+
+    Returns:
+        Where the plots are.
     """
     title = f"{manifest.name} {manifest.sha256[:12]}: {len(test)} test images"
     contents = {
@@ -36,6 +49,8 @@ def write_figures(model_path: Path, manifest: Manifest, test: Split, answers: Pr
         RELIABILITY: draw_reliability(manifest, test, answers, title=title),
         MISTAKES: draw_mistakes(manifest, test, answers),
     }
+    if manifest.training is not None and history:
+        contents[LEARNING_CURVES] = draw_learning_curves(manifest.training, history, name=manifest.name)
     for name, content in contents.items():
         path = figure_path(model_path, name)
         if content is None:
@@ -43,6 +58,12 @@ def write_figures(model_path: Path, manifest: Manifest, test: Split, answers: Pr
         else:
             write_atomically(path, content)
     return [figure_path(model_path, name) for name, content in contents.items() if content is not None]
+
+
+def draw_learning_curves(training: TrainingRecord, history: Sequence[Epoch], *, name: str) -> bytes:
+    """Draw loss and accuracy by epoch, the one marked that the model was kept of."""
+    title = f"{name}: recipe {training.recipe}, seed {training.seed}"
+    return plot_learning_curves(history, best_index=training.best_epoch - 1, title=title)
 
 
 def draw_confusion_matrix(manifest: Manifest, *, title: str) -> bytes | None:

@@ -1,12 +1,10 @@
 """Train a model by a recipe, and write it with its manifest."""
 
-import csv
-import io
 import logging
 import platform
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,9 +18,10 @@ from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, 
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.backend import Model, keras, tf
 from fashion_api.training.calibration import calibrate_classifier
-from fashion_api.training.checkpoint import Checkpoint, Epoch
+from fashion_api.training.checkpoint import Checkpoint
 from fashion_api.training.distillation import describe_teacher, load_soft_labels, make_targets
-from fashion_api.training.plots import plot_learning_curves
+from fashion_api.training.figures import LEARNING_CURVES, draw_learning_curves, figure_path
+from fashion_api.training.history import format_history, log_path
 from fashion_api.training.recipe import Recipe, resolve
 from fashion_api.training.run import Run
 from fashion_api.training.validation import hold_back
@@ -89,7 +88,9 @@ def train_model(settings: TrainingSettings, *, command: str, resume: bool = Fals
     _check_data_size(settings, split)
     data = hold_back(split, recipe)
     teachers = tuple(sorted(describe_teacher(path) for path in settings.teachers))
-    soft_labels = load_soft_labels(data.images, settings, source.labels, augmentation=recipe.augmentation)
+    soft_labels = load_soft_labels(
+        recipe.teachers, data.images, settings, source.labels, augmentation=recipe.augmentation
+    )
     run = Run(
         recipe,
         data,
@@ -178,24 +179,14 @@ def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
     )
     write_atomically(model_path, content)
     write_manifest(model_path, manifest)
-    curves_path = model_path.with_name(f"{model_path.stem}_learning_curves.png")
-    title = f"{model_path.stem}: recipe {run.recipe.name}, seed {run.seed}"
-    write_atomically(curves_path, plot_learning_curves(end.history, best_index=end.best_index, title=title))
-    log_path = model_path.with_name(f"{model_path.stem}_training_log.csv")
-    write_atomically(log_path, format_history(end.history).encode())
+    curves_path = figure_path(model_path, LEARNING_CURVES)
+    write_atomically(curves_path, draw_learning_curves(record, end.history, name=manifest.name))
+    history_path = log_path(model_path)
+    write_atomically(history_path, format_history(end.history).encode())
     warnings = tuple(_find_warnings(record))
     for warning in warnings:
         logger.warning(warning)
-    return TrainingOutcome(model_path, manifest, record, curves_path, log_path, warnings, is_interrupted)
-
-
-def format_history(history: Iterable[Epoch]) -> str:
-    """Write the figures of each epoch as CSV, a line an epoch, as Keras's `CSVLogger` does."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("epoch", *(field.name for field in fields(Epoch))))
-    writer.writerows((number, *astuple(epoch)) for number, epoch in enumerate(history, start=1))
-    return text.getvalue()
+    return TrainingOutcome(model_path, manifest, record, curves_path, history_path, warnings, is_interrupted)
 
 
 def encode_h5(model: Model) -> bytes:
