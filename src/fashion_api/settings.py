@@ -160,8 +160,10 @@ class TrainingSettings(Settings):
         None, description="The dropout layers' rates from input to output; unset: the recipe's."
     )
     hidden_units: int | None = Field(None, ge=1, description="Units of the dense hidden layer; unset: the recipe's.")
-    teachers: Annotated[tuple[Path, ...], *_EnvList] = Field(
-        (), description="Models whose mean answer is learnt beside the labels, separated by commas; unset: none."
+    teachers: Annotated[tuple[Path, ...] | None, *_EnvList] = Field(
+        None,
+        description="Models whose mean answer is learnt beside the labels, separated by commas; []: none; unset: the "
+        "recipe's.",
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Makes a training run reproducible.")
     precision: Literal["float32", "mixed_bfloat16"] = Field(

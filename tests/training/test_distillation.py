@@ -28,9 +28,11 @@ def test_targets_lie_between_label_and_teacher() -> None:
 
 def test_soft_labels_are_the_teachers_mean_answer(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
     """A model that is its own two teachers answers what it would alone, a probability for each class."""
-    settings = make_settings(tmp_path, teachers=(trained.model_path, trained.model_path), cache_dir=tmp_path)
+    settings = make_settings(tmp_path, cache_dir=tmp_path)
 
-    soft_labels = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+    soft_labels = load_soft_labels(
+        (trained.model_path, trained.model_path), test_set.images, settings, LABELS, augmentation=Augmentation()
+    )
 
     assert soft_labels is not None
     np.testing.assert_array_equal(soft_labels.argmax(axis=1), test_set.labels)
@@ -40,13 +42,16 @@ def test_soft_labels_are_the_teachers_mean_answer(trained: TrainingOutcome, test
 def test_teacher_is_asked_of_each_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the recipe mirrors its images, the teacher's answer is the mean of those to the image and its mirror."""
     monkeypatch.setattr("fashion_api.training.distillation.load_model", model_loader())
-    (tmp_path / "teacher.h5").write_bytes(b"a teacher")
-    settings = TrainingSettings(teachers=(tmp_path / "teacher.h5",), cache_dir=tmp_path)
+    teachers = (tmp_path / "teacher.h5",)
+    teachers[0].write_bytes(b"a teacher")
+    settings = TrainingSettings(cache_dir=tmp_path)
     images = np.zeros((1, 28, 28), np.uint8)
     images[0, 0, 0], images[0, 0, -1] = 3, 7  # which the fake takes for its class, seen this way and that
 
-    plain = load_soft_labels(images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation())
-    mirrored = load_soft_labels(images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation(is_flipped=True))
+    plain = load_soft_labels(teachers, images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation())
+    mirrored = load_soft_labels(
+        teachers, images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation(is_flipped=True)
+    )
 
     assert plain is not None
     assert mirrored is not None
@@ -58,24 +63,24 @@ def test_soft_labels_are_computed_once(
     trained: TrainingOutcome, test_set: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked again for the same images of the same teachers, nothing is loaded any more."""
-    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
-    first = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+    settings = make_settings(tmp_path, cache_dir=tmp_path)
+    first = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
 
     def refuse(_: object) -> None:
         pytest.fail("a teacher was loaded again")
 
     monkeypatch.setattr("fashion_api.training.distillation.load_model", refuse)
-    second = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+    second = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
 
     np.testing.assert_array_equal(first, second)
 
 
 def test_soft_labels_of_other_images_are_others(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
     """What was kept for some images is not taken for others."""
-    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
-    load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+    settings = make_settings(tmp_path, cache_dir=tmp_path)
+    load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
 
-    other = load_soft_labels(test_set.images[:5], settings, LABELS, augmentation=Augmentation())
+    other = load_soft_labels((trained.model_path,), test_set.images[:5], settings, LABELS, augmentation=Augmentation())
 
     assert other is not None
     assert len(other) == 5
@@ -86,13 +91,13 @@ def test_broken_soft_labels_are_computed_anew(
     trained: TrainingOutcome, test_set: Split, tmp_path: Path, content: bytes
 ) -> None:
     """What was kept and is broken is replaced."""
-    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
-    first = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+    settings = make_settings(tmp_path, cache_dir=tmp_path)
+    first = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
     (kept,) = tmp_path.glob("soft-labels/*.npy")
     whole = kept.read_bytes()
     kept.write_bytes(content)
 
-    second = load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+    second = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
 
     np.testing.assert_array_equal(first, second)
     assert kept.read_bytes() == whole
@@ -101,19 +106,21 @@ def test_broken_soft_labels_are_computed_anew(
 def test_cache_that_is_no_folder_is_named(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
     """Soft labels that cannot be kept end the run before it starts."""
     (tmp_path / "soft-labels").write_text("a file")
-    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path)
+    settings = make_settings(tmp_path, cache_dir=tmp_path)
 
     with pytest.raises(TrainingError, match=r"soft-labels.*cannot be read: Not a directory"):
-        load_soft_labels(test_set.images, settings, LABELS, augmentation=Augmentation())
+        load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
 
 
 def test_teacher_of_other_classes_is_refused(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
     """A teacher has to answer with the classes that are trained for."""
-    settings = make_settings(tmp_path, teachers=(trained.model_path,), cache_dir=tmp_path, class_names=("a", "b"))
+    settings = make_settings(tmp_path, cache_dir=tmp_path, class_names=("a", "b"))
     settings = settings.model_copy(update={"class_names": LABELS})
 
     with pytest.raises(TrainingError, match="has other classes: top, bottom"):
-        load_soft_labels(test_set.images, settings, ("left", "right"), augmentation=Augmentation())
+        load_soft_labels(
+            (trained.model_path,), test_set.images, settings, ("left", "right"), augmentation=Augmentation()
+        )
 
 
 def test_missing_teacher_is_named(train: Train, tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
+from pathlib import Path
+
 import pytest
 
 from fashion_api.exceptions import TrainingError
-from fashion_api.settings import TrainingSettings
+from fashion_api.files import sha256_hex
+from fashion_api.inference.manifest import read_manifest
+from fashion_api.settings import FASHION_MNIST_LABELS, TrainingSettings
 from fashion_api.training.recipe import RECIPES, Recipe, list_recipes, resolve
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 def resolve_with(**changes: object) -> Recipe:
@@ -38,6 +44,33 @@ def test_tutorial_is_the_original() -> None:
 def test_set_value_replaces_the_recipes(name: str, value: object) -> None:
     """What is set stands in place of the recipe's own."""
     assert getattr(resolve_with(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("name", ["standard", "compact"])
+def test_recipe_brings_its_teachers(name: str) -> None:
+    """Without teachers set, a run learns from those in the repository, each as its manifest says."""
+    teachers = resolve_with(recipe=name).teachers
+
+    assert teachers
+    for path in teachers:
+        manifest = read_manifest(REPOSITORY / path)
+        assert manifest is not None
+        assert manifest.labels == FASHION_MNIST_LABELS
+        assert manifest.sha256 == sha256_hex((REPOSITORY / path).read_bytes())
+
+
+@pytest.mark.parametrize("teachers", [(), ("a.h5", "b.h5")], ids=["none", "two"])
+def test_set_teachers_replace_the_recipes(teachers: tuple[str, ...]) -> None:
+    """Other teachers can be set, and none as well."""
+    assert resolve_with(recipe="standard", teachers=teachers).teachers == tuple(map(Path, teachers))
+
+
+def test_own_classes_have_no_teachers_but_those_set() -> None:
+    """The recipe's teachers know Fashion-MNIST's classes alone; one that is set is taken to know the right ones."""
+    assert resolve_with(recipe="standard", class_names=("left", "right")).teachers == ()
+    assert resolve_with(recipe="standard", class_names=("left", "right"), teachers=("a.h5",)).teachers == (
+        Path("a.h5"),
+    )
 
 
 def test_unknown_recipe_is_refused() -> None:
@@ -79,5 +112,6 @@ def test_holding_nothing_back_is_refused() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_list_names_every_recipe(name: str) -> None:
-    """The list of the recipes has each of them."""
+    """The list of the recipes has each of them, and who its teachers are."""
     assert f"{name}: {RECIPES[name].description}" in list_recipes()
+    assert all(f"teachers: {teacher}" in list_recipes() for teacher in RECIPES[name].teachers)

@@ -40,31 +40,36 @@ def make_targets(
 
 
 def load_soft_labels(
-    images: Images, settings: TrainingSettings, labels: Sequence[str], *, augmentation: Augmentation
+    teachers: Sequence[Path],
+    images: Images,
+    settings: TrainingSettings,
+    labels: Sequence[str],
+    *,
+    augmentation: Augmentation,
 ) -> Targets | None:
-    """Give the mean answer of the settings' teachers to each image; computed once and kept in the cache.
+    """Give the mean answer of the teachers to each image; computed once and kept in the cache.
 
     Each teacher is asked of the image as it is, mirrored and moved, as far as `augmentation` does that to it: what the
     network is to answer to all of these is what a teacher answers to them on average.
 
     Returns:
-        float32[n, classes], or `None` where no teachers are set.
+        float32[n, classes], or `None` where there are no teachers.
 
     Raises:
         TrainingError: a teacher has other classes, or takes images of another size; or the cache cannot be read or
             written.
         ModelError: a teacher cannot be loaded.
     """
-    if not settings.teachers:
+    if not teachers:
         return None
-    digests = [describe_teacher(path) for path in settings.teachers]
+    digests = [describe_teacher(path) for path in teachers]
     views = f"{_VIEWS_VERSION} {augmentation.is_flipped} {augmentation.max_shift}"
     key = sha256_hex("\n".join((*sorted(digests), sha256_hex(images.tobytes()), views)).encode())
     path = settings.cache_dir / "soft-labels" / f"{key}.npy"
     cached = _read_cached(path, (len(images), len(labels)))
     if cached is not None:
         return cached
-    answers = [_ask(teacher, images, settings, labels, augmentation) for teacher in settings.teachers]
+    answers = [_ask(teacher, images, settings, labels, augmentation) for teacher in teachers]
     soft_labels: Targets = np.mean(answers, axis=0, dtype=np.float32)
     content = BytesIO()
     np.save(content, soft_labels, allow_pickle=False)
@@ -104,7 +109,9 @@ def describe_teacher(path: Path) -> str:
     try:
         return sha256_hex(path.read_bytes())
     except OSError as error:
-        raise TrainingError(f"the teacher {path} cannot be read: {error.strerror}") from error
+        raise TrainingError(
+            f"the teacher {path} cannot be read: {error.strerror}; FASHION_TEACHERS names others, or none: []"
+        ) from error
 
 
 def _ask(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,7 +25,7 @@ class ResidualShape:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how a model comes out, but for the data, the seed, the precision and the teachers."""
+    """Everything that decides how a model comes out, but for the data, the seed and the precision."""
 
     name: str
     description: str
@@ -46,6 +47,8 @@ class Recipe:
     """What a step takes off each kernel, as a share of it, divided by the learning rate; biases are spared."""
     outlier_share: float = 0.0
     """Made-up outliers that an epoch also shows, as a share of its images; with any, the network scores novelty too."""
+    teachers: tuple[Path, ...] = ()
+    """Models whose mean answer is learnt beside the labels."""
     distillation_weight: float = 0.0
     """How much of the training target is the teachers' answer, where there are teachers; the rest is the label."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -85,6 +88,7 @@ _STANDARD = Recipe(
     validation_share=1 / 12,
     augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.25),
     outlier_share=0.125,
+    teachers=(Path("models/teacher.h5"),),
     distillation_weight=0.7,
 )
 _RECIPES = (
@@ -109,6 +113,7 @@ _RECIPES = (
         description="for the smallest machines: the same kind of network with a third of its multiply-adds",
         residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
         epochs=20,
+        teachers=(Path("models/fashion_mnist.h5"),),
         augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.1),
     ),
     Recipe(
@@ -131,7 +136,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe
 def resolve(settings: TrainingSettings) -> Recipe:
     """Give the recipe that the settings name, with what else they set in place of the recipe's own.
 
-    Only Fashion-MNIST's images are mirrored: in other data the mirror image may be of another class, or of none.
+    Only Fashion-MNIST's images are mirrored: in other data the mirror image may be of another class, or of none. The
+    recipe's teachers, too, know only its classes.
 
     Raises:
         TrainingError: there is no such recipe, or a setting does not fit it.
@@ -149,13 +155,16 @@ def resolve(settings: TrainingSettings) -> Recipe:
         hidden_units=settings.hidden_units or named.hidden_units,
         data_size=settings.data_size or named.data_size,
         validation_size=settings.validation_size or named.validation_size,
+        teachers=named.teachers if settings.teachers is None else settings.teachers,
     )
     expected, given = len(named.dropout_rates), len(recipe.dropout_rates)
     if given != expected:
         raise TrainingError(f"the recipe {named.name!r} has {expected} dropout layers, but {given} rate(s) are set")
     if settings.class_names == FASHION_MNIST_LABELS:
         return recipe
-    return replace(recipe, augmentation=replace(recipe.augmentation, is_flipped=False))
+    return replace(
+        recipe, augmentation=replace(recipe.augmentation, is_flipped=False), teachers=settings.teachers or ()
+    )
 
 
 def list_recipes() -> str:
@@ -171,6 +180,7 @@ def _describe(recipe: Recipe) -> str:
         f"data: {images}, {recipe.validation_share:.0%} of them held back for validation",
         f"training: {recipe.epochs} epochs in batches of {recipe.batch_size}, {recipe.optimizer} at {rate}",
         f"network: {_describe_network(recipe)}",
+        *([f"teachers: {', '.join(map(str, recipe.teachers))}"] if recipe.teachers else []),
     )
     return "\n    ".join(rows)
 

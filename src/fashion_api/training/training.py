@@ -87,7 +87,7 @@ def train_model(settings: TrainingSettings, *, command: str, resume: bool = Fals
     split = source.load("train")
     _check_data_size(settings, split)
     data = hold_back(split, recipe)
-    teachers = tuple(sorted(describe_teacher(path) for path in settings.teachers))
+    teachers = tuple(sorted(describe_teacher(path) for path in recipe.teachers))
     soft_labels = load_soft_labels(
         recipe.teachers, data.images, settings, source.labels, augmentation=recipe.augmentation
     )
