@@ -42,6 +42,15 @@ def test_list_may_be_written_in_two_ways(monkeypatch: pytest.MonkeyPatch, env_fi
     assert load_settings(Settings, env_file=env_file).class_names == ("a", "b", "c")
 
 
+@pytest.mark.parametrize(("value", "teachers"), [("[]", ()), ("", None)], ids=["none", "unset"])
+def test_empty_list_is_not_an_unset_one(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str, teachers: tuple[Path, ...] | None
+) -> None:
+    """`[]` is a list of none, where a variable set to nothing leaves the choice to the recipe."""
+    monkeypatch.setenv("FASHION_TEACHERS", value)
+    assert load_settings(TrainingSettings, env_file=env_file).teachers == teachers
+
+
 def test_unknown_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
     """A FASHION_ variable that is no setting is named, with the one that was probably meant."""
     monkeypatch.setenv("FASHION_PROT", "8000")

@@ -94,7 +94,9 @@ def evaluate_model(
         novelty = report_novelty(model, extractor, data, test, digits=digits, drawn=drawn)
     measured = _measure_answers(model, answers, test) | {"novelty": novelty, "cost": cost(model, network, settings)}
     record = score(answers, test, model.labels).model_copy(update=measured)
-    return _write(model, record, test, answers, settings, history=history)
+    manifest = _describe_model(model, settings, record)
+    paths = _write(settings.model_path, manifest, test, answers, history=history)
+    return EvaluationOutcome(settings.model_path, model.labels, record, paths)
 
 
 def score(answers: Predictions, split: Split, labels: tuple[str, ...]) -> EvaluationRecord:
@@ -155,24 +157,16 @@ def _make_extractor(network: Model, model: LoadedModel) -> FeatureExtractor | No
     return FeatureExtractor(network, model.input) if has_features(network) else None
 
 
-def _write(  # noqa: PLR0913  # what was evaluated, and what came of it
-    model: LoadedModel,
-    record: EvaluationRecord,
-    test: Split,
-    answers: Predictions,
-    settings: Settings,
-    *,
-    history: Sequence[Epoch],
-) -> EvaluationOutcome:
-    path = settings.model_path
-    manifest = _describe_model(model, settings, record)
+def _write(
+    path: Path, manifest: Manifest, test: Split, answers: Predictions, *, history: Sequence[Epoch]
+) -> tuple[Path, ...]:
+    """Write the manifest, the plots and the card of the model at `path`, and tell where they are."""
     try:
         write_manifest(path, manifest)
         figures = write_figures(path, manifest, test, answers, history=history)
-        paths = (manifest_path(path), *figures, *write_card(path))
+        return (manifest_path(path), *figures, *write_card(path))
     except OSError as error:
         raise TrainingError(f"{error.filename or path.parent} cannot be written: {error.strerror}") from error
-    return EvaluationOutcome(path, model.labels, record, paths)
 
 
 def _describe_model(model: LoadedModel, settings: Settings, record: EvaluationRecord) -> Manifest:
