@@ -112,10 +112,12 @@ class Run:
             total=steps, desc=f"epoch {index + 1}/{self.recipe.epochs}", unit="batch", leave=False, disable=None
         ) as progress:
             fitted = model.fit(
-                images[..., np.newaxis],
-                [targets, 1 - is_article] if has_novelty else targets,
-                sample_weight=[is_article, np.ones_like(is_article)] if has_novelty else is_article,
-                batch_size=self.recipe.batch_size,
+                _batch(
+                    images[..., np.newaxis],
+                    (targets, 1 - is_article) if has_novelty else targets,
+                    (is_article, np.ones_like(is_article)) if has_novelty else is_article,
+                    size=self.recipe.batch_size,
+                ),
                 shuffle=False,  # done already
                 verbose=0,
                 callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=_report_to(progress))],
@@ -145,9 +147,8 @@ class Run:
 
     def _validate(self, model: Model) -> tuple[float, float]:
         """Give the cross-entropy and the accuracy on the validation images."""
-        answers = model.predict(
-            self.data.validation_images[..., np.newaxis], batch_size=_VALIDATION_BATCH_SIZE, verbose=0
-        )
+        images = _batch(self.data.validation_images[..., np.newaxis], size=_VALIDATION_BATCH_SIZE)
+        answers = model.predict(images, verbose=0)
         probabilities = answers[0] if isinstance(answers, list) else answers
         labels = self.data.validation_labels
         likelihoods = probabilities[np.arange(len(labels)), labels]
@@ -174,6 +175,17 @@ def compute_novelty_loss(is_outlier: Any, novelty: Any) -> Any:  # noqa: ANN401 
     is_outlier = tf.reshape(tf.cast(is_outlier, novelty.dtype), tf.shape(novelty))
     as_outlier = -tf.math.log(-tf.math.expm1(-tf.maximum(novelty, _LEAST_NOVELTY)))
     return tf.reduce_mean(is_outlier * as_outlier + (1 - is_outlier) * novelty, axis=-1)
+
+
+def _batch(*arrays: Any, size: int) -> Any:  # noqa: ANN401  # arrays, or tuples of them; a TensorFlow data set
+    """Give the arrays' rows in batches, in their order.
+
+    TensorFlow's tuning of its data sets is off: there is nothing to tune here, and its thread sleeps for up to a minute
+    before it notices that the epoch is over, which waits for it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(size).with_options(options)
 
 
 def _find_accuracy(logs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a number, or one an epoch
