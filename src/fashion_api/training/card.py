@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from fashion_api.exceptions import ModelError
 from fashion_api.files import write_atomically
-from fashion_api.inference.manifest import EvaluationRecord, Manifest, read_manifest
+from fashion_api.inference.manifest import EvaluationRecord, Manifest, TrainingRecord, read_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.training.card_sections import (
     flow,
@@ -26,6 +27,18 @@ from fashion_api.training.figures import CONFUSION_MATRIX, MISTAKES, figure_path
 from fashion_api.training.scores import render_confusion_matrix, render_scores
 
 logger = logging.getLogger(__name__)
+
+_OF_A_RUN = {
+    "seed",
+    "command",
+    "epochs_run",
+    "best_epoch",
+    "training_accuracy",
+    "validation_accuracy",
+    "duration_s",
+    "finished_at",
+    "versions",
+}  # what a training record tells of one run, as against how it was set up
 
 CARD_NAME = "README.md"
 SEEDS_FOLDER = "seeds"
@@ -65,8 +78,7 @@ def render_folder(model_path: Path) -> str:
     if shown in manifests:
         parts += render_card(model_path.with_name(shown).with_suffix(".h5"), manifests[shown])
     others = read_manifests(model_path.with_name(SEEDS_FOLDER))
-    if others:
-        parts += render_seeds({name: manifests[name] for name in (shown,) if name in manifests} | others)
+    parts += render_seeds(_find_siblings(manifests, others) | others)
     return "\n\n".join(parts) + "\n"
 
 
@@ -136,35 +148,49 @@ def _describe_row(name: str, manifest: Manifest, record: EvaluationRecord | None
     ]
 
 
+def _find_siblings(manifests: dict[str, Manifest], others: dict[str, Manifest]) -> dict[str, Manifest]:
+    """Find the models that were trained as one of the others was, but for the seed."""
+    setups = [_describe_setup(other.training) for other in others.values() if other.training is not None]
+    return {
+        name: manifest
+        for name, manifest in manifests.items()
+        if manifest.training is not None and _describe_setup(manifest.training) in setups
+    }
+
+
+def _describe_setup(training: TrainingRecord) -> dict[str, object]:
+    """Give what is the same in all runs that differ in their seed alone."""
+    return training.model_dump(exclude=_OF_A_RUN)
+
+
 def render_seeds(manifests: dict[str, Manifest]) -> list[str]:
     """Write how runs that differ in their seed alone scored, as paragraphs; none where none was evaluated."""
-    scored = [
-        (name, manifest, manifest.evaluation) for name, manifest in manifests.items() if manifest.evaluation is not None
-    ]
+    scored = sorted(
+        (
+            (manifest.training.recipe, manifest.training.seed, name, manifest.training, manifest.evaluation)
+            for name, manifest in manifests.items()
+            if manifest.training is not None and manifest.evaluation is not None
+        ),
+        key=itemgetter(0, 1, 2),
+    )
     if not scored:
         return []
     rows = [
-        [
-            f"`{name}`",
-            "" if manifest.training is None else manifest.training.recipe,
-            "" if manifest.training is None else str(manifest.training.seed),
-            "" if manifest.training is None else percent(manifest.training.validation_accuracy),
-            percent(record.accuracy),
-        ]
-        for name, manifest, record in scored
+        [f"`{name}`", recipe, str(seed), percent(training.validation_accuracy), percent(record.accuracy)]
+        for recipe, seed, name, training, record in scored
     ]
     return [
         "# Seeds",
-        "Runs that differ in their seed alone, the model above among them; none was chosen by its test accuracy.",
+        "Runs of a recipe that differ in their seed alone, models above among them; none was chosen by its test score.",
         table(("manifest", "recipe", "seed", "validation accuracy", "test accuracy"), rows),
-        _summarise_seeds([(manifest, record) for _, manifest, record in scored]),
+        _summarise_seeds([(recipe, record) for recipe, _, _, _, record in scored]),
     ]
 
 
-def _summarise_seeds(scored: Sequence[tuple[Manifest, EvaluationRecord]]) -> str:
+def _summarise_seeds(scored: Sequence[tuple[str, EvaluationRecord]]) -> str:
     by_recipe: dict[str, list[float]] = {}
-    for manifest, record in scored:
-        by_recipe.setdefault("" if manifest.training is None else manifest.training.recipe, []).append(record.accuracy)
+    for recipe, record in scored:
+        by_recipe.setdefault(recipe, []).append(record.accuracy)
     lines = [
         f"- `{recipe}`, {len(values)} run(s): mean {percent(float(np.mean(values)))}, from {percent(min(values))} to "
         f"{percent(max(values))}"
