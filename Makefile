@@ -38,6 +38,7 @@ check: lint types coverage  ## all that has to pass: lint, types, tests with the
 lint: $(DEV)  ## check style and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
 
 types: $(DEV)  ## check types
 	$(BIN)/mypy

@@ -18,17 +18,17 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from fashion_api.server.protocol import ServiceProtocol
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from benchmarks.contenders import constant
 from benchmarks.inputs import CACHE, FORMS, Inputs, load_inputs, prepare_model
-from fashion_api.app import OPEN_PATHS, OPERATIONS, create_app
-from fashion_api.logs import configure_logging
-from fashion_api.operations import OperationTable, Question
-from fashion_api.protocol import ServiceProtocol
+from fashion_api.rest.app import OPEN_PATHS, OPERATIONS, create_app
+from fashion_api.server.logs import configure_logging
 from fashion_api.settings import Settings
+from fashion_api.wire.operation import OperationTable, RequestHead
 
 _REPEATS = 60
 _REQUESTS = 192
@@ -163,12 +163,12 @@ def _measure_ends(app: FastAPI, raw: bytes) -> tuple[float, float]:
     if found is None:
         raise RuntimeError(f"no operation answers {target!r}")
     operation, parameter = found
-    question = Question(parameter, b"", list(_split_headers(rest)))
+    head = RequestHead(parameter, b"", list(_split_headers(rest)))
     service = app.state.service
-    inquiry = operation.read(service, question, body)
-    predictions = service.model.classifier.classify(inquiry.images)
-    read = measure_call(lambda: operation.read(service, question, body))
-    return read, measure_call(lambda: inquiry.write(predictions))
+    job = operation.read(service, head, body)
+    predictions = service.model.classifier.classify(job.images)
+    read = measure_call(lambda: operation.read(service, head, body))
+    return read, measure_call(lambda: job.write(predictions))
 
 
 def _split_headers(lines: list[bytes]) -> Iterator[tuple[bytes, bytes]]:

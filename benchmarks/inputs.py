@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks.connection import Request
 from benchmarks.servers import HOST, ROOT
-from fashion_api.dataset import DataSource
-from fashion_api.images import encode_png
-from fashion_api.inference.classifier import Images
+from fashion_api.data.dataset import DataSource
+from fashion_api.images import Images
 from fashion_api.inference.loading import compile_model
 from fashion_api.inference.manifest import read_manifest
 from fashion_api.inference.onnx_engine import OnnxClassifier
+from fashion_api.pictures.decoding import encode_png
 from fashion_api.settings import Settings
 
 CACHE = ROOT / "benchmarks" / ".cache"

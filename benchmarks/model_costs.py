@@ -22,23 +22,24 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from benchmarks.machine import describe
-from fashion_api.exceptions import FashionError, ModelError
+from fashion_api.errors import FashionError, ModelError
 from fashion_api.files import sha256_hex, write_atomically
-from fashion_api.inference.classifier import Classifier, Images
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.compiler import build, compile_cached, compiled_path
 from fashion_api.inference.keras_engine import load_keras_model
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import EvaluationRecord, InputSpec
 from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.settings import Settings, load_settings
-from fashion_api.training.architectures import build_model
-from fashion_api.training.calibration import find_temperature, load_training_data
-from fashion_api.training.card_sections import percent, table
-from fashion_api.training.classification import classify_all
-from fashion_api.training.cost import count_multiply_adds, time_in_turns
+from fashion_api.training.evaluate.calibrating import find_temperature, load_training_data
+from fashion_api.training.evaluate.classification import classify_all
+from fashion_api.training.evaluate.cost import count_multiply_adds, time_in_turns
+from fashion_api.training.fit.architectures import build_model
+from fashion_api.training.fit.training import encode_h5
+from fashion_api.training.fit.validation import TrainingData
 from fashion_api.training.recipe import RECIPES
-from fashion_api.training.training import encode_h5
-from fashion_api.training.validation import TrainingData
+from fashion_api.training.report.card_sections import percent, table
 
 _PLOT, _TABLE = Path("docs/accuracy_and_cost.png"), Path("docs/accuracy_and_cost.md")
 _CALIBRATION_IMAGES = 512  # training images that the ranges of the 8-bit activations are taken from

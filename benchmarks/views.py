@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fashion_api.exceptions import FashionError, TrainingError
+from fashion_api.errors import FashionError, TrainingError
 from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings, load_settings
-from fashion_api.training.augmentation import list_views
-from fashion_api.training.calibration import load_training_data
-from fashion_api.training.classification import classify_all
+from fashion_api.training.evaluate.calibrating import load_training_data
+from fashion_api.training.evaluate.classification import classify_all
+from fashion_api.training.fit.augmentation import list_views
 from fashion_api.training.recipe import RECIPES
 
 

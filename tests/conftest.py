@@ -9,8 +9,8 @@ from typing import Protocol
 import pytest
 from fastapi.testclient import TestClient
 
-from fashion_api.app import TestSetLoader, create_app
 from fashion_api.inference.classifier import Classifier
+from fashion_api.rest.app import TestSetLoader, create_app
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
 

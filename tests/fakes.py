@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fashion_api.dataset import Split
-from fashion_api.exceptions import DataError, DataNotFoundError
+from fashion_api.data.dataset import Split
+from fashion_api.errors import DataError, DataNotFoundError
+from fashion_api.images import Images
 from fashion_api.inference.calibration import Calibration, NoveltyThresholds, PredictionSets
-from fashion_api.inference.classifier import Classifier, Images, Predictions
+from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fashion_api.dataset import FILES, SplitName
+from fashion_api.data.dataset import FILES, SplitName
 
 
 def encode_idx(array: npt.NDArray[np.uint8]) -> bytes:

@@ -20,7 +20,7 @@ from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from fashion_api.cli import make_parser
+from fashion_api.cli.main import make_parser
 from fashion_api.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +122,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFi
 def test_the_wheel_carries_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
     """Installing it puts `fashion-api` on the path, under terms that come with it."""
     folder = f"fashion_api-{PROJECT['project']['version']}.dist-info"
-    assert b"fashion-api = fashion_api.cli:main" in wheel.read(f"{folder}/entry_points.txt")
+    assert b"fashion-api = fashion_api.cli.main:main" in wheel.read(f"{folder}/entry_points.txt")
     assert f"{folder}/licenses/LICENSE" in wheel.namelist()
 
 
@@ -270,7 +270,7 @@ def test_the_image_sets_only_settings_that_exist() -> None:
 
 @contextmanager
 def serve_status(status: int) -> Iterator[int]:
-    """Answer /readyz, and nothing else, with `status`; gives the port."""
+    """Reply /readyz, and nothing else, with `status`; gives the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.exceptions import SettingsError
+from fashion_api.errors import SettingsError
 from fashion_api.settings import Settings, TrainingSettings, load_settings
 
 

@@ -16,10 +16,10 @@ LABELS = (
     "Ankle boot",
 )
 
-Answer = dict[str, str | int | float | dict[str, float]]
+Reply = dict[str, str | int | float | dict[str, float]]
 
 
-def describe(probabilities: npt.NDArray[np.float32]) -> list[Answer]:
+def describe(probabilities: npt.NDArray[np.float32]) -> list[Reply]:
     """Write out each row of float32[n, classes], with the same information as the service's own answers."""
     return [
         {

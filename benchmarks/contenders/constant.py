@@ -5,15 +5,15 @@ import os
 import uvicorn
 from fastapi import FastAPI, Request
 
-from fashion_api.schemas import (
+from fashion_api.settings import FASHION_MNIST_LABELS
+from fashion_api.wire.models import (
+    LabelledPrediction,
     ModelId,
     NamedPrediction,
     Prediction,
     PredictionList,
-    TestImagePrediction,
     UploadPredictionList,
 )
-from fashion_api.settings import FASHION_MNIST_LABELS
 
 _PROBABILITIES = dict(zip(FASHION_MNIST_LABELS, (3.1e-07, 2.4e-08, 1.7e-07, 9.9e-08, 4.1e-07) * 2, strict=True))
 _MODEL = ModelId(name="fashion_mnist", version="0123456789ab")
@@ -34,12 +34,12 @@ _NAMED = NamedPrediction(**_PREDICTION.model_dump(), filename="0.png")
 def create_app() -> FastAPI:
     """Build the app."""
     app = FastAPI()
-    by_index = TestImagePrediction(index=0, actual="Ankle boot", correct=True, prediction=_PREDICTION, model=_MODEL)
+    by_index = LabelledPrediction(index=0, actual="Ankle boot", correct=True, prediction=_PREDICTION, model=_MODEL)
     for_json = PredictionList(model=_MODEL, predictions=[_PREDICTION])
     for_upload = UploadPredictionList(model=_MODEL, predictions=[_NAMED])
 
     @app.get("/api/v1/test-images/{index}/prediction")
-    async def predict_test_image(index: int) -> TestImagePrediction:  # noqa: ARG001  # read, not used
+    async def predict_test_image(index: int) -> LabelledPrediction:  # noqa: ARG001  # read, not used
         return by_index
 
     @app.post("/api/v1/predictions")

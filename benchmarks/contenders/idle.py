@@ -18,7 +18,7 @@ class Idle(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002  # not looked at
-        """Answer."""
+        """Reply."""
         self._transport.write(_ANSWER)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import litserve as ls
 import numpy as np
 
-from benchmarks.contenders.answers import Answer, describe
+from benchmarks.contenders.answers import Reply, describe
 from benchmarks.contenders.model import MAX_BATCH_SIZE, Engine
 
 
@@ -26,15 +26,15 @@ class FashionApi(ls.LitAPI):
         """Put images together."""
         return np.stack(inputs)
 
-    def predict(self, images: np.ndarray) -> list[Answer]:
+    def predict(self, images: np.ndarray) -> list[Reply]:
         """Classify a batch."""
         return describe(self._engine.classify(images))
 
-    def unbatch(self, answers: list[Answer]) -> list[Answer]:
+    def unbatch(self, answers: list[Reply]) -> list[Reply]:
         """Take the answers apart again."""
         return answers
 
-    def encode_response(self, answer: Answer) -> dict[str, Any]:
+    def encode_response(self, answer: Reply) -> dict[str, Any]:
         """Write the answer."""
         return {"predictions": [answer]}
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from fashion_api.server import bind, make_app, make_config
+from fashion_api.server.processes import bind, make_app, make_config
 from fashion_api.settings import Settings, load_settings
 
 _INTERVAL_S = 0.01

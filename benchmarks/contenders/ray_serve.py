@@ -9,7 +9,7 @@ import ray
 from ray import serve
 from starlette.requests import Request
 
-from benchmarks.contenders.answers import Answer, describe
+from benchmarks.contenders.answers import Reply, describe
 from benchmarks.contenders.model import MAX_BATCH_SIZE, Engine
 
 
@@ -23,12 +23,12 @@ class Fashion:
         self._engine = Engine()
 
     @serve.batch(max_batch_size=MAX_BATCH_SIZE, batch_wait_timeout_s=0.001)
-    async def classify(self, images: list[np.ndarray]) -> list[Answer]:
+    async def classify(self, images: list[np.ndarray]) -> list[Reply]:
         """Classify a batch."""
         return describe(self._engine.classify(np.stack(images)))
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Answer one request."""
+        """Reply one request."""
         (rows,) = (await request.json())["images"]
         return {"predictions": [await self.classify(np.array(rows, np.uint8))]}
 

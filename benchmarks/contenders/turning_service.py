@@ -12,12 +12,12 @@ import time
 from typing import Any
 
 import uvicorn
+from fashion_api.server.protocol import ServiceProtocol
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from fashion_api.inference.batcher import Batcher
-from fashion_api.protocol import ServiceProtocol
-from fashion_api.server import bind, make_app, make_config
+from fashion_api.server.processes import bind, make_app, make_config
+from fashion_api.service.batcher import Batcher
 from fashion_api.settings import Settings, load_settings
 
 

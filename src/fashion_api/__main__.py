@@ -1,6 +1,6 @@
 """`python -m fashion_api` is `fashion-api`."""
 
-from fashion_api.cli import main
+from fashion_api.cli.main import main
 
 if __name__ == "__main__":
     main()

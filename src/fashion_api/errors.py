@@ -1,300 +1,144 @@
-"""What each error becomes as an HTTP response: `application/problem+json`, RFC 9457."""
+"""What can go wrong, named for what went wrong; no protocol is known here.
 
-import logging
+    FashionError                        raised on purpose; its text is one sentence for the user
+    ├── SettingsError                   a setting is unknown or has a bad value; nothing was started
+    ├── DataError                       the data set is at hand but cannot be used as it is
+    │   └── DataNotFoundError           the data set is nowhere to be found (says how to get it)
+    ├── ModelError                      the `.h5` or its manifest cannot be served (says which, and why)
+    │   └── DamagedModelError           its compiled form cannot be loaded
+    ├── TrainingError                   training cannot start or go on
+    ├── RequestError                    the caller's request cannot be answered as it is
+    │   ├── InvalidRequestError         something in it is wrong (says each place)
+    │   ├── UnknownTestImageError       no test image has that index
+    │   ├── UnauthenticatedError        it has no valid API key
+    │   ├── UnsupportedMediaTypeError   its body is of a type that is not read
+    │   ├── BodyTooLargeError           its body is larger than what is accepted
+    │   └── BodyTimeoutError            its body did not arrive in time
+    ├── ImageError                      one picture or array of the caller cannot be classified
+    │   ├── UnsupportedImageError       its file type is not one that is read
+    │   └── InvalidImageError           it is of another size, broken, or has a wrong value
+    ├── UnavailableError                the service cannot answer now; the same request may succeed later
+    │   ├── NotReadyError               it is starting or stopping
+    │   ├── OverloadedError             it has no room for the request
+    │   └── DeadlineExceededError       there was no answer within the request's time
+    └── EngineError                     the model failed on these images
+
+Each carrier maps them to its own protocol: HTTP in `fashion_api.rest.problems`; the command line prints any of them as
+one line.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, NamedTuple
 
-import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from starlette.exceptions import HTTPException
+MAX_FAULTS = 20
+"""The most faults of one request that are described."""
 
-from fashion_api.exceptions import (
-    MAX_FAULTS,
-    DataError,
-    DeadlineExceededError,
-    EngineError,
-    FashionError,
-    Fault,
-    ImageError,
-    InvalidImagesError,
-    OverloadedError,
-    ShuttingDownError,
-    UnknownLabelError,
-    UnknownTestImageError,
-    UnsupportedImageError,
-    summarise_faults,
-)
-from fashion_api.operations import Answer
-from fashion_api.schemas import Problem
 
-logger = logging.getLogger(__name__)
+class FashionError(Exception):
+    """The base of all errors raised on purpose; `str()` of it is one sentence for the user."""
 
-PROBLEM_MEDIA_TYPE = "application/problem+json"
-PROBLEMS_PATH = "/problems"
-RETRY_AFTER_S = 1
+
+class SettingsError(FashionError):
+    """A setting is unknown or has a bad value."""
+
+
+class DataError(FashionError):
+    """The data set is there, but a file of it is broken, altered or of the wrong shape."""
+
+
+class DataNotFoundError(DataError):
+    """The data set was not found in any of the places searched."""
+
+
+class ModelError(FashionError):
+    """The model's file or its manifest cannot be served."""
+
+
+class DamagedModelError(ModelError):
+    """The compiled form of a model cannot be loaded; it can be built anew."""
+
+
+class TrainingError(FashionError):
+    """Training cannot start or go on."""
+
+
+class RequestError(FashionError):
+    """The caller's request cannot be answered as it is; the same request will fail again."""
 
 
 @dataclass(frozen=True)
-class ProblemKind:
-    """A kind of problem that the service answers with."""
+class Fault:
+    """One thing that is wrong with a request."""
 
-    name: str
-    status: HTTPStatus
-    title: str
-    meaning: str
-    """What it means to the caller, and what to do."""
-
-
-class HttpError(FashionError):
-    """A request that cannot be answered for a reason of HTTP's own; `str()` is the problem's detail."""
-
-    def __init__(self, kind: ProblemKind, detail: str, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.faults = faults
+    where: str
+    """The part of the request, as in `images[0][3][27]`; empty for all of it."""
+    message: str
+    """What is wrong with it, and what is accepted."""
 
 
-NOT_FOUND = ProblemKind(
-    "not-found", HTTPStatus.NOT_FOUND, "Not found", "There is nothing at this address, or no test image of this index."
-)
-METHOD_NOT_ALLOWED = ProblemKind(
-    "method-not-allowed",
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    "Method not allowed",
-    "The address exists, but not for this method; `Allow` names those that it has.",
-)
-UNAUTHORIZED = ProblemKind(
-    "unauthorized",
-    HTTPStatus.UNAUTHORIZED,
-    "API key needed",
-    "The service asks for a key: send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`.",
-)
-BAD_REQUEST = ProblemKind(
-    "bad-request", HTTPStatus.BAD_REQUEST, "Bad request", "What was sent is not HTTP; the connection is closed."
-)
-TOO_SLOW = ProblemKind(
-    "too-slow",
-    HTTPStatus.REQUEST_TIMEOUT,
-    "Body too slow",
-    "The body did not arrive within the time that a request is given.",
-)
-TOO_LARGE = ProblemKind(
-    "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large", "Send fewer or smaller images in one request."
-)
-UNSUPPORTED = ProblemKind(
-    "unsupported-media-type",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "Unsupported media type",
-    "The body is of no type that is read here. What a file is, is told from its content, not from its name.",
-)
-INVALID = ProblemKind(
-    "invalid-request",
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    "Invalid request",
-    "The request is well-formed, but something in it is wrong; `errors` says where. The same request will fail again.",
-)
-INTERNAL = ProblemKind(
-    "internal-error",
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    "Internal error",
-    "A fault of the service, not of the request; the log has it under the `request_id`.",
-)
-NOT_READY = ProblemKind(
-    "not-ready", HTTPStatus.SERVICE_UNAVAILABLE, "Not ready", "The service is starting or stopping. Try again later."
-)
-OVERLOADED = ProblemKind(
-    "overloaded",
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "Overloaded",
-    "More is waiting than can be answered in time, and nothing of this request was taken in. Try again later.",
-)
-NO_DATA = ProblemKind(
-    "no-test-set",
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "No test set",
-    "The service has no data set; uploads and arrays are answered all the same. The operator must provide one.",
-)
-DEADLINE = ProblemKind(
-    "deadline-exceeded",
-    HTTPStatus.GATEWAY_TIMEOUT,
-    "Deadline exceeded",
-    "There was no answer within the time that a request is given. Try again with fewer images, or later.",
-)
-
-KINDS = (
-    BAD_REQUEST,
-    INVALID,
-    UNAUTHORIZED,
-    NOT_FOUND,
-    METHOD_NOT_ALLOWED,
-    TOO_SLOW,
-    TOO_LARGE,
-    UNSUPPORTED,
-    NOT_READY,
-    OVERLOADED,
-    NO_DATA,
-    DEADLINE,
-    INTERNAL,
-)
-
-# The first that fits, so the derived classes stand before their bases.
-_KIND_OF: tuple[tuple[type[FashionError], ProblemKind], ...] = (
-    (UnknownTestImageError, NOT_FOUND),
-    (UnknownLabelError, INVALID),
-    (UnsupportedImageError, UNSUPPORTED),
-    (ImageError, INVALID),
-    (DataError, NO_DATA),
-    (OverloadedError, OVERLOADED),
-    (ShuttingDownError, NOT_READY),
-    (DeadlineExceededError, DEADLINE),
-    (EngineError, INTERNAL),
-)
-_KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
+def summarise_faults(faults: Sequence[Fault]) -> str:
+    """Say in one sentence what is wrong; there is at least one fault."""
+    first = f"{faults[0].where}: {faults[0].message}" if faults[0].where else faults[0].message
+    if len(faults) == 1:
+        return first
+    return f"{first} (and {len(faults) - 1} more)" if len(faults) < MAX_FAULTS else f"{first} (and more)"
 
 
-def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
-    """Describe problems for a route's `responses=`, in OpenAPI's form; kinds of one status are shown together."""
-    described: dict[int | str, dict[str, Any]] = {}
-    for kind in (*kinds, INTERNAL):
-        entry = described.setdefault(
-            int(kind.status),
-            {"model": Problem, "description": "", "content": {PROBLEM_MEDIA_TYPE: {"examples": {}}}},
-        )
-        entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
-        entry["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {"value": _example(kind)}
-    return described
+class InvalidRequestError(RequestError):
+    """Something in a request is wrong; `faults` has each place."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(summarise_faults(faults))
+        self.faults = tuple(faults[:MAX_FAULTS])
 
 
-def correct_media_types(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Put the problems' schema under their own media type: FastAPI describes every model as `application/json`."""
-    for item in openapi["paths"].values():
-        for operation in item.values():
-            for response in operation["responses"].values():
-                content = response.get("content", {})
-                if PROBLEM_MEDIA_TYPE in content:
-                    content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
-    return openapi
+class UnknownTestImageError(RequestError):
+    """No test image has this index."""
 
 
-def describe_kinds() -> str:
-    """List the kinds of problem, for a person who followed a problem's `type`."""
-    return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"
+class UnauthenticatedError(RequestError):
+    """The request has no valid API key."""
 
 
-class Trouble(NamedTuple):
-    """What an error is to the caller."""
-
-    kind: ProblemKind
-    detail: str
-    faults: Sequence[Fault] = ()
+class UnsupportedMediaTypeError(RequestError):
+    """The body is of a type that is not read."""
 
 
-INTERNAL_TROUBLE = Trouble(INTERNAL, "something went wrong here; the log has it under the request_id")
-"""A fault of the service: nothing of it is shown."""
+class BodyTooLargeError(RequestError):
+    """The body is larger than what is accepted."""
 
 
-def explain(error: FashionError) -> Trouble:
-    """Say what an error is to the caller; logs it where it is a fault of the service."""
-    if isinstance(error, HttpError):
-        return Trouble(error.kind, str(error), error.faults)
-    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), INTERNAL)
-    if kind is INTERNAL:
-        logger.error("request failed: %s", error, exc_info=error)
-        return INTERNAL_TROUBLE
-    if kind is NO_DATA:  # its text names folders, which are the operator's to know
-        return Trouble(
-            kind,
-            "the service has no test set; its operator can get one with "
-            "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
-        )
-    return Trouble(kind, str(error), error.faults if isinstance(error, InvalidImagesError) else ())
+class BodyTimeoutError(RequestError):
+    """The body did not arrive within the request's time."""
 
 
-def write_problem(trouble: Trouble, *, instance: str, request_id: str) -> Answer:
-    """Write a problem, as `schemas.Problem` describes it."""
-    kind = trouble.kind
-    problem: dict[str, object] = {
-        "type": f"{PROBLEMS_PATH}#{kind.name}",
-        "title": kind.title,
-        "status": int(kind.status),
-        "detail": trouble.detail,
-        "instance": instance,
-        "request_id": request_id,
-    }
-    if trouble.faults:
-        problem["errors"] = [{"where": fault.where, "message": fault.message} for fault in trouble.faults[:MAX_FAULTS]]
-    headers: tuple[tuple[str, str], ...] = ()
-    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = (("retry-after", str(RETRY_AFTER_S)),)
-    elif kind is UNAUTHORIZED:
-        headers = (("www-authenticate", "Bearer"),)
-    return Answer(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(problem), headers)
+class ImageError(FashionError):
+    """A picture or array from a caller cannot be classified."""
 
 
-def too_slow(timeout_s: float) -> HttpError:
-    """Say that a body has not come in time."""
-    return HttpError(TOO_SLOW, f"the body did not arrive within {timeout_s:g} s")
+class UnsupportedImageError(ImageError):
+    """The file is of no picture type that is read."""
 
 
-def problem_response(request: Request, trouble: Trouble) -> Response:
-    """Write a problem as a response of the app's."""
-    request_id = request.scope.get("request_id", "")
-    return to_response(write_problem(trouble, instance=request.url.path, request_id=request_id))
+class InvalidImageError(ImageError):
+    """The picture is broken or of the wrong size, or the array has a wrong shape or value."""
 
 
-def to_response(answer: Answer) -> Response:
-    """Give an answer in the app's own form."""
-    return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
+class UnavailableError(FashionError):
+    """The service cannot answer now; the same request may succeed later."""
 
 
-def add_exception_handlers(app: FastAPI) -> None:
-    """Have the app answer every error with a problem."""
-    app.add_exception_handler(FashionError, _answer_fashion_error)
-    app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
+class NotReadyError(UnavailableError):
+    """The service is starting or stopping."""
 
 
-async def _answer_fashion_error(request: Request, error: Exception) -> Response:
-    return problem_response(request, explain(error) if isinstance(error, FashionError) else INTERNAL_TROUBLE)
+class OverloadedError(UnavailableError):
+    """The service has no room for the request; nothing of it was taken in."""
 
 
-async def _answer_validation_error(request: Request, error: Exception) -> Response:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    faults = [Fault(_where(problem["loc"]), problem["msg"]) for problem in problems]
-    return problem_response(request, Trouble(INVALID, summarise_faults(faults), faults))
+class DeadlineExceededError(UnavailableError):
+    """The answer was not there within the request's time."""
 
 
-async def _answer_http_exception(request: Request, error: Exception) -> Response:
-    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = _KIND_OF_STATUS.get(status) or ProblemKind(
-        status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
-    )
-    details = {
-        NOT_FOUND: f"there is nothing at {request.url.path}; /docs shows what there is",
-        METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
-    }
-    response = problem_response(request, Trouble(kind, details.get(kind, kind.meaning or kind.title)))
-    response.headers.update(getattr(error, "headers", None) or {})
-    return response
-
-
-def _where(loc: Sequence[int | str]) -> str:
-    """Write a location as a person would: `images[0][3]`; the leading `body`, `query` or `path` is left out."""
-    parts = [part for part in loc[1:] if part != ""]
-    written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return written.removeprefix(".") or str(loc[0])
-
-
-def _example(kind: ProblemKind) -> dict[str, Any]:
-    return {
-        "type": f"{PROBLEMS_PATH}#{kind.name}",
-        "title": kind.title,
-        "status": int(kind.status),
-        "detail": kind.meaning,
-        "instance": "/api/v1/…",
-        "request_id": "8f14e45fceea167a5a36dedd4bea2543",
-    }
+class EngineError(FashionError):
+    """The model failed on these images; the cause is logged and never shown to the caller."""

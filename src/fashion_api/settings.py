@@ -4,15 +4,16 @@ import difflib
 import json
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from platformdirs import user_cache_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from fashion_api.exceptions import SettingsError
+from fashion_api.errors import SettingsError
 
 ENV_PREFIX = "FASHION_"
 
@@ -85,8 +86,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every network.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve, each with its own model.")
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9_.~-]+)*$",
+        description="The path prefix under which a proxy serves this service, as in /fashion; unset: none.",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], *_EnvList] = Field(
+        (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
+        description="Addresses or networks of proxies whose X-Forwarded-Prefix and -Proto are believed, separated by "
+        "commas; []: none.",
+    )
     max_concurrent_requests: int = Field(
-        128, ge=1, description="The most requests under way in a worker; beyond it, they are refused with 503."
+        128,
+        ge=1,
+        description="The most requests that are whole and not yet answered, in a worker; beyond it, they are refused "
+        "with 503.",
     )
     max_batch_size: int = Field(16, ge=1, le=4096, description="The most images that the model is given at once.")
     max_queue_size: int = Field(
@@ -94,11 +108,18 @@ class Settings(BaseSettings):
     )
     max_images_per_request: int = Field(256, ge=1, description="The most images that one request may hold.")
     max_upload_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="The largest request body, in bytes.")
+    max_body_memory_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024,
+        description="The most bytes of bodies over 64 KiB that a worker holds at once; beyond it, they are refused with "
+        "503.",
+    )
     request_timeout_s: float = Field(
         10.0,
         gt=0,
         le=3600,
-        description="Seconds a request may wait and compute before it is answered with 504.",
+        description="Seconds from a request's head to its answer; one whose body is late is answered with 408, another "
+        "with 504.",
     )
     drain_delay_s: float = Field(
         0.0,
@@ -132,6 +153,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"FASHION_MAX_IMAGES_PER_REQUEST ({self.max_images_per_request}) is more than FASHION_MAX_QUEUE_SIZE "
                 f"({self.max_queue_size}): such a request could never be taken in"
+            )
+        if self.max_upload_bytes > self.max_body_memory_bytes:
+            raise ValueError(
+                f"FASHION_MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is more than FASHION_MAX_BODY_MEMORY_BYTES "
+                f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError("FASHION_CLASS_NAMES names a class twice")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.exceptions import ModelError
+from fashion_api.errors import ModelError
 from fashion_api.inference.calibration import COVERAGES, PredictionSets
 from fashion_api.inference.manifest import read_manifest
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.exceptions import ModelError
+from fashion_api.errors import ModelError
 from fashion_api.files import sha256_hex
-from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.compiler import compare, compile_cached, compiled_path, make_comparison_images
 from fashion_api.inference.loading import compile_model, load_model
 from fashion_api.inference.manifest import InputSpec
@@ -188,7 +189,7 @@ def test_serving_never_imports_tensorflow(settings: Settings, compiled: Path) ->
     code = f"""
 import sys
 from pathlib import Path
-from fashion_api import server
+from fashion_api.server import processes as server
 from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings
 load_model(Settings.model_validate_json({settings.model_dump_json()!r}))

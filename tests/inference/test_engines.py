@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_api.dataset import DataSource
+from fashion_api.data.dataset import DataSource
 from fashion_api.inference.compiler import MAX_DIFFERENCE
 from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from fashion_api.exceptions import ModelError
+from fashion_api.errors import ModelError
 from fashion_api.files import sha256_hex
-from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import import_tensorflow
 from fashion_api.inference.loading import load_model, self_test
 from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.exceptions import ModelError
+from fashion_api.errors import ModelError
 from fashion_api.inference.manifest import InputSpec, Manifest, read_manifest, write_manifest
 
 MANIFEST = Manifest(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.exceptions import DamagedModelError
+from fashion_api.errors import DamagedModelError
 from fashion_api.inference.onnx_engine import OnnxClassifier, count_usable_cores
 
 ALL = len(os.sched_getaffinity(0))

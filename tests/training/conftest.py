@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.dataset import FILES, DataSource, Split
+from fashion_api.data.dataset import FILES, DataSource, Split
 from fashion_api.inference.manifest import TrainingRecord
 from fashion_api.settings import TrainingSettings
-from fashion_api.training.training import TrainingOutcome, train_model
+from fashion_api.training.fit.training import TrainingOutcome, train_model
 
 LABELS = ("top", "bottom")
 COMMAND = "fashion-api train"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.exceptions import TrainingError
+from fashion_api.errors import TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.manifest import read_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, TrainingSettings

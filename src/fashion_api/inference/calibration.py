@@ -1,6 +1,6 @@
 """What makes a model's answers mean what they say: a temperature, prediction sets and a threshold for novelty.
 
-Fitted on validation images by `fashion_api.training.calibration`, kept in the manifest, applied by serving.
+Fitted on validation images by `fashion_api.training.evaluate.calibrating`, kept in the manifest, applied by serving.
 """
 
 from collections.abc import Sequence

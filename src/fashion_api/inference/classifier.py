@@ -7,7 +7,7 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-Images = npt.NDArray[np.uint8]
+from fashion_api.images import Images
 
 
 @dataclass(frozen=True)

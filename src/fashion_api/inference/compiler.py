@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from fashion_api.exceptions import ModelError
+from fashion_api.errors import ModelError
 from fashion_api.files import write_atomically
-from fashion_api.inference.classifier import Classifier, Images, Predictions
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.manifest import InputSpec
 
 logger = logging.getLogger(__name__)

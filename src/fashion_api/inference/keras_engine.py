@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from fashion_api.exceptions import ModelError
-from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.errors import ModelError
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 
 _LEAST_PROBABILITY = 1e-37  # a normal float32, whose logarithm is finite

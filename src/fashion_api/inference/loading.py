@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_api.exceptions import DamagedModelError, ModelError
+from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.files import sha256_hex
+from fashion_api.images import Images
 from fashion_api.inference.calibration import Calibration
-from fashion_api.inference.classifier import Classifier, Images
+from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.compiler import compile_cached, compiled_path
 from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path, read_manifest

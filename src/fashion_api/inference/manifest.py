@@ -5,10 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fashion_api.exceptions import ModelError
+from fashion_api.errors import ModelError
 from fashion_api.files import write_atomically
 from fashion_api.inference.calibration import Calibration
-from fashion_api.inference.scores import (
+from fashion_api.inference.evaluation_record import (
     CalibrationReport,
     CorruptionScore,
     CostRecord,

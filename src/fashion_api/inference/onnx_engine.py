@@ -7,8 +7,9 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.30,
 
 import onnxruntime as ort
 
-from fashion_api.exceptions import DamagedModelError
-from fashion_api.inference.classifier import Images, Predictions
+from fashion_api.errors import DamagedModelError
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
 
 
 class OnnxClassifier:

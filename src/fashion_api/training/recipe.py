@@ -6,9 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from fashion_api.exceptions import TrainingError
+from fashion_api.errors import TrainingError
 from fashion_api.settings import FASHION_MNIST_LABELS, Optimizer, TrainingSettings
-from fashion_api.training.augmentation import Augmentation
+from fashion_api.training.fit.augmentation import Augmentation
 
 
 @dataclass(frozen=True)

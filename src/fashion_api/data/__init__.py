@@ -1,0 +1,1 @@
+"""The labelled data set: names and digests, IDX files, where it is found."""

@@ -1,0 +1,1 @@
+"""The HTTP carrier: FastAPI, its middleware and its routes."""

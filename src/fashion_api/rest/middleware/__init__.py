@@ -1,0 +1,1 @@
+"""What every HTTP request passes on its way to a route."""

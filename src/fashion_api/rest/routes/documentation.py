@@ -1,0 +1,67 @@
+"""The pages for people: Swagger UI and ReDoc with no other server's help, and what the problems mean."""
+
+from importlib.resources import files
+
+from fastapi import APIRouter, Request
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+from fashion_api.rest import problems as errors
+
+router = APIRouter(include_in_schema=False)
+
+STATIC_PATH = "/static-docs"
+# Both pages have inline scripts and styles, and ReDoc would load its maker's logo from elsewhere.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; worker-src blob:"
+)
+
+
+def make_static_files() -> StaticFiles:
+    """Serve the pages' scripts and styles; the package fastapi-offline carries them."""
+    return StaticFiles(directory=str(files("fastapi_offline") / "static"))
+
+
+@router.get("/")
+async def show_first_page() -> RedirectResponse:
+    """Send a person who opens the service's address to the documentation."""
+    return RedirectResponse("docs")
+
+
+@router.get("/docs")
+async def show_swagger_ui(request: Request) -> HTMLResponse:
+    """Show the routes, to be read and tried."""
+    root = request.scope.get("root_path", "")
+    page = get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title=request.app.title,
+        swagger_js_url=f"{root}{STATIC_PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}{STATIC_PATH}/swagger-ui.css",
+        swagger_favicon_url=f"{root}{STATIC_PATH}/favicon.png",
+        swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
+    )
+    page.headers["Content-Security-Policy"] = _POLICY
+    return page
+
+
+@router.get("/redoc")
+async def show_redoc(request: Request) -> HTMLResponse:
+    """Show the routes, to be read."""
+    root = request.scope.get("root_path", "")
+    page = get_redoc_html(
+        openapi_url=f"{root}/openapi.json",
+        title=request.app.title,
+        redoc_js_url=f"{root}{STATIC_PATH}/redoc.standalone.js",
+        redoc_favicon_url=f"{root}{STATIC_PATH}/favicon.png",
+        with_google_fonts=False,
+    )
+    page.headers["Content-Security-Policy"] = _POLICY
+    return page
+
+
+@router.get(errors.PROBLEMS_PATH)
+async def list_problems() -> PlainTextResponse:
+    """Explain the kinds of problem."""
+    return PlainTextResponse(errors.describe_kinds())

@@ -1,0 +1,25 @@
+"""The model: what answers, and how it was made and scored."""
+
+from fastapi import APIRouter
+
+from fashion_api.rest import problems as errors
+from fashion_api.rest.dependencies import ServiceDep
+from fashion_api.wire.models import ModelCard
+
+router = APIRouter(prefix="/api/v1/model", tags=["model"])
+
+
+@router.get("", summary="Describe the model", responses=errors.responses(errors.NOT_READY))
+async def get_model(service: ServiceDep) -> ModelCard:
+    """Its name and version, classes and input, and from its manifest how it was trained and how it scored."""
+    model = service.model
+    return ModelCard(
+        name=model.name,
+        version=model.version,
+        labels=list(model.labels),
+        input=model.input,
+        engine=model.engine,
+        training=model.manifest.training if model.manifest else None,
+        calibration=model.calibration,
+        evaluation=model.manifest.evaluation if model.manifest else None,
+    )

@@ -1,1 +1,0 @@
-"""One file a resource: typed parameters in, one call, typed model out."""

@@ -1,0 +1,1 @@
+"""The process: sockets, workers, signals, logs, and the ASGI entry point."""

@@ -1,0 +1,155 @@
+"""Where log lines go and how they are written."""
+
+import functools
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from pythonjsonlogger.json import JsonFormatter
+
+from fashion_api.errors import SettingsError
+from fashion_api.settings import Settings
+
+_DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
+_CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) not in "\n\t"}
+
+
+class RequestEvent(NamedTuple):
+    """A request that is over."""
+
+    ended_at_s: float
+    """Seconds since 1970."""
+    method: str
+    route: str | None
+    """The route's template; `None` where there is no such route."""
+    status: int
+    duration_ms: float
+    request_id: str
+
+
+class _TextFormatter(logging.Formatter):
+    """One line a record, in UTC; control characters are written out, so that no caller can forge or colour a line.
+
+    A record with `requests`, a list of `RequestEvent`, is a line for each of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)-8s %(name)s: %(message)s", _DATE_FORMAT)
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        events: list[RequestEvent] = getattr(record, "requests", [])
+        if events:
+            return "\n".join(self._format_request(event, record) for event in events)
+        line = super().format(record)
+        return line if line.isprintable() else line.translate(_CONTROL_CHARACTERS)
+
+    @staticmethod
+    def _format_request(event: RequestEvent, record: logging.LogRecord) -> str:
+        second = int(event.ended_at_s)
+        milliseconds = int((event.ended_at_s - second) * 1000)
+        return (
+            f"{_format_second(second)}.{milliseconds:03d}Z {record.levelname:<8} {record.name}: {event.method} "
+            f"{event.route or '(no route)'} {event.status} {event.duration_ms:.1f} ms {event.request_id}"
+        )
+
+
+class _JsonFormatter(JsonFormatter):
+    """One JSON object a line; a record with `requests` is a line for each of them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            datefmt=f"{_DATE_FORMAT}Z",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        events: list[RequestEvent] = getattr(record, "requests", [])
+        if events:
+            return "\n".join(self._format_request(event, record) for event in events)
+        return super().format(record)
+
+    @staticmethod
+    def _format_request(event: RequestEvent, record: logging.LogRecord) -> str:
+        fields = {
+            "time": f"{_format_second(int(event.ended_at_s))}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": "request",
+            "method": event.method,
+            "route": event.route,
+            "status": event.status,
+            "duration_ms": round(event.duration_ms, 3),
+            "request_id": event.request_id,
+        }
+        return json.dumps(fields)
+
+
+@functools.lru_cache(maxsize=8)
+def _format_second(second: int) -> str:
+    return time.strftime(_DATE_FORMAT, time.gmtime(second))
+
+
+class _DropTwiceTold(logging.Filter):
+    """Drops what uvicorn says of a failed start: the app has said why in one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return not message.startswith("Traceback (most recent call last)") and "startup failed" not in message
+
+
+def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
+    """Log to standard error, or `stream`, and to the settings' file if there is one; replaces what was set up before.
+
+    Raises:
+        SettingsError: the log file cannot be written.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    if settings.log_file is not None:
+        handlers.append(_open_log_file(settings.log_file, settings))
+    for handler in handlers:
+        handler.setFormatter(_make_formatter(settings))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
+    logging.captureWarnings(capture=True)
+    uvicorn_logger = logging.getLogger("uvicorn.error")
+    uvicorn_logger.setLevel(logging.WARNING)  # its notices of normal events repeat the app's own
+    uvicorn_logger.filters = [_DropTwiceTold()]
+    for noisy in ("h5py", "matplotlib", "PIL", "asyncio", "multipart", "python_multipart"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisier in ("absl", "tensorflow"):
+        logging.getLogger(noisier).setLevel(logging.ERROR)
+
+
+def _make_formatter(settings: Settings) -> logging.Formatter:
+    return _TextFormatter() if settings.log_format == "text" else _JsonFormatter()
+
+
+def _choose_rotating_handler(settings: Settings) -> Callable[..., logging.Handler]:
+    """Choose one that several processes can share, where there are several: that takes a lock for each line."""
+    if settings.workers == 1:
+        return RotatingFileHandler
+    from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: PLC0415  # most services do not need it
+
+    handler: Callable[..., logging.Handler] = ConcurrentRotatingFileHandler
+    return handler
+
+
+def _open_log_file(path: Path, settings: Settings) -> logging.Handler:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _choose_rotating_handler(settings)(
+            path,
+            maxBytes=settings.log_file_max_bytes,
+            backupCount=settings.log_file_backups,
+            encoding="utf-8",
+        )
+    except OSError as error:
+        raise SettingsError(f"FASHION_LOG_FILE: {path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,116 @@
+"""uvicorn, set up for this service: the socket, the workers, the way it stops."""
+
+import contextlib
+import functools
+import logging
+import signal
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from fashion_api.errors import SettingsError
+from fashion_api.rest.app import OPEN_PATHS, OPERATIONS, create_app
+from fashion_api.server.logs import configure_logging
+from fashion_api.server.protocol import ServiceProtocol
+from fashion_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def run_server(settings: Settings) -> bool:
+    """Serve until SIGTERM or SIGINT; returns when all that was under way is answered.
+
+    Returns:
+        False where the service could not start; why has been logged.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
+    """
+    sock = bind(settings.host, settings.port)
+    config = make_config(settings)
+    host, port = sock.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
+    # uvicorn raises the signal that ended it once more when it is done; it has had its effect by then.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    with sock, contextlib.suppress(KeyboardInterrupt):
+        has_started = _run_workers(config, sock) if settings.workers > 1 else _run_here(config, sock)
+        if not has_started:
+            return False
+    logger.info("stopped")
+    return True
+
+
+def _run_here(config: uvicorn.Config, sock: socket.socket) -> bool:
+    server = uvicorn.Server(config)
+    with contextlib.suppress(SystemExit):  # how uvicorn says that the lifespan hook has failed
+        server.run(sockets=[sock])
+    return server.started
+
+
+def _run_workers(config: uvicorn.Config, sock: socket.socket) -> bool:
+    supervisor = Multiprocess(config, sockets=[sock])
+    supervisor.run()
+    return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
+
+
+def make_config(settings: Settings) -> uvicorn.Config:
+    """Say how uvicorn is to serve."""
+    return _Config(settings)
+
+
+class _Config(uvicorn.Config):
+    """uvicorn's, with the app and the protocol that belong together, built in the process that serves them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            functools.partial(make_app, settings),
+            factory=True,
+            workers=settings.workers,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # nothing here depends on who the caller is
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.drain_timeout_s),
+        )
+        self._settings = settings
+
+    def load(self) -> None:
+        """Build the app, and the protocol with its limits."""
+        super().load()
+        self.http_protocol_class = ServiceProtocol.serving(
+            self.loaded_app.state,
+            max_requests=self._settings.max_concurrent_requests,
+            open_paths=OPEN_PATHS,
+            operations=OPERATIONS,
+        )
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """Build the app in the process that serves it."""
+    configure_logging(settings)
+    return create_app(settings)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address, before the model is loaded; connections are refused until uvicorn listens.
+
+    Raises:
+        SettingsError: it is in use, or is none of this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with FASHION_HOST and FASHION_PORT"
+        ) from error
+    sock.set_inheritable(True)
+    return sock

@@ -1,0 +1,370 @@
+"""Many requests, one model: what waits is computed together.
+
+Greedy: when the worker is free it takes all that is waiting, up to `max_batch_size`. There is no timer, so that a lone
+request waits for nothing, and under load the batches grow by themselves. (The idea is that of group commit; Clipper,
+Crankshaw et al., NSDI 2017, calls the delayed kind adaptive batching.)
+"""
+
+import asyncio
+import functools
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+
+from fashion_api.errors import DeadlineExceededError, EngineError, NotReadyError, OverloadedError, UnavailableError
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Classifier, Predictions
+
+logger = logging.getLogger(__name__)
+
+
+_INLINE_BATCH_SIZE = 8  # on the event loop: one of 16 is no faster an image, and holds everyone up twice as long
+
+Outcome = Predictions | UnavailableError | EngineError
+"""What comes of a request."""
+
+
+class Ticket:
+    """A request that was taken in: the images of one caller, and the answers so far. `cancel` gives it up."""
+
+    __slots__ = ("_batcher", "_parts", "_report", "deadline", "images", "is_over", "taken")
+
+    def __init__(self, batcher: "Batcher", images: Images, deadline: float, report: Callable[[Outcome], None]) -> None:
+        self._batcher = batcher
+        self._report = report
+        self.images = images
+        self.deadline = deadline
+        self.is_over = False
+        self.taken = 0
+        self._parts: list[Predictions] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many of its images no batch has taken yet."""
+        return len(self.images) - self.taken
+
+    def cancel(self) -> None:
+        """Give the request up: what no batch has taken is not computed, and nothing is reported any more."""
+        if not self.is_over:
+            self.is_over = True
+            self._batcher.forget(self)
+
+    def add(self, part: Predictions) -> None:
+        """Take in the next answers, in the order of the images; the last ones answer the caller."""
+        if len(part) == len(self.images):  # all at once, as nearly always
+            self.settle(part)
+            return
+        self._parts.append(part)
+        if sum(map(len, self._parts)) == len(self.images):
+            self.settle(Predictions.join(self._parts))
+
+    def settle(self, outcome: Outcome) -> None:
+        """Report what has come of it, unless something has already, or nobody waits any more."""
+        if self.is_over:
+            return
+        self.cancel()
+        try:
+            self._report(outcome)
+        except Exception:  # the neighbours in the batch are still to be answered
+            logger.exception("an answer could not be handed over")
+
+    def expire(self, timeout_s: float) -> None:
+        """Report that its time is over."""
+        self.settle(DeadlineExceededError(f"no answer within {timeout_s:g} s"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """The images of one request that are in a batch."""
+
+    request: Ticket
+    images: Images
+
+
+_Answer = Predictions | EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """What has come of a batch."""
+
+    answers: list[_Answer]
+    """One for the whole batch, or one for each image."""
+    duration_s: float
+
+
+class Batcher:
+    """Lets coroutines share one classifier, which computes one batch at a time.
+
+    Belongs to the event loop that it is made on.
+
+    Args:
+        classifier: what computes.
+        max_batch_size: the most images that it is given at once; larger requests are taken in parts.
+        max_queue_size: the most images that may wait, not counting those being computed.
+        timeout_s: seconds from asking to the answer; covers waiting and computing.
+        inline_limit_s: a batch that will take no longer than this is computed on the event loop, where handing it to
+            the worker thread and back would cost more; 0 for never. See docs/adr/0004.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        max_batch_size: int,
+        max_queue_size: int,
+        timeout_s: float,
+        inline_limit_s: float = 0.0,
+    ) -> None:
+        self._classifier = classifier
+        self._max_batch_size = max_batch_size
+        self._max_queue_size = max_queue_size
+        self._timeout_s = timeout_s
+        self._inline_limit_s = inline_limit_s
+        self._loop = asyncio.get_running_loop()
+        self._queue: OrderedDict[Ticket, None] = OrderedDict()  # ordered, and anyone can leave it at once
+        self._under_way: dict[Ticket, None] = {}  # those being computed too
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._waiting_images = 0
+        self._is_computing = False
+        self._image_s = math.inf  # seconds the classifier takes an image, as last seen; not yet known
+        self._worker = _Worker(self._loop, classifier)
+        self._is_closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting_images(self) -> int:
+        """How many images are in the queue."""
+        return self._waiting_images
+
+    def check_room(self, images: int) -> None:
+        """Tell whether so many images could be taken in now.
+
+        Raises:
+            OverloadedError: the queue has no room for them.
+            NotReadyError: the batcher is closed.
+        """
+        if self._is_closed:
+            raise NotReadyError("the service is stopping")
+        if self._waiting_images + images > self._max_queue_size:
+            raise OverloadedError(
+                f"{self._waiting_images} images are waiting already, of at most {self._max_queue_size}"
+            )
+
+    async def classify(self, images: Images, *, deadline: float | None = None) -> Predictions:
+        """Classify uint8[n, height, width], n at least 1, together with whatever else is waiting.
+
+        Args:
+            images: as above.
+            deadline: the event loop's time at which the answer is no longer wanted; unset: after `timeout_s`.
+
+        Raises:
+            OverloadedError: the queue has no room for the images; nothing of them was taken in.
+            DeadlineExceededError: there was no answer in time.
+            NotReadyError: the batcher is closed.
+            EngineError: the classifier failed on one of these images.
+        """
+        answer: asyncio.Future[Predictions] = self._loop.create_future()
+        ticket = self.submit(images, functools.partial(_settle_future, answer), deadline=deadline)
+        try:
+            return await answer
+        finally:
+            ticket.cancel()
+
+    def submit(self, images: Images, report: Callable[[Outcome], None], *, deadline: float | None = None) -> Ticket:
+        """Take images in as `classify` does, for a caller that is no coroutine; to be called on the event loop.
+
+        Args:
+            images: uint8[n, height, width], n at least 1.
+            report: called once, on the event loop and never before this has returned, with what has come of them.
+            deadline: as in `classify`.
+
+        Raises:
+            OverloadedError: the queue has no room for the images; nothing of them was taken in.
+            NotReadyError: the batcher is closed.
+        """
+        self.check_room(len(images))
+        ticket = Ticket(self, images, deadline or self._loop.time() + self._timeout_s, report)
+        self._queue[ticket] = self._under_way[ticket] = None
+        self._waiting_images += len(images)
+        if not self._is_computing:
+            self._is_computing = True
+            self._idle.clear()
+            # Not at once: what else has come in this turn of the event loop shares the batch.
+            self._loop.call_soon(self._compute_next)
+        if self._sweep_timer is None or ticket.deadline < self._sweep_timer.when():
+            self._schedule_sweep(ticket.deadline)
+        return ticket
+
+    def forget(self, ticket: Ticket) -> None:
+        """Let go of a request that is over."""
+        del self._under_way[ticket]
+        if ticket in self._queue:
+            del self._queue[ticket]
+            self._waiting_images -= ticket.waiting
+
+    def _schedule_sweep(self, at: float) -> None:
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        self._sweep_timer = self._loop.call_at(at, self._sweep)
+
+    def _sweep(self) -> None:
+        """Expire the requests whose time is over, and come back at the next deadline: one timer for all of them."""
+        self._sweep_timer = None
+        now = self._loop.time()
+        for ticket in [ticket for ticket in self._under_way if ticket.deadline <= now]:
+            ticket.expire(self._timeout_s)
+        if self._under_way:
+            self._schedule_sweep(min(ticket.deadline for ticket in self._under_way))
+
+    async def aclose(self) -> None:
+        """Take in nothing more, finish what was taken in, and end the worker thread."""
+        self._is_closed = True
+        await self._idle.wait()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        await asyncio.to_thread(self._worker.stop)
+
+    def _compute_next(self) -> None:
+        """Take a batch and have it computed; with nothing left to take, rest."""
+        is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s
+        room = min(_INLINE_BATCH_SIZE, self._max_batch_size) if is_short else self._max_batch_size
+        batch = self._take_batch(self._loop.time(), room)
+        if not batch:
+            self._is_computing = False
+            self._idle.set()
+            return
+        try:
+            images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
+            if is_short:
+                self._finish(batch, _classify_isolated(self._classifier, images))
+            else:
+                self._worker.start(images, functools.partial(self._finish, batch))
+        except Exception as error:  # out of memory, say: those who wait must hear of it
+            logger.exception("a batch of %d request(s) failed", len(batch))
+            self._finish(batch, _Computed([EngineError(f"the batch failed ({type(error).__name__})")], math.inf))
+
+    def _finish(self, batch: list[_Slice], computed: _Computed) -> None:
+        """Hand out a batch's answers, and go on with the next."""
+        images = sum(len(part.images) for part in batch)
+        self._image_s = computed.duration_s / images
+        _deliver(batch, computed.answers)
+        self._loop.call_soon(self._compute_next)
+
+    def _take_batch(self, now: float, room: int) -> list[_Slice]:
+        """Take the images that have waited longest, `room` at the most; drop the requests that nobody waits for."""
+        batch: list[_Slice] = []
+        while room and self._queue:
+            request = next(iter(self._queue))
+            if now >= request.deadline:  # its timer is late
+                request.expire(self._timeout_s)
+                continue
+            count = min(room, request.waiting)
+            batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
+            request.taken += count
+            self._waiting_images -= count
+            room -= count
+            if not request.waiting:
+                del self._queue[request]
+        return batch
+
+
+class _Worker:
+    """A thread that computes one batch after another.
+
+    `loop.run_in_executor` would do the same, with two futures, a lock and their callbacks for each batch.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, classifier: Classifier) -> None:
+        self._loop = loop
+        self._classifier = classifier
+        self._jobs: SimpleQueue[tuple[Images, Callable[[_Computed], None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="classifier", daemon=True)
+        self._thread.start()
+
+    def start(self, images: Images, done: Callable[[_Computed], None]) -> None:
+        """Have a batch computed; `done` is called on the event loop."""
+        self._jobs.put((images, done))
+
+    def stop(self) -> None:
+        """End the thread after the batch that it computes; blocks."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while job := self._jobs.get():
+            images, done = job
+            computed = _classify_isolated(self._classifier, images)
+            self._loop.call_soon_threadsafe(done, computed)
+
+
+def _classify_isolated(classifier: Classifier, images: Images) -> _Computed:
+    """Classify a batch; where that fails, image by image, so that a bad input fails alone."""
+    started = time.perf_counter()
+    try:
+        answers: list[_Answer] = [_classify_checked(classifier, images)]
+    except EngineError as error:
+        answers = [error] if len(images) == 1 else _classify_singly(classifier, images)
+    return _Computed(answers, time.perf_counter() - started)
+
+
+def _classify_singly(classifier: Classifier, images: Images) -> list[_Answer]:
+    answers: list[_Answer] = []
+    for index in range(len(images)):
+        try:
+            answers.append(_classify_checked(classifier, images[index : index + 1]))
+        except EngineError as error:
+            answers.append(error)
+    return answers
+
+
+def _classify_checked(classifier: Classifier, images: Images) -> Predictions:
+    try:
+        predictions = classifier.classify(images)
+    except BaseException as error:  # whatever an engine raises, a SystemExit too, must reach those who wait
+        logger.exception("the classifier failed on %d image(s)", len(images))
+        raise EngineError("the model failed on this input") from error
+    if len(predictions) != len(images):
+        logger.error("the classifier gave %d answers for %d images", len(predictions), len(images))
+        raise EngineError("the model failed on this input")
+    return predictions
+
+
+def _settle_future(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:
+    if answer.done():
+        return  # its caller was cancelled, and is about to say so
+    if isinstance(outcome, Predictions):
+        answer.set_result(outcome)
+    else:
+        answer.set_exception(outcome)
+
+
+def _deliver(batch: list[_Slice], answers: list[_Answer]) -> None:
+    """Hand each caller its answers."""
+    whole = answers[0]
+    start = 0
+    for part in batch:
+        stop = start + len(part.images)
+        if len(answers) > 1:
+            _deliver_singly(part.request, answers[start:stop])
+        elif isinstance(whole, EngineError):
+            part.request.settle(whole)
+        else:
+            part.request.add(whole.take(start, stop))
+        start = stop
+
+
+def _deliver_singly(request: Ticket, answers: list[_Answer]) -> None:
+    for answer in answers:
+        if isinstance(answer, EngineError):
+            request.settle(answer)
+        else:
+            request.add(answer)

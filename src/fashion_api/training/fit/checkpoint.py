@@ -1,0 +1,110 @@
+"""What a training run needs to go on as if it had never stopped, in one file."""
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion_api.errors import TrainingError
+from fashion_api.files import write_atomically
+
+Arrays = tuple[npt.NDArray[Any], ...]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to; the training figures are as training saw its images, altered and with dropout."""
+
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run between two epochs."""
+
+    configuration: Mapping[str, str]
+    """All that the run's outcome depends on; a run is only gone on with under the same."""
+    history: tuple[Epoch, ...] = ()
+    variables: Arrays = ()
+    """The model's, the state of its dropout layers included."""
+    optimizer_variables: Arrays = ()
+    best_weights: Arrays = ()
+    """After the best epoch."""
+
+    @property
+    def best_index(self) -> int:
+        """The index of the best epoch: that of the highest validation accuracy, of equals that of the lowest loss."""
+        ranks = [(-epoch.validation_accuracy, epoch.validation_loss) for epoch in self.history]
+        return ranks.index(min(ranks))
+
+    def check_configuration(self, configuration: Mapping[str, str]) -> None:
+        """Do nothing if this run was started under `configuration`.
+
+        Raises:
+            TrainingError: it was not; the message says what differs.
+        """
+        names = sorted(set(self.configuration) | set(configuration))
+        differing = [name for name in names if self.configuration.get(name) != configuration.get(name)]
+        if differing:
+            changes = ", ".join(
+                f"{name} (then {self.configuration.get(name)}, now {configuration.get(name)})" for name in differing
+            )
+            raise TrainingError(
+                f"the run cannot be resumed, it was started differently: {changes}; "
+                "set these as they were, or train anew without --resume"
+            )
+
+    def write(self, path: Path) -> None:
+        """Write it to a file, whole or not at all."""
+        content = io.BytesIO()
+        texts = {"configuration": dict(self.configuration), "history": [asdict(epoch) for epoch in self.history]}
+        np.savez(
+            content,
+            allow_pickle=False,
+            texts=np.array(json.dumps(texts)),
+            **_number("variable", self.variables),
+            **_number("optimizer", self.optimizer_variables),
+            **_number("best", self.best_weights),
+        )
+        write_atomically(path, content.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            TrainingError: there is no such file, or it is something else.
+        """
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
+                texts = json.loads(str(content["texts"]))
+                return cls(
+                    configuration=texts["configuration"],
+                    history=tuple(Epoch(**epoch) for epoch in texts["history"]),
+                    variables=_collect(content, "variable"),
+                    optimizer_variables=_collect(content, "optimizer"),
+                    best_weights=_collect(content, "best"),
+                )
+        except FileNotFoundError:
+            raise TrainingError(f"there is no run to resume: {path} does not exist") from None
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise TrainingError(f"{path} is not a checkpoint; train anew without --resume") from error
+
+
+def _number(kind: str, arrays: Iterable[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {f"{kind}_{index}": array for index, array in enumerate(arrays)}
+
+
+def _collect(content: Mapping[str, npt.NDArray[Any]], kind: str) -> Arrays:
+    count = sum(name.startswith(f"{kind}_") for name in content)
+    return tuple(content[f"{kind}_{index}"] for index in range(count))

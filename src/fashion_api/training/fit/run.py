@@ -1,0 +1,218 @@
+"""One training run: epoch after epoch, each of them reproducible, so that a resumed run is the same run."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from fashion_api.errors import TrainingError
+from fashion_api.images import Images
+from fashion_api.training.fit.architectures import build_model
+from fashion_api.training.fit.augmentation import augment
+from fashion_api.training.fit.backend import Model, keras, tf
+from fashion_api.training.fit.checkpoint import Checkpoint, Epoch
+from fashion_api.training.fit.distillation import Targets
+from fashion_api.training.fit.optimizers import build_optimizer
+from fashion_api.training.fit.outliers import TRAINING_FAMILIES, draw_outliers
+from fashion_api.training.fit.validation import TrainingData
+from fashion_api.training.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+_VALIDATION_BATCH_SIZE = 500
+_NOVELTY_WEIGHT = 0.3  # of its loss beside that of the classes
+_LEAST_NOVELTY = 1e-6  # where float32 still tells 1 - exp(-novelty) from 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe, data and a seed; from the same three comes the same model, on the same machine and libraries."""
+
+    recipe: Recipe
+    data: TrainingData
+    targets: Targets
+    """What the network is to answer for each of the data's images."""
+    shape: tuple[int, int]
+    """Height and width of an image."""
+    classes: int
+    seed: int
+    precision: str
+    checkpoint_path: Path
+
+    def train(self, start: Checkpoint) -> tuple[Checkpoint, bool]:
+        """Train from `start`, writing a checkpoint after every epoch, until the recipe's last epoch or Ctrl-C.
+
+        Returns:
+            The state after the last whole epoch, and whether Ctrl-C ended it.
+
+        Raises:
+            TrainingError: there was no whole epoch with a finite loss.
+        """
+        state, is_interrupted = start, False
+        try:
+            model = self._prepare(start)
+            for index in range(len(start.history), self.recipe.epochs):
+                epoch = self._train_epoch(model, index)
+                if not math.isfinite(epoch.loss):
+                    logger.warning("epoch %d: the loss is no longer finite; training ends here", index + 1)
+                    break
+                state = _advance(state, epoch, model)
+                state.write(self.checkpoint_path)
+                self._log(state)
+        except KeyboardInterrupt:
+            is_interrupted = True
+            logger.warning("interrupted: training ends with the best epoch so far")
+        if not state.history:
+            reason = "was interrupted" if is_interrupted else "diverged (a lower learning rate may help)"
+            raise TrainingError(f"training {reason} before its first epoch was done; nothing was kept")
+        return state, is_interrupted
+
+    def build_best(self, state: Checkpoint) -> Model:
+        """Build the model of the best epoch, in float32 whatever it was trained in."""
+        model = build_model(self.recipe, shape=self.shape, classes=self.classes, precision="float32")
+        model.set_weights(state.best_weights)
+        return model
+
+    def _prepare(self, start: Checkpoint) -> Model:
+        keras.utils.set_random_seed(self.seed)
+        tf.config.experimental.enable_op_determinism()
+        model = build_model(self.recipe, shape=self.shape, classes=self.classes, precision=self.precision)
+        optimizer = build_optimizer(self.recipe, images=len(self.data.images) + self._outliers)
+        is_one = not self.recipe.outlier_share  # output; of several, Keras wants lists in their order
+        model.compile(
+            optimizer,
+            loss=["categorical_crossentropy", compute_novelty_loss][: 1 if is_one else 2],
+            loss_weights=None if is_one else [1.0, _NOVELTY_WEIGHT],
+            weighted_metrics=["accuracy"] if is_one else [["accuracy"], []],
+        )
+        optimizer.build(model.trainable_variables)
+        if start.history:
+            _assign(model.variables, start.variables)
+            _assign(optimizer.variables, start.optimizer_variables)
+        return model
+
+    @property
+    def _outliers(self) -> int:
+        """How many outliers an epoch shows."""
+        return round(len(self.data.images) * self.recipe.outlier_share)
+
+    def _train_epoch(self, model: Model, index: int) -> Epoch:
+        started = time.perf_counter()
+        images, targets, is_article = self._draw_epoch(np.random.default_rng((self.seed, index)))
+        steps = math.ceil(len(images) / self.recipe.batch_size)
+        has_novelty = bool(self.recipe.outlier_share)
+        with tqdm(
+            total=steps, desc=f"epoch {index + 1}/{self.recipe.epochs}", unit="batch", leave=False, disable=None
+        ) as progress:
+            fitted = model.fit(
+                _batch(
+                    images[..., np.newaxis],
+                    (targets, 1 - is_article) if has_novelty else targets,
+                    (is_article, np.ones_like(is_article)) if has_novelty else is_article,
+                    size=self.recipe.batch_size,
+                ),
+                shuffle=False,  # done already
+                verbose=0,
+                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=_report_to(progress))],
+            ).history
+        validation_loss, validation_accuracy = self._validate(model)
+        return Epoch(
+            loss=fitted["loss"][0],
+            accuracy=_find_accuracy(fitted)[0],
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            duration_s=time.perf_counter() - started,
+        )
+
+    def _draw_epoch(self, rng: np.random.Generator) -> tuple[Images, Targets, npt.NDArray[np.float32]]:
+        """Draw an epoch's images, altered and in a random order, what is to be answered, and which are articles."""
+        order = rng.permutation(len(self.data.images))
+        images = augment(self.data.images[order], self.recipe.augmentation, rng)
+        targets = self.targets[order]
+        is_article = np.ones(len(images), np.float32)
+        if not self._outliers:
+            return images, targets, is_article
+        outliers = draw_outliers(tuple(TRAINING_FAMILIES.values()), self._outliers, articles=self.data.images, rng=rng)
+        mixed = rng.permutation(len(images) + len(outliers))
+        images = np.concatenate((images, outliers))[mixed]
+        targets = np.concatenate((targets, np.full((len(outliers), self.classes), 1 / self.classes, np.float32)))[mixed]
+        return images, targets, np.concatenate((is_article, np.zeros(len(outliers), np.float32)))[mixed]
+
+    def _validate(self, model: Model) -> tuple[float, float]:
+        """Give the cross-entropy and the accuracy on the validation images."""
+        images = _batch(self.data.validation_images[..., np.newaxis], size=_VALIDATION_BATCH_SIZE)
+        answers = model.predict(images, verbose=0)
+        probabilities = answers[0] if isinstance(answers, list) else answers
+        labels = self.data.validation_labels
+        likelihoods = probabilities[np.arange(len(labels)), labels]
+        loss = -np.log(np.maximum(likelihoods, np.finfo(np.float32).tiny)).mean()
+        return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
+
+    def _log(self, state: Checkpoint) -> None:
+        number, epoch = len(state.history), state.history[-1]
+        logger.info(
+            "epoch %d/%d: loss %.4f, accuracy %.4f; validation: loss %.4f, accuracy %.4f%s; %.0f s",
+            number,
+            self.recipe.epochs,
+            epoch.loss,
+            epoch.accuracy,
+            epoch.validation_loss,
+            epoch.validation_accuracy,
+            " (best)" if state.best_index == number - 1 else "",
+            epoch.duration_s,
+        )
+
+
+def compute_novelty_loss(is_outlier: Any, novelty: Any) -> Any:  # noqa: ANN401  # tensors
+    """The cross-entropy of the novelty, which is -log P(article): float32[n] from float32[n, 1] or float32[n]."""
+    is_outlier = tf.reshape(tf.cast(is_outlier, novelty.dtype), tf.shape(novelty))
+    as_outlier = -tf.math.log(-tf.math.expm1(-tf.maximum(novelty, _LEAST_NOVELTY)))
+    return tf.reduce_mean(is_outlier * as_outlier + (1 - is_outlier) * novelty, axis=-1)
+
+
+def _batch(*arrays: Any, size: int) -> Any:  # noqa: ANN401  # arrays, or tuples of them; a TensorFlow data set
+    """Give the arrays' rows in batches, in their order.
+
+    TensorFlow's tuning of its data sets is off: there is nothing to tune here, and its thread sleeps for up to a minute
+    before it notices that the epoch is over, which waits for it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(size).with_options(options)
+
+
+def _find_accuracy(logs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a number, or one an epoch
+    """Give the accuracy, which Keras names after the output where there are several."""
+    return logs["probabilities_accuracy"] if "probabilities_accuracy" in logs else logs["accuracy"]
+
+
+def _report_to(progress: Any) -> Any:  # noqa: ANN401  # a tqdm bar; a Keras callback
+    def report(_: int, logs: Mapping[str, float]) -> None:
+        progress.set_postfix(loss=f"{logs['loss']:.3f}", accuracy=f"{_find_accuracy(logs):.3f}", refresh=False)
+        progress.update()
+
+    return report
+
+
+def _advance(state: Checkpoint, epoch: Epoch, model: Model) -> Checkpoint:
+    after = replace(
+        state,
+        history=(*state.history, epoch),
+        variables=tuple(variable.numpy() for variable in model.variables),
+        optimizer_variables=tuple(variable.numpy() for variable in model.optimizer.variables),
+    )
+    if after.best_index < len(state.history):
+        return after
+    return replace(after, best_weights=tuple(model.get_weights()))
+
+
+def _assign(variables: Any, values: Any) -> None:  # noqa: ANN401  # of Keras; arrays
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

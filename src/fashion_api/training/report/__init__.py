@@ -1,0 +1,1 @@
+"""Draws and writes the card of a model."""

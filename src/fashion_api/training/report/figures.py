@@ -1,0 +1,103 @@
+"""Which plots stand beside an evaluated model, and what is on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fashion_api.data.dataset import Split
+from fashion_api.files import write_atomically
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.manifest import Manifest, TrainingRecord
+from fashion_api.training.evaluate.calibrating import apply_temperature
+from fashion_api.training.fit.checkpoint import Epoch
+from fashion_api.training.report.plots import (
+    plot_confusion_matrix,
+    plot_contact_sheet,
+    plot_learning_curves,
+    plot_reliability,
+)
+
+LEARNING_CURVES, CONFUSION_MATRIX, RELIABILITY, MISTAKES = (
+    "learning_curves",
+    "confusion_matrix",
+    "reliability",
+    "mistakes",
+)
+_SHOWN_MISTAKES = 24
+
+
+def figure_path(model_path: Path, name: str) -> Path:
+    """Where the plot of that name of the model at `model_path` is."""
+    return model_path.with_name(f"{model_path.stem}_{name}.png")
+
+
+def write_figures(
+    model_path: Path, manifest: Manifest, test: Split, answers: Predictions, *, history: Sequence[Epoch]
+) -> list[Path]:
+    """Draw the learning curves, the confusion matrix, the reliability diagram and the worst mistakes.
+
+    A model without a mistake has no sheet of them; an older one is removed. Learning curves are drawn where there is a
+    history, and left alone where there is none.
+
+    Returns:
+        Where the plots are.
+    """
+    title = f"{manifest.name} {manifest.sha256[:12]}: {len(test)} test images"
+    contents = {
+        CONFUSION_MATRIX: draw_confusion_matrix(manifest, title=title),
+        RELIABILITY: draw_reliability(manifest, test, answers, title=title),
+        MISTAKES: draw_mistakes(manifest, test, answers),
+    }
+    if manifest.training is not None and history:
+        contents[LEARNING_CURVES] = draw_learning_curves(manifest.training, history, name=manifest.name)
+    for name, content in contents.items():
+        path = figure_path(model_path, name)
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_atomically(path, content)
+    return [figure_path(model_path, name) for name, content in contents.items() if content is not None]
+
+
+def draw_learning_curves(training: TrainingRecord, history: Sequence[Epoch], *, name: str) -> bytes:
+    """Draw loss and accuracy by epoch, the one marked that the model was kept of."""
+    title = f"{name}: recipe {training.recipe}, seed {training.seed}"
+    return plot_learning_curves(history, best_index=training.best_epoch - 1, title=title)
+
+
+def draw_confusion_matrix(manifest: Manifest, *, title: str) -> bytes | None:
+    """Draw the confusion matrix of the manifest's evaluation; `None` where it has none."""
+    if manifest.evaluation is None:
+        return None
+    matrix = np.array(manifest.evaluation.confusion_matrix)
+    return plot_confusion_matrix(matrix, manifest.labels, title=f"{title}, {manifest.evaluation.accuracy:.2%} right")
+
+
+def draw_reliability(manifest: Manifest, test: Split, answers: Predictions, *, title: str) -> bytes:
+    """Draw confidence against accuracy, without and with the temperature where there is one."""
+    served = answers.probabilities
+    panels = [("as served", served.max(axis=1))]
+    if manifest.calibration is not None:
+        temperature = manifest.calibration.temperature
+        panels = [
+            ("as the network gives it", apply_temperature(served, 1 / temperature).max(axis=1)),
+            (f"as served, temperature {temperature:.3f}", served.max(axis=1)),
+        ]
+    return plot_reliability(panels, answers.class_ids == test.labels, title=title)
+
+
+def draw_mistakes(manifest: Manifest, test: Split, answers: Predictions) -> bytes | None:
+    """Draw the images of which the model is the surest that they show what they do not; `None` where there are none."""
+    confidences = answers.probabilities.max(axis=1)
+    wrong = np.flatnonzero(answers.class_ids != test.labels)
+    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_SHOWN_MISTAKES]
+    if not len(worst):
+        return None
+    captions = [
+        f"no. {index}: {manifest.labels[test.labels[index]]}\ntaken for\n"
+        f"{manifest.labels[answers.class_ids[index]]} ({confidences[index]:.1%})"
+        for index in worst.tolist()
+    ]
+    title = f"{manifest.name}: the most confident of its {len(wrong)} mistakes, with what the data set says they are"
+    return plot_contact_sheet(test.images[worst], captions, title=title)

@@ -1,0 +1,135 @@
+"""The pictures that training and evaluation leave behind, as PNG."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fashion_api.images import Images
+from fashion_api.training.evaluate.classes import compute_wilson_interval
+from fashion_api.training.evaluate.metrics import BINS, Floats, bin_confidences
+from fashion_api.training.fit.checkpoint import Epoch
+
+_TRAINING, _VALIDATION, _MUTED = "#1f6fb4", "#d1671b", "#666666"
+
+
+def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: str) -> bytes:
+    """Draw loss and accuracy by epoch, training against validation, the kept epoch marked."""
+    figure = Figure(figsize=(10, 4.2), dpi=120, layout="constrained")
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    _draw_curves(loss_axes, [epoch.loss for epoch in history], [epoch.validation_loss for epoch in history], best_index)
+    _draw_curves(
+        accuracy_axes,
+        [epoch.accuracy for epoch in history],
+        [epoch.validation_accuracy for epoch in history],
+        best_index,
+    )
+    loss_axes.set(title="Loss (cross-entropy)", ylim=(0, None))
+    accuracy_axes.set(title="Accuracy")
+    accuracy_axes.legend(loc="lower right", framealpha=1, edgecolor="none")
+    figure.suptitle(title)
+    return _encode(figure)
+
+
+def _draw_curves(axes: Axes, training: Sequence[float], validation: Sequence[float], best_index: int) -> None:
+    epochs = range(1, len(training) + 1)
+    marker = "o" if len(training) <= 30 else ""  # noqa: PLR2004  # more would hide the line
+    axes.plot(epochs, training, color=_TRAINING, marker=marker, markersize=3, label="training, while learning")
+    axes.plot(epochs, validation, color=_VALIDATION, marker=marker, markersize=3, label="validation")
+    axes.axvline(best_index + 1, color=_MUTED, linestyle=":", linewidth=1, label=f"kept: epoch {best_index + 1}")
+    axes.set_xlabel("Epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def plot_confusion_matrix(matrix: npt.NDArray[np.int64], labels: Sequence[str], *, title: str) -> bytes:
+    """Draw the counts of int[actual, predicted], each row coloured by its shares."""
+    side = min(24.0, 3.2 + 0.62 * len(labels))
+    figure = Figure(figsize=(side, side * 0.92), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(labels))
+    axes.set_xticks(ticks, labels, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, labels)
+    axes.set(title=title, xlabel="Predicted", ylabel="Actual")
+    for (actual, predicted), count in np.ndenumerate(matrix):
+        if count:
+            colour = "white" if shares[actual, predicted] > 0.5 else "black"  # noqa: PLR2004  # dark field
+            axes.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+    return _encode(figure)
+
+
+def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArray[np.bool_], *, title: str) -> bytes:
+    """Draw accuracy by confidence (a reliability diagram: A. Niculescu-Mizil, R. Caruana, ICML 2005).
+
+    Args:
+        panels: for each, what stands above it, and the confidences [n].
+        is_correct: bool[n], whether the most probable class is the right one.
+        title: stands above all.
+    """
+    figure = Figure(figsize=(1 + 4.6 * len(panels), 5.8), dpi=120, layout="constrained")
+    axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, height_ratios=(3, 1))
+    for column, (name, confidences) in enumerate(panels):
+        _draw_reliability(axes[0, column], axes[1, column], confidences, is_correct)
+        axes[0, column].set_title(name)
+    axes[0, 0].set_ylabel("Accuracy")
+    axes[1, 0].set_ylabel("Images")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(title)
+    return _encode(figure)
+
+
+def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct: npt.NDArray[np.bool_]) -> None:
+    bins = bin_confidences(confidences)
+    counts = np.bincount(bins, minlength=BINS)
+    used = np.flatnonzero(counts)
+    correct = np.bincount(bins, weights=is_correct, minlength=BINS)[used].astype(int)
+    accuracy = correct / counts[used]
+    mean_confidence = np.bincount(bins, weights=confidences, minlength=BINS)[used] / counts[used]
+    ends = np.array([compute_wilson_interval(right, all_) for right, all_ in zip(correct, counts[used], strict=True)])
+    upper.bar(used / BINS, accuracy, 1 / BINS, align="edge", color=_TRAINING, alpha=0.25, edgecolor=_TRAINING)
+    upper.plot((0, 1), (0, 1), color=_MUTED, linestyle=":", linewidth=1, label="calibrated exactly")
+    upper.errorbar(
+        mean_confidence,
+        accuracy,
+        np.abs(ends.T - accuracy),
+        fmt="o",
+        color=_VALIDATION,
+        markersize=4,
+        linewidth=1,
+        label="accuracy by bin, 95 % interval",
+    )
+    upper.set(xlim=(0, 1), ylim=(0, 1.02))
+    lower.bar(np.arange(BINS) / BINS, counts, 1 / BINS, align="edge", color=_MUTED, edgecolor="white")
+    lower.set(xlabel="Confidence: the largest probability", yscale="log", ylim=(0.7, None))
+    for part in (upper, lower):
+        part.grid(alpha=0.25)
+        part.spines[["top", "right"]].set_visible(False)
+
+
+def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -> bytes:
+    """Draw uint8[n, height, width], n from 1 up, eight in a row, each with its caption of up to three lines below."""
+    columns = min(8, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(max(5.0, 1.55 * columns), 0.7 + 2.15 * rows), dpi=120, layout="constrained")
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in cells:
+        cell.set_axis_off()
+    for cell, image, caption in zip(cells, images, captions, strict=False):
+        cell.imshow(image, cmap="gray", vmin=0, vmax=255)
+        cell.text(0.5, -0.04, caption, transform=cell.transAxes, ha="center", va="top", fontsize=8)
+        cell.set_title(" ", fontsize=14)  # room for the caption of the row above
+    figure.suptitle(title)
+    return _encode(figure)
+
+
+def _encode(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    return content.getvalue()

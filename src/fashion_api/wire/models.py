@@ -1,0 +1,196 @@
+"""Request and response models: the native API's public contract."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from fashion_api.inference.calibration import Calibration
+from fashion_api.inference.manifest import EvaluationRecord, InputSpec, TrainingRecord
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+EXAMPLE_PROBABILITIES: JsonDict = {
+    "T-shirt/top": 0.0,
+    "Trouser": 0.0,
+    "Pullover": 0.0,
+    "Dress": 0.0,
+    "Coat": 0.0,
+    "Sandal": 0.008,
+    "Shirt": 0.0,
+    "Sneaker": 0.012,
+    "Bag": 0.0,
+    "Ankle boot": 0.98,
+}
+EXAMPLE_PREDICTION: JsonDict = {
+    "label": "Ankle boot",
+    "class_id": 9,
+    "probability": 0.98,
+    "probabilities": EXAMPLE_PROBABILITIES,
+    "calibrated": True,
+    "prediction_set": ["Ankle boot"],
+    "novelty": 0.02,
+    "accepted": True,
+    "reason": None,
+}
+EXAMPLE_MODEL: JsonDict = {"name": "fashion_mnist", "version": "0123456789ab"}
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class ModelId(_Schema):
+    """Which model answered."""
+
+    name: str = Field(description="The model's name.", examples=["fashion_mnist"])
+    version: str = Field(
+        description="The first 12 hex digits of the SHA-256 of the model's `.h5`.", examples=["0123456789ab"]
+    )
+
+
+class Prediction(_Schema):
+    """What the model sees in one image."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_PREDICTION]})
+
+    label: str = Field(description="The most probable class.")
+    class_id: int = Field(ge=0, description="Its number, from 0.")
+    probability: Probability = Field(description="Its probability.")
+    probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
+    calibrated: bool | None = Field(
+        description="True where the probabilities were calibrated: of the answers given 0.9, 90 % are right; else null."
+    )
+    prediction_set: list[str] | None = Field(
+        description="The classes that cannot be ruled out at the coverage asked for, the most probable first; null for "
+        "a model that was not calibrated."
+    )
+    novelty: float | None = Field(
+        ge=0,
+        description="How unlike the articles that the model was trained on the image is; an article has less than 1 in "
+        "95 of 100 cases. Null for a model that does not score it.",
+    )
+    accepted: bool | None = Field(
+        description="Whether the image is taken for an article at all, that is whether the novelty is at most 1; null "
+        "where there is no novelty."
+    )
+    reason: str | None = Field(description="Why it is not accepted; null where it is.")
+
+
+class NamedPrediction(Prediction):
+    """What the model sees in one uploaded picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**EXAMPLE_PREDICTION, "filename": "boot.png"}]})
+
+    filename: str | None = Field(description="The file's name without folders; null for a raw body.")
+
+
+class PredictionList(_Schema):
+    """The answers, in the order of the images."""
+
+    model: ModelId = Field(description="Which model answered.")
+    predictions: list[Prediction] = Field(description="One for each image, in their order.")
+
+
+class UploadPredictionList(_Schema):
+    """The answers, in the order of the files."""
+
+    model: ModelId = Field(description="Which model answered.")
+    predictions: list[NamedPrediction] = Field(description="One for each file, in their order.")
+
+
+class LabelledImage(_Schema):
+    """A test image and what it actually shows."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"index": 0, "label": "Ankle boot", "class_id": 9}]})
+
+    index: int = Field(ge=0, description="The image's place in the test set, from 0.")
+    label: str = Field(description="What it actually shows.")
+    class_id: int = Field(ge=0, description="The number of that class, from 0.")
+
+
+class LabelledImagePage(_Schema):
+    """A page of the test set."""
+
+    total: int = Field(ge=0, description="How many test images there are, of that label if one was given.")
+    offset: int = Field(ge=0, description="How many were passed over.")
+    limit: int = Field(ge=1, description="The most that this page may hold.")
+    items: list[LabelledImage] = Field(description="The images of this page.")
+
+
+class LabelledPrediction(_Schema):
+    """What the model sees in a test image, held against what it shows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "index": 0,
+                    "actual": "Ankle boot",
+                    "correct": True,
+                    "prediction": EXAMPLE_PREDICTION,
+                    "model": EXAMPLE_MODEL,
+                }
+            ]
+        }
+    )
+
+    index: int = Field(ge=0, description="The image's place in the test set, from 0.")
+    actual: str = Field(description="What it actually shows.")
+    correct: bool = Field(description="Whether the prediction is right.")
+    prediction: Prediction = Field(description="What the model sees in it.")
+    model: ModelId = Field(description="Which model answered.")
+
+
+class ModelCard(_Schema):
+    """What there is to know about the model that answers."""
+
+    name: str = Field(description="The model's name.")
+    version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
+    labels: list[str] = Field(description="The classes, in the order of class ids.")
+    input: InputSpec = Field(description="What one image is.")
+    engine: str = Field(description="What computes the answers.")
+    training: TrainingRecord | None = Field(description="How it was trained; null where the manifest does not say.")
+    calibration: Calibration | None = Field(
+        description="What was fitted on validation images; null where the manifest does not say."
+    )
+    evaluation: EvaluationRecord | None = Field(
+        description="How it scored on the test set; null where the manifest does not say."
+    )
+
+
+class Health(_Schema):
+    """Whether the service is well."""
+
+    status: Literal["ok"] = Field("ok", description="Always `ok`; a service that is not well answers with a problem.")
+
+
+class ErrorDetail(_Schema):
+    """One of several things that are wrong."""
+
+    where: str = Field(description="Which part of the request.", examples=["images[0][3][27]"])
+    message: str = Field(description="What is wrong with it, and what is accepted.")
+
+
+class Problem(_Schema):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(description="Names the kind of problem; all kinds are described at that address.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="The HTTP status code.")
+    detail: str = Field(description="What was wrong this time, and what is accepted.")
+    instance: str = Field(description="The path that was asked for.")
+    request_id: str = Field(description="Names this request in the log; also in `X-Request-ID`.")
+    errors: list[ErrorDetail] | None = Field(None, description="Where several things are wrong: each of them.")
+
+
+class PredictionRequest(_Schema):
+    """Images to classify."""
+
+    images: list[
+        Annotated[list[list[Annotated[int, Field(ge=0, le=255)]]], Field(title="Rows of pixels")]
+        | Annotated[str, Field(title="A picture file in base64", json_schema_extra={"contentEncoding": "base64"})]
+    ] = Field(
+        min_length=1,
+        description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64.",
+    )

@@ -1,0 +1,82 @@
+"""What a request means, whoever carries it: its head and body in, a job for the classifier out, a reply back.
+
+An `Operation` is one route of a protocol. It knows no web framework and no socket. Carriers (`fashion_api.rest`) find the
+operation of a request, read the body, have the job's images classified, and send the reply.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
+from fashion_api.service.service import Service
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names, in lower case, and values."""
+
+
+class RequestHead(NamedTuple):
+    """A request without its body."""
+
+    parameter: str
+    """The part of the path that stands for the template's parameter, percent-decoded; empty without one."""
+    query: bytes
+    headers: Headers
+
+    def read_query(self) -> dict[str, str]:
+        """Give the query's parameters; of one that is repeated, the last."""
+        if not self.query:
+            return {}
+        return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
+
+    def find_header(self, name: bytes) -> str:
+        """Give the first header of this name (in lower case), or an empty text."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return ""
+
+
+class Reply(NamedTuple):
+    """A response; the carrier adds the request's id and what its protocol wants."""
+
+    status: int
+    media_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    """Those besides the body's length and type; names in lower case."""
+
+
+class Job(NamedTuple):
+    """Images to classify, and how their predictions are written."""
+
+    images: Images
+    """uint8[n, height, width], n at least 1."""
+    write: Callable[[Predictions], Reply]
+
+
+JobSteps = Generator[None, None, Job]
+"""Decoding in steps that end with the job; between two steps, other requests may be served."""
+
+
+class Operation(NamedTuple):
+    """One route: which requests it takes, and how they are read."""
+
+    method: str
+    path: str
+    """Its template, with at most one parameter, as in `/things/{name}`."""
+    read: Callable[[Service, RequestHead, bytes], Job | JobSteps]
+    """Reads a request and its body; raises a `FashionError` that says what is wrong with them."""
+    check: Callable[[RequestHead], None] | None = None
+    """Raises what is wrong with a request before its body is read; `None` for a request without a body."""
+
+
+def finish_steps(steps: JobSteps) -> Job:
+    """Run all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            job: Job = end.value
+            return job

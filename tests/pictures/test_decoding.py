@@ -1,0 +1,441 @@
+"""Picture files to arrays: what is read, as what values, and what is refused in which words."""
+
+import base64
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fashion_api.errors import ImageError, InvalidImageError, UnsupportedImageError
+from fashion_api.pictures.decoding import MEDIA_TYPES, decode_base64, decode_image, encode_png, read_usual_png
+from tests import picture_files as pictures
+from tests.picture_files import PIXELS, Pixels
+
+KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+LOSSLESS_KINDS = ("PNG", "GIF", "BMP", "WEBP")
+
+
+def decode(content: bytes) -> Pixels:
+    return decode_image(content, height=28, width=28)
+
+
+def refusal(content: bytes) -> str:
+    """Tell the words in which a file is refused."""
+    with pytest.raises(InvalidImageError) as caught:
+        decode(content)
+    return str(caught.value)
+
+
+def luma(red: float, green: float, blue: float) -> float:
+    """ITU-R 601-2."""
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+class TestValues:
+    @pytest.mark.parametrize("kind", LOSSLESS_KINDS)
+    def test_lossless(self, kind: str) -> None:
+        """A grey picture of a lossless type keeps its values: it is not inverted, mirrored or scaled."""
+        np.testing.assert_array_equal(decode(pictures.grey_picture(kind)), PIXELS)
+
+    def test_jpeg(self) -> None:
+        """A grey JPEG keeps its values but for what JPEG itself loses."""
+        np.testing.assert_allclose(decode(pictures.grey_jpeg()).astype(int), PIXELS, atol=3)
+
+    def test_type(self) -> None:
+        """The array is uint8[height, width], for pictures that are not square too."""
+        pixels = decode_image(pictures.grey_png(pictures.make_pixels(20, 30)), height=20, width=30)
+        assert (str(pixels.dtype), pixels.shape) == ("uint8", (20, 30))
+
+    @pytest.mark.parametrize("kind", ["PNG", "BMP"])
+    @pytest.mark.parametrize(
+        "colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255), (10, 200, 90)], ids=["red", "green", "blue", "mixed"]
+    )
+    def test_colour(self, kind: str, colour: tuple[int, int, int]) -> None:
+        """A colour becomes grey by ITU-R 601-2 luma."""
+        np.testing.assert_allclose(decode(pictures.colour_picture(kind, colour)), luma(*colour), atol=1)
+
+    def test_palette(self) -> None:
+        """A palette's entries become grey, not their numbers."""
+        colours = [(0, 0, 0), (255, 0, 0), (255, 255, 255)]
+        expected = np.tile([luma(*colours[x % 3]) for x in range(28)], (28, 1))
+        np.testing.assert_allclose(decode(pictures.palette_png(colours)), expected, atol=1)
+
+    def test_one_bit(self) -> None:
+        """The two values of a 1-bit picture become 0 and 255."""
+        bits = PIXELS > 99
+        np.testing.assert_array_equal(decode(pictures.one_bit_png(bits)), np.where(bits, 255, 0))
+
+    def test_sixteen_bits(self) -> None:
+        """16 bits are scaled to 8 and rounded, not clipped or cut off."""
+        values = np.linspace(0, 65535, 784).astype(np.uint16).reshape(28, 28)
+        np.testing.assert_array_equal(decode(pictures.sixteen_bit_png(values)), np.rint(values / 257))
+
+    @pytest.mark.parametrize(
+        "ink",
+        [(0, 0, 0, 0), (0, 0, 0, 255), (255, 0, 0, 0), (0, 0, 255, 128)],
+        ids=["no ink", "black", "cyan", "dark yellow"],
+    )
+    def test_cmyk(self, ink: tuple[int, int, int, int]) -> None:
+        """The inks of a CMYK JPEG darken white paper."""
+        black = 1 - ink[3] / 255
+        expected = luma(*((255 - part) * black for part in ink[:3]))
+        np.testing.assert_allclose(decode(pictures.cmyk_jpeg(ink)), expected, atol=3)
+
+
+class TestTransparency:
+    def test_alpha(self) -> None:
+        """White shows as much of itself over black as its alpha says."""
+        np.testing.assert_allclose(decode(pictures.la_png(PIXELS)).astype(int), PIXELS, atol=1)
+
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+    def test_colour_with_alpha(self, kind: str) -> None:
+        """A half-transparent colour is put over black before it becomes grey."""
+        expected = luma(200, 100, 50) * 128 / 255
+        np.testing.assert_allclose(decode(pictures.rgba_picture(kind, (200, 100, 50, 128))), expected, atol=1)
+
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+    def test_hidden_colour(self, kind: str) -> None:
+        """What is wholly transparent is black, whatever colour is stored there."""
+        assert not decode(pictures.rgba_picture(kind, (255, 255, 255, 0))).any()
+
+    def test_palette(self) -> None:
+        """A palette's transparent entry is black."""
+        pixels = decode(pictures.palette_png([(255, 255, 255), (200, 200, 200)], transparent=0))
+        np.testing.assert_array_equal(pixels, np.tile([0, 200], (28, 14)))
+
+    def test_gif(self) -> None:
+        """A GIF's transparent entry is black."""
+        content = pictures.save(Image.fromarray(PIXELS), "GIF", transparency=int(PIXELS.max()))
+        np.testing.assert_array_equal(decode(content), np.where(PIXELS.max() == PIXELS, 0, PIXELS))
+
+    def test_gif_without(self) -> None:
+        """The entry that a GIF names as transparent, but does not declare to be, stays as it is."""
+        content = bytearray(pictures.save(Image.fromarray(PIXELS), "GIF", transparency=int(PIXELS.max())))
+        content[content.index(b"!\xf9\x04") + 3] &= ~1
+        np.testing.assert_array_equal(decode(bytes(content)), PIXELS)
+
+    def test_grey_value(self) -> None:
+        """The grey that a PNG declares transparent is black."""
+        content = pictures.insert_png_chunk(pictures.grey_png(), b"tRNS", bytes((0, PIXELS.max())))
+        np.testing.assert_array_equal(decode(content), np.where(PIXELS.max() == PIXELS, 0, PIXELS))
+
+    def test_sixteen_bits(self) -> None:
+        """The 16-bit grey that a PNG declares transparent is black."""
+        values = np.full((28, 28), 60000, np.uint16)
+        values[:, 14:] = 257 * 9
+        pixels = decode(pictures.sixteen_bit_png(values, transparent=60000))
+        np.testing.assert_array_equal(pixels, np.tile(np.repeat([0, 9], 14), (28, 1)))
+
+
+class TestOrientation:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    def test_turned(self, kind: str, orientation: int) -> None:
+        """A picture that EXIF says is turned or mirrored is put upright."""
+        content = pictures.exif_rotated_picture(kind, orientation)
+        np.testing.assert_allclose(decode(content).astype(int), PIXELS, atol=3)
+
+    def test_little_endian(self) -> None:
+        """EXIF is read in both byte orders."""
+        content = pictures.exif_rotated_picture("PNG", 6, order="<")
+        np.testing.assert_array_equal(decode(content), PIXELS)
+
+    def test_size(self) -> None:
+        """The size that counts is that of the upright picture."""
+        upright = pictures.make_pixels(20, 30)
+        content = pictures.exif_rotated_picture("PNG", 6, upright)
+        np.testing.assert_array_equal(decode_image(content, height=20, width=30), upright)
+
+    def test_sideways(self) -> None:
+        """A picture that has the right size only when it lies on its side is refused."""
+        content = pictures.grey_png(pictures.make_pixels(30, 20))
+        with pytest.raises(InvalidImageError, match="20×30"):
+            decode_image(content, height=20, width=30)
+
+    @pytest.mark.parametrize(
+        "exif",
+        [b"II*\0", b"no EXIF at all", pictures.exif_orientation(6)[:14], pictures.exif_orientation(99)],
+        ids=["only a head", "text", "cut short", "unknown value"],
+    )
+    def test_broken(self, exif: bytes) -> None:
+        """EXIF that cannot be understood is no reason to refuse a picture, and changes nothing of it."""
+        content = pictures.insert_png_chunk(pictures.grey_png(), b"eXIf", exif)
+        np.testing.assert_array_equal(decode(content), PIXELS)
+
+
+class TestRefusals:
+    def test_empty(self) -> None:
+        """An empty file is called empty."""
+        assert "empty" in refusal(b"")
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            pictures.TEXT_FILE,
+            b"BM is how this text begins, too.",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            b"%PDF-1.7\n",
+            pictures.save(Image.fromarray(PIXELS), "TIFF"),
+            bytes(1000),
+        ],
+        ids=["text", "text like BMP", "SVG", "PDF", "TIFF", "zeros"],
+    )
+    def test_type(self, content: bytes) -> None:
+        """A file of another type is told apart from a broken one, and told what is read."""
+        with pytest.raises(UnsupportedImageError, match="PNG, JPEG, GIF, BMP or WebP"):
+            decode(content)
+
+    @pytest.mark.parametrize(("height", "width"), [(28, 29), (29, 28), (27, 28), (1, 1), (56, 56), (1, 784)])
+    def test_size(self, height: int, width: int) -> None:
+        """A picture of another size is not resized; its size and the one wanted are named."""
+        message = refusal(pictures.grey_png(pictures.make_pixels(height, width)))
+        assert f"is {width}×{height} pixels" in message
+        assert "must be 28×28" in message
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_size_of_each_type(self, kind: str) -> None:
+        """The size is looked at in every type of file."""
+        assert "is 30×29 pixels" in refusal(pictures.grey_picture(kind, pictures.make_pixels(29, 30)))
+
+    def test_size_first(self) -> None:
+        """The size is looked at before the pixels: a picture of another size is refused for that, though cut short."""
+        content = pictures.grey_jpeg(pictures.make_pixels(29, 30))
+        assert "is 30×29 pixels" in refusal(content[:-50])
+
+    @pytest.mark.parametrize("content", [pictures.truncated_png(), pictures.truncated_jpeg()], ids=["PNG", "JPEG"])
+    def test_truncated(self, content: bytes) -> None:
+        """A file that ends within its pixels is called cut short."""
+        assert "cut short" in refusal(content)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_truncated_anywhere(self, kind: str) -> None:
+        """A file is never taken for whole, wherever it was cut off."""
+        content = pictures.grey_picture(kind)
+        taken = []
+        for length in range(20, len(content)):
+            try:
+                decode(content[:length])
+            except InvalidImageError:
+                continue
+            taken.append(length)
+        assert taken == []
+
+    def test_damaged_png(self) -> None:
+        """A PNG of which one bit is wrong is refused, though its pixels can be unpacked."""
+        stored = bytearray(pictures.save(Image.fromarray(PIXELS), "PNG", compress_level=0))
+        stored[stored.index(b"IDAT") + 300] ^= 1
+        assert "damaged" in refusal(bytes(stored))
+
+    def test_no_pixels(self) -> None:
+        """A PNG of 0×0 pixels is refused."""
+        assert "without pixels" in refusal(pictures.zero_by_zero_png())
+
+    @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+    def test_animated(self, kind: str) -> None:
+        """An animated picture is refused, and how many frames it has is named."""
+        assert "has 3 frames" in refusal(pictures.animated_picture(kind, frames=3))
+
+    def test_hidden_frame(self) -> None:
+        """A PNG with an animation of one frame beside its picture is refused: there are two to choose from."""
+        assert "has 2 frames" in refusal(pictures.png_with_hidden_frame())
+
+    @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+    def test_single_frame(self, kind: str) -> None:
+        """An animation of a single frame is a picture like any other."""
+        np.testing.assert_array_equal(decode(pictures.animated_picture(kind, frames=1)), PIXELS)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_words(self, kind: str) -> None:
+        """What is said of a broken file holds nothing of a library's own words."""
+        content = pictures.grey_picture(kind)
+        assert refusal(content[:-9]) == (
+            f"the file begins as a {kind.replace('EB', 'eb')}, but is cut short, damaged, without pixels or of a "
+            "variant that is not read"
+        )
+
+
+class TestHarm:
+    def test_png_bomb(self) -> None:
+        """A PNG of 2.5 billion pixels is refused for its size, which is in its head."""
+        assert "is 50000×50000 pixels" in refusal(pictures.bomb_png())
+
+    def test_large_for_pillow(self) -> None:
+        """A size at which Pillow itself would only warn is refused like any other."""
+        assert "10000×10000" in refusal(pictures.bomb_png(10_000))
+
+    def test_webp_bomb(self) -> None:
+        """A WebP too large for Pillow is refused as too large."""
+        assert "far larger than 28×28" in refusal(pictures.bomb_webp())
+
+    def test_gif_bomb(self) -> None:
+        """A GIF of the right size, with a frame that is far larger, is refused before the frame is made room for."""
+        assert "damaged" in refusal(pictures.bomb_gif())
+
+    def test_profile_bomb(self) -> None:
+        """A colour profile is never unpacked, so one that would unpack to too much does no harm."""
+        content = pictures.insert_png_chunk(pictures.grey_png(), b"iCCP", pictures.bomb_profile())
+        np.testing.assert_array_equal(decode(content), PIXELS)
+
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+    def test_exif_bomb(self, kind: str) -> None:
+        """Of EXIF, only how the picture is turned is read: a thousand entries of 50 kB each cost and warn nothing."""
+        np.testing.assert_allclose(decode(pictures.bomb_exif_picture(kind)).astype(int), PIXELS, atol=3)
+
+    def test_bmp_palette(self) -> None:
+        """A BMP that says it has 65536 colours for its 8 bits is refused."""
+        content = bytearray(pictures.grey_picture("BMP"))
+        content[46:50] = (65536).to_bytes(4, "little")
+        assert "damaged" in refusal(bytes(content))
+
+    @pytest.mark.parametrize("kind", KINDS)
+    @given(data=st.data())
+    @settings(derandomize=True, max_examples=200, deadline=None)
+    def test_altered(self, kind: str, data: st.DataObject) -> None:
+        """Whatever is done to a file, the answer is a picture of the right size or a refusal."""
+        content = bytearray(pictures.grey_picture(kind))
+        places = st.integers(0, len(content) - 1)
+        for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=8)):
+            content[place] = value
+        start, end, to = data.draw(st.tuples(places, places, places))
+        content[to:to] = content[start:end]
+        altered = pictures.mend_png_sums(bytes(content)) if kind == "PNG" else bytes(content)
+        try:
+            pixels = decode(altered)
+        except ImageError:
+            return
+        assert (str(pixels.dtype), pixels.shape) == ("uint8", (28, 28))
+
+    @given(kind=st.sampled_from([b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"eXIf", b"iTXt"]), data=st.binary())
+    @settings(derandomize=True, max_examples=300, deadline=None)
+    def test_png_chunks(self, kind: bytes, data: bytes) -> None:
+        """Whatever chunk a PNG holds, the answer is a picture of the right size or a refusal."""
+        try:
+            pixels = decode(pictures.insert_png_chunk(pictures.grey_png(), kind, data))
+        except ImageError:
+            return
+        assert (str(pixels.dtype), pixels.shape) == ("uint8", (28, 28))
+
+
+@st.composite
+def nearly_usual_pngs(draw: st.DrawFn) -> bytes:
+    """A grey PNG with rows of every filter, more or fewer than there should be, in one chunk or two, altered or not."""
+    filters = st.integers(0, 4) | st.integers(0, 4) | st.integers(0, 255)
+    rows = draw(st.lists(filters, min_size=27, max_size=29)) if draw(st.booleans()) else [draw(filters)] * 28
+    raw = b"".join(bytes([kind]) + bytes(range(y, y + 28)) for y, kind in enumerate(rows))
+    packed = bytearray(zlib.compress(raw, draw(st.sampled_from([0, 1, 9]))))
+    if draw(st.booleans()):
+        packed[draw(st.integers(0, len(packed) - 1)) :] = draw(st.sampled_from([b"", b"\0", b"xx"]))
+    content = bytearray(pictures.grey_png()[:33])
+    for part in (packed,) if draw(st.booleans()) else (packed[:9], packed[9:]):
+        content += pictures.png_chunk(b"IDAT", bytes(part))
+    content += pictures.png_chunk(b"IEND", b"") + draw(st.sampled_from([b"", b"more"]))
+    if draw(st.booleans()):
+        content[draw(st.integers(8, len(content) - 1))] ^= 1 << draw(st.integers(0, 7))
+    return bytes(content)
+
+
+class TestUsualPng:
+    """The short way for grey PNGs, against Pillow's reader."""
+
+    def test_usual(self) -> None:
+        """A grey PNG as the service itself writes it goes the short way."""
+        pixels = read_usual_png(encode_png(PIXELS), height=28, width=28)
+        np.testing.assert_array_equal(pixels, PIXELS)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            pictures.insert_png_chunk(pictures.grey_png(), b"tRNS", b"\0\5"),
+            pictures.exif_rotated_picture("PNG", 6),
+            pictures.animated_picture("PNG"),
+            pictures.grey_png(pictures.make_pixels(29, 28)),
+            pictures.truncated_png(),
+            pictures.sixteen_bit_png(np.zeros((28, 28), np.uint16)),
+        ],
+        ids=["transparent", "EXIF", "animated", "29×28", "truncated", "16-bit"],
+    )
+    def test_other(self, content: bytes) -> None:
+        """Any other is left to Pillow's reader."""
+        assert read_usual_png(content, height=28, width=28) is None
+
+    @settings(max_examples=300, deadline=None)
+    @given(nearly_usual_pngs())
+    def test_same_pixels(self, content: bytes) -> None:
+        """What goes the short way has the pixels that Pillow's reader reads."""
+        pixels = read_usual_png(content, height=28, width=28)
+        if pixels is not None:
+            with Image.open(BytesIO(content)) as image:
+                np.testing.assert_array_equal(pixels, np.asarray(image))
+
+
+class TestBase64:
+    def decode(self, text: str) -> Pixels:
+        return decode_base64(text, height=28, width=28)
+
+    @pytest.mark.parametrize("kind", LOSSLESS_KINDS)
+    def test_picture(self, kind: str) -> None:
+        """A picture file in base64 is read like the file."""
+        text = base64.b64encode(pictures.grey_picture(kind)).decode()
+        np.testing.assert_array_equal(self.decode(text), PIXELS)
+
+    @pytest.mark.parametrize("head", ["data:image/png;base64,", "data:;base64,", "DATA:image/jpeg;name=a.png;BASE64,"])
+    def test_data_url(self, head: str) -> None:
+        """A data: URL is read for its content, whatever type it declares."""
+        np.testing.assert_array_equal(self.decode(head + base64.b64encode(pictures.grey_png()).decode()), PIXELS)
+
+    @pytest.mark.parametrize("head", ["data:image/png,", "data:", "data:image/png;base64"])
+    def test_other_url(self, head: str) -> None:
+        """A data: URL that is not base64 is refused, and the right form is named."""
+        with pytest.raises(InvalidImageError, match="data:image/png;base64,"):
+            self.decode(head + base64.b64encode(pictures.grey_png()).decode())
+
+    def test_broken_lines(self) -> None:
+        """White space is skipped: many tools break the lines."""
+        np.testing.assert_array_equal(self.decode(base64.encodebytes(pictures.grey_png()).decode()), PIXELS)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["not base64!", "abc", "ab=c", "====", "-_-_", "aß==", "AAA=AAAA"],
+        ids=["text", "no padding", "padding inside", "padding", "URL-safe", "not ASCII", "two"],
+    )
+    def test_refused(self, text: str) -> None:
+        """Text that is not base64 is refused, and what base64 is is named."""
+        with pytest.raises(InvalidImageError, match="is not base64"):
+            self.decode(text)
+
+    def test_no_picture(self) -> None:
+        """Base64 of something else is invalid, not unsupported: the JSON around it is of the right type."""
+        with pytest.raises(InvalidImageError, match="not a picture of a type that is read"):
+            self.decode(base64.b64encode(pictures.TEXT_FILE).decode())
+
+    def test_empty(self) -> None:
+        """An empty text is an empty file."""
+        with pytest.raises(InvalidImageError, match="empty"):
+            self.decode("")
+
+
+class TestEncodePng:
+    def test_round_trip(self) -> None:
+        """What was written is read back the same."""
+        np.testing.assert_array_equal(decode(encode_png(PIXELS)), PIXELS)
+
+    def test_scale(self) -> None:
+        """Each pixel becomes a square of itself."""
+        image = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
+        written = np.asarray(Image.open(BytesIO(encode_png(image, scale=3))))
+        np.testing.assert_array_equal(written, np.kron(image, np.ones((3, 3), np.uint8)))
+
+    def test_grey(self) -> None:
+        """The file is an 8-bit grey PNG."""
+        assert Image.open(BytesIO(encode_png(PIXELS))).mode == "L"
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_media_types(media_type: str) -> None:
+    """Every type that is said to be read is one that Pillow knows, and is read."""
+    kind = next(kind for kind, known in Image.MIME.items() if known == media_type and kind in KINDS)
+    assert decode(pictures.grey_picture(kind)).shape == (28, 28)

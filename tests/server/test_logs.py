@@ -1,0 +1,133 @@
+"""Log lines: where they go and how they are written."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fashion_api.errors import SettingsError
+from fashion_api.server.logs import RequestEvent, configure_logging
+from fashion_api.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Put the root logger back as pytest had set it up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers, root.level = handlers, level
+    logging.captureWarnings(capture=False)
+
+
+def log_once(settings: Settings, message: str = "hello", **extra: object) -> str:
+    """What one message looks like."""
+    stream = io.StringIO()
+    configure_logging(settings, stream=stream)
+    logging.getLogger("fashion_api.test").info(message, extra=extra)
+    return stream.getvalue()
+
+
+def test_text_line_is_for_people(settings: Settings) -> None:
+    """A line of text has the time in UTC, the level, who says it, and what."""
+    pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO     fashion_api\.test: hello\n"
+    assert re.fullmatch(pattern, log_once(settings))
+
+
+def test_json_line_is_for_machines(settings: Settings) -> None:
+    """A line of JSON has the same as fields, and whatever else is known of the event."""
+    record = json.loads(log_once(settings.model_copy(update={"log_format": "json"}), request_id="abc", status=200))
+    assert record.pop("time").endswith("Z")
+    assert record == {
+        "level": "INFO",
+        "logger": "fashion_api.test",
+        "message": "hello",
+        "request_id": "abc",
+        "status": 200,
+    }
+
+
+EVENTS = [
+    RequestEvent(1_800_000_000.25, "GET", "/livez", 200, 1.25, "abc"),
+    RequestEvent(1_800_000_001.0, "POST", None, 404, 0.5, "def"),
+]
+
+
+def test_each_request_is_a_line_of_text(settings: Settings) -> None:
+    """Requests that are logged together are still a line each, with the time at which each was over."""
+    assert log_once(settings, requests=EVENTS).splitlines() == [
+        "2027-01-15T08:00:00.250Z INFO     fashion_api.test: GET /livez 200 1.2 ms abc",
+        "2027-01-15T08:00:01.000Z INFO     fashion_api.test: POST (no route) 404 0.5 ms def",
+    ]
+
+
+def test_each_request_is_a_line_of_json(settings: Settings) -> None:
+    """The same as JSON: an object a line, with a field for each part."""
+    lines = log_once(settings.model_copy(update={"log_format": "json"}), requests=EVENTS).splitlines()
+    assert json.loads(lines[0]) == {
+        "time": "2027-01-15T08:00:00Z",
+        "level": "INFO",
+        "logger": "fashion_api.test",
+        "message": "request",
+        "method": "GET",
+        "route": "/livez",
+        "status": 200,
+        "duration_ms": 1.25,
+        "request_id": "abc",
+    }
+    assert len(lines) == 2
+
+
+def test_control_characters_are_written_out(settings: Settings) -> None:
+    """What a caller sent cannot colour the terminal or go back in the line."""
+    assert r"a\x1b[31mb\x0dc" in log_once(settings, "a\x1b[31mb\rc")
+
+
+def test_level_is_kept(settings: Settings) -> None:
+    """Below the level that is set, nothing is written."""
+    assert log_once(settings.model_copy(update={"log_level": "warning"})) == ""
+
+
+@pytest.mark.parametrize("workers", [1, 2], ids=["one process", "several"])
+def test_file_gets_the_lines_too_and_is_rotated(settings: Settings, tmp_path: Path, workers: int) -> None:
+    """With a log file, lines go there as well; it is rotated when it is full, and the oldest are dropped."""
+    path = tmp_path / "logs" / "service.log"
+    limits = {"log_file": path, "log_file_max_bytes": 1024, "log_file_backups": 2, "workers": workers}
+    stream = io.StringIO()
+    configure_logging(settings.model_copy(update=limits), stream=stream)
+    for number in range(100):
+        logging.getLogger("fashion_api.test").info("line %d", number)
+    names = sorted(file.name for file in path.parent.iterdir() if not file.name.startswith("."))
+    assert names == ["service.log", "service.log.1", "service.log.2"]
+    assert "line 99" in path.read_text()
+    assert "line 0\n" in stream.getvalue()
+
+
+def test_log_file_that_cannot_be_written_stops_the_start(settings: Settings, tmp_path: Path) -> None:
+    """A log file that cannot be opened is an error that names the setting."""
+    with pytest.raises(SettingsError, match="FASHION_LOG_FILE"):
+        configure_logging(settings.model_copy(update={"log_file": tmp_path}))
+
+
+@pytest.mark.parametrize("message", ["Traceback (most recent call last):\n…", "Application startup failed. Exiting."])
+def test_failed_start_is_told_once(settings: Settings, message: str) -> None:
+    """uvicorn's words on a failed start are dropped: the app has told the reason."""
+    stream = io.StringIO()
+    configure_logging(settings, stream=stream)
+    logging.getLogger("uvicorn.error").error(message)
+    assert stream.getvalue() == ""
+
+
+def test_uvicorns_errors_are_kept(settings: Settings) -> None:
+    """uvicorn's other errors are logged as everyone's."""
+    stream = io.StringIO()
+    configure_logging(settings, stream=stream)
+    logging.getLogger("uvicorn.error").error("Invalid HTTP request received.")
+    assert "Invalid HTTP request" in stream.getvalue()

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from fashion_api.training.evaluate.classes import (
+    compute_wilson_interval,
+    count_confusions,
+    render_confusion_matrix,
+    render_scores,
+    score_classes,
+)
+
+LABELS = ("cat", "dog", "eel")
+# Three cats, one taken for a dog; two dogs, both taken for cats; no eels, and nothing taken for one.
+MATRIX = np.array([[2, 1, 0], [2, 0, 0], [0, 0, 0]])
+
+
+def test_confusions_are_counted_by_actual_and_predicted() -> None:
+    """Each pair is counted in the row of its actual class and the column of its predicted one."""
+    actual, predicted = np.array([0, 0, 0, 1, 1], np.uint8), np.array([0, 1, 0, 0, 0])
+
+    np.testing.assert_array_equal(count_confusions(actual, predicted, 3), MATRIX)
+
+
+def test_confusions_of_many_classes_do_not_overflow() -> None:
+    """Class ids as bytes, as the data set has them, are counted right where id × classes is beyond a byte."""
+    matrix = count_confusions(np.array([199], np.uint8), np.array([198]), 200)
+
+    assert matrix[199, 198] == 1
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "expected"),
+    [
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0, 0.1611)),
+        (1, 29, (0.0061, 0.1718)),
+        (20, 20, (0.8389, 1.0)),
+    ],
+)
+def test_wilson_interval_has_the_published_values(correct: int, total: int, expected: tuple[float, float]) -> None:
+    """The interval is that of Newcombe's table I, method 3 (Statistics in Medicine 17, 1998, 857–872)."""
+    assert compute_wilson_interval(correct, total) == pytest.approx(expected, abs=5e-5)
+
+
+def test_precision_is_the_share_of_what_was_predicted() -> None:
+    """Of four images taken for cats, two are."""
+    assert score_classes(MATRIX, LABELS)["cat"].precision == pytest.approx(0.5)
+
+
+def test_recall_is_the_share_of_what_is_there() -> None:
+    """Of three cats, two were found."""
+    assert score_classes(MATRIX, LABELS)["cat"].recall == pytest.approx(2 / 3)
+
+
+def test_class_that_never_occurs_scores_zero() -> None:
+    """A class without images, which is never predicted, has precision and recall 0."""
+    score = score_classes(MATRIX, LABELS)["eel"]
+
+    assert (score.precision, score.recall, score.images) == (0, 0, 0)
+
+
+def test_score_table_has_a_row_for_each_class() -> None:
+    """The table of scores lines up."""
+    assert render_scores(score_classes(MATRIX, LABELS)).splitlines() == [
+        "class  precision  recall  images",
+        "cat       0.5000  0.6667       3",
+        "dog       0.0000  0.0000       2",
+        "eel       0.0000  0.0000       0",
+    ]
+
+
+def test_confusion_table_names_rows_and_numbers_columns() -> None:
+    """The confusion matrix as text lines up, with a dot for nothing."""
+    assert render_confusion_matrix(MATRIX * 100, LABELS).splitlines() == [
+        "actual, by predicted    0   1   2",
+        "0 cat                 200 100   .",
+        "1 dog                 200   .   .",
+        "2 eel                   .   .   .",
+    ]

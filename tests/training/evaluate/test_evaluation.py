@@ -1,0 +1,292 @@
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashion_api.data.dataset import FILES, Split
+from fashion_api.errors import DataError, ModelError, TrainingError
+from fashion_api.files import sha256_hex
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.evaluation_record import CostRecord
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.inference.manifest import manifest_path, read_manifest, write_manifest
+from fashion_api.settings import Settings
+from fashion_api.training.evaluate.classification import classify_all
+from fashion_api.training.evaluate.evaluation import EvaluationOutcome, evaluate_model, score
+from fashion_api.training.fit.architectures import build_model
+from fashion_api.training.fit.backend import Model
+from fashion_api.training.fit.training import TrainingOutcome, encode_h5
+from fashion_api.training.recipe import RECIPES
+from tests.idx import encode_idx
+from tests.training.conftest import LABELS, make_settings, write_data_set
+
+COST = CostRecord(parameters=12, multiply_adds=345, relative_time=0.5)
+
+
+class BandClassifier:
+    """Takes an image whose first pixel is bright for the first of two classes."""
+
+    def classify(self, images: Images) -> Predictions:
+        is_first = images[:, 0, 0] > 128
+        return Predictions(
+            np.stack([is_first, ~is_first], axis=1).astype(np.float32), images[:, 0, 0].astype(np.float32)
+        )
+
+
+def tell_cost(_model: LoadedModel, _network: Model, _settings: Settings) -> CostRecord:
+    """Tell a cost without measuring, which takes seconds."""
+    return COST
+
+
+def evaluate(settings: Settings) -> EvaluationOutcome:
+    return evaluate_model(settings, cost=tell_cost, drawn=20)
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluationOutcome:
+    """The evaluation of a trained model, for the tests that only look at what it left behind."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    for path in (trained.model_path, manifest_path(trained.model_path), trained.log_path):
+        shutil.copy(path, folder)
+    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name))
+
+
+@pytest.fixture(scope="module")
+def evaluated_residual(
+    trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> EvaluationOutcome:
+    """The evaluation of a network with fresh weights that tells novelty, and that was not calibrated."""
+    path = tmp_path_factory.mktemp("residual") / "fresh.h5"
+    content = encode_h5(build_model(RECIPES["compact"], shape=(8, 8), classes=2, precision="float32"))
+    path.write_bytes(content)
+    changes = {"name": "fresh", "sha256": sha256_hex(content), "calibration": None}
+    write_manifest(path, trained.manifest.model_copy(update=changes))
+    (path.parent / "digits").write_bytes(encode_idx(np.zeros((3, 8, 8), np.uint8)))
+    return evaluate(make_settings(data_dir, model_path=path, engine="keras", digits_file=path.parent / "digits"))
+
+
+@pytest.fixture(scope="module")
+def evaluated_bare(
+    trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> EvaluationOutcome:
+    """The evaluation of a trained model that has no manifest."""
+    path = Path(shutil.copy(trained.model_path, tmp_path_factory.mktemp("bare")))
+    return evaluate(make_settings(data_dir, model_path=path, engine="keras"))
+
+
+@pytest.fixture
+def bare_model_path(trained: TrainingOutcome, tmp_path: Path) -> Path:
+    """A trained model of the test's own, without its manifest."""
+    return Path(shutil.copy(trained.model_path, tmp_path))
+
+
+def test_scores_are_of_the_test_set(evaluated: EvaluationOutcome) -> None:
+    """A model that tells the classes apart gets every one of the test images right."""
+    assert (evaluated.record.correct, evaluated.record.images) == (32, 32)
+
+
+def test_scores_are_written_into_the_manifest(evaluated: EvaluationOutcome, trained: TrainingOutcome) -> None:
+    """The manifest gains the scores, and keeps all that it said before."""
+    expected = trained.manifest.model_copy(update={"evaluation": evaluated.record})
+
+    assert read_manifest(evaluated.model_path) == expected
+
+
+@pytest.mark.parametrize("name", ["confusion_matrix", "reliability"])
+def test_plots_are_drawn_beside_the_model(evaluated: EvaluationOutcome, name: str) -> None:
+    """Each plot becomes a PNG file named after the model."""
+    path = evaluated.model_path.with_name(f"bands_{name}.png")
+
+    assert path in evaluated.paths
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_learning_curves_are_those_of_the_run(evaluated: EvaluationOutcome, trained: TrainingOutcome) -> None:
+    """The training log gives the plot that the run left, to the byte."""
+    path = evaluated.model_path.with_name("bands_learning_curves.png")
+
+    assert path in evaluated.paths
+    assert path.read_bytes() == trained.curves_path.read_bytes()
+
+
+def test_learning_curves_without_a_log_are_left_alone(
+    trained: TrainingOutcome, data_dir: Path, bare_model_path: Path
+) -> None:
+    """What cannot be drawn anew is not lost."""
+    shutil.copy(manifest_path(trained.model_path), bare_model_path.parent)
+    curves = bare_model_path.with_name("bands_learning_curves.png")
+    curves.write_bytes(b"curves")
+
+    outcome = evaluate(make_settings(data_dir, model_path=bare_model_path, engine="keras"))
+
+    assert curves.read_bytes() == b"curves"
+    assert curves not in outcome.paths
+
+
+def test_broken_log_is_told_at_once(bare_model_path: Path, data_dir: Path) -> None:
+    """A log that is none ends the evaluation before its first minute."""
+    bare_model_path.with_name("bands_training_log.csv").write_text("epoch,loss\n")
+
+    with pytest.raises(TrainingError, match=r"bands_training_log\.csv is not a training log"):
+        evaluate(make_settings(data_dir, model_path=bare_model_path))
+
+
+def test_model_without_mistakes_has_no_sheet_of_them(evaluated: EvaluationOutcome) -> None:
+    """Where every image is classified right, there is nothing to show."""
+    assert not evaluated.model_path.with_name("bands_mistakes.png").exists()
+
+
+def test_mistakes_are_shown(evaluated_residual: EvaluationOutcome) -> None:
+    """Where some are wrong, the worst are drawn, and the card shows them."""
+    assert evaluated_residual.model_path.with_name("fresh_mistakes.png").exists()
+    assert "(fresh_mistakes.png)" in evaluated_residual.model_path.with_name("README.md").read_text()
+
+
+def test_everything_is_measured_of_a_calibrated_model(evaluated: EvaluationOutcome) -> None:
+    """Calibration, prediction sets, novelty, robustness and cost are all in the record."""
+    record = evaluated.record
+
+    assert record.calibration is not None
+    assert record.prediction_sets is not None
+    assert record.novelty is not None
+    assert (record.mirrored_accuracy, record.cost) == (1, COST)
+    assert record.corruptions is not None
+
+
+def test_model_that_tells_no_novelty_refuses_nothing(evaluated: EvaluationOutcome) -> None:
+    """Of a model with one output, the other methods are compared, and nothing is called refused."""
+    assert evaluated.record.novelty is not None
+    assert evaluated.record.novelty.articles is None
+    assert "own output" not in evaluated.record.novelty.report["letters"].methods
+
+
+def test_uncalibrated_model_is_calibrated_first(evaluated_residual: EvaluationOutcome) -> None:
+    """A model with a record of its training, and no calibration, gets one, and is scored with it."""
+    manifest = read_manifest(evaluated_residual.model_path)
+
+    assert manifest is not None
+    assert manifest.calibration is not None
+    assert manifest.calibration.novelty is not None
+    assert evaluated_residual.record.calibration is not None
+
+
+def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcome) -> None:
+    """Of a model that tells novelty, its own output is one of the methods, and the thresholds are tried."""
+    novelty = evaluated_residual.record.novelty
+
+    assert novelty is not None
+    assert novelty.articles is not None
+    assert novelty.report["letters"].methods.keys() > {"own output", "ViM"}
+    assert novelty.report["letters"].refused is not None
+
+
+def test_digits_are_measured_where_they_are_set(
+    evaluated: EvaluationOutcome, evaluated_residual: EvaluationOutcome
+) -> None:
+    """With the digits' file set they are in the report; without it, the report names them as not measured."""
+    with_digits, without = evaluated_residual.record.novelty, evaluated.record.novelty
+
+    assert with_digits is not None
+    assert without is not None
+    assert with_digits.report["MNIST digits"].images == 3
+    assert (with_digits.not_measured, without.not_measured) == ((), ("MNIST digits",))
+
+
+def test_evaluating_again_gives_the_same_figures(evaluated_residual: EvaluationOutcome, data_dir: Path) -> None:
+    """Nothing in the record depends on chance, or on what an earlier evaluation has left."""
+    path = evaluated_residual.model_path
+    again = evaluate(make_settings(data_dir, model_path=path, engine="keras", digits_file=path.parent / "digits"))
+
+    assert again.record == evaluated_residual.record
+
+
+def test_summary_has_accuracy_with_interval(evaluated: EvaluationOutcome) -> None:
+    """The summary has the accuracy, its interval and where it is written."""
+    assert "test accuracy 1.0000 (32 of 32; 95 % interval 0.8928–1.0000)" in evaluated.summary()
+    assert str(manifest_path(evaluated.model_path)) in evaluated.summary()
+
+
+def test_model_without_manifest_gets_one(evaluated_bare: EvaluationOutcome) -> None:
+    """A model with no manifest, as the tutorial leaves it, is evaluated too, and has a manifest afterwards."""
+    manifest = read_manifest(evaluated_bare.model_path)
+
+    assert manifest is not None
+    assert (manifest.labels, manifest.evaluation) == (LABELS, evaluated_bare.record)
+
+
+def test_model_without_a_history_is_scored_in_part(evaluated_bare: EvaluationOutcome) -> None:
+    """Where nobody knows what a model was validated on, there is neither calibration nor novelty; the rest is there."""
+    record = evaluated_bare.record
+
+    assert (record.calibration, record.prediction_sets, record.novelty) == (None, None, None)
+    assert record.corruptions is not None
+
+
+def test_parts_are_told_as_they_begin(bare_model_path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever waits reads what is being measured."""
+    with caplog.at_level(logging.INFO):
+        evaluate(make_settings(data_dir, model_path=bare_model_path, engine="keras"))
+
+    assert "robustness: JPEG" in caplog.text
+
+
+def test_missing_model_is_told(data_dir: Path, tmp_path: Path) -> None:
+    """There has to be a model to evaluate."""
+    with pytest.raises(ModelError, match="there is no model"):
+        evaluate(make_settings(data_dir, model_path=tmp_path / "none.h5"))
+
+
+def test_data_of_another_size_is_refused(bare_model_path: Path, tmp_path: Path) -> None:
+    """A model is not scored on images that are not of its size."""
+    write_data_set(tmp_path / "wide", width=9)
+
+    with pytest.raises(DataError, match="8×9 pixels, not 8×8"):
+        evaluate(make_settings(tmp_path / "wide", model_path=bare_model_path))
+
+
+def test_unwritable_place_is_told(bare_model_path: Path, data_dir: Path) -> None:
+    """Where the figures cannot be written, the error says which file and why."""
+    bare_model_path.with_name("bands_confusion_matrix.png").mkdir()
+
+    with pytest.raises(TrainingError, match="cannot be written: Is a directory"):
+        evaluate(make_settings(data_dir, model_path=bare_model_path))
+
+
+def test_every_image_is_classified_in_order() -> None:
+    """Images that fill several batches and a part of one are all classified, in their order."""
+    images = np.zeros((601, 2, 2), np.uint8)
+    images[::3] = 255
+
+    answers = classify_all(BandClassifier(), images)
+
+    np.testing.assert_array_equal(answers.class_ids, np.arange(601) % 3 != 0)
+    assert answers.novelty is not None
+    np.testing.assert_array_equal(answers.novelty, images[:, 0, 0].astype(np.float32))
+
+
+def test_record_is_computed_from_the_answers() -> None:
+    """Accuracy is the share that is right, and the record says which data it is of."""
+    split = Split(np.zeros((10, 1, 1), np.uint8), np.array([0] * 5 + [1] * 5, np.uint8), sha256="a" * 64)
+    predicted = np.array([0, 0, 0, 0, 1, 0, 0, 1, 1, 1])
+
+    record = score(Predictions(np.eye(2, dtype=np.float32)[predicted]), split, LABELS)
+
+    assert (record.correct, record.images, record.accuracy) == (7, 10, 0.7)
+    assert (record.data_sha256, record.confusion_matrix) == ("a" * 64, ((4, 1), (2, 3)))
+
+
+def test_missing_training_set_leaves_out_what_needs_it(
+    trained: TrainingOutcome, data_dir: Path, tmp_path: Path
+) -> None:
+    """With the test images alone, a model is scored without what is measured on images held back from training."""
+    for name in FILES["test"]:
+        shutil.copy(data_dir / name, tmp_path)
+    path = Path(shutil.copy(trained.model_path, tmp_path))
+    write_manifest(path, trained.manifest.model_copy(update={"calibration": None}))
+
+    record = evaluate(make_settings(tmp_path, model_path=path, engine="keras")).record
+
+    assert (record.correct, record.calibration, record.novelty) == (32, None, None)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from fashion_api.data.dataset import Split
+from fashion_api.images import Images
+from fashion_api.inference.calibration import COVERAGES, PredictionSets
+from fashion_api.inference.classifier import Predictions
+from fashion_api.training.evaluate.calibrating import apply_temperature
+from fashion_api.training.evaluate.corruptions import CORRUPTIONS
+from fashion_api.training.evaluate.measures import (
+    measure_calibration,
+    measure_corruptions,
+    measure_mirrored,
+    measure_prediction_sets,
+    score_calibration,
+    score_sets,
+)
+
+NAMES = ("a", "b", "c")
+PROBABILITIES = np.array([[0.8, 0.15, 0.05], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
+
+
+class LeftClassifier:
+    """Takes an image that is brighter on its left for the first of two classes."""
+
+    def classify(self, images: Images) -> Predictions:
+        left, right = images[:, :, :4].sum(axis=(1, 2)), images[:, :, 4:].sum(axis=(1, 2))
+        return Predictions(np.stack([left > right, left <= right], axis=1).astype(np.float32))
+
+
+@pytest.fixture
+def halves() -> Split:
+    """Twenty images of 8×8, the left half bright in class 0 and the right in class 1."""
+    images = np.zeros((20, 8, 8), np.uint8)
+    images[::2, :, :4] = 200
+    images[1::2, :, 4:] = 200
+    return Split(images, (np.arange(20) % 2).astype(np.uint8), "0" * 64)
+
+
+def test_temperature_is_undone_for_the_figures_before_it() -> None:
+    """The figures before are those of the probabilities that the network gives."""
+    labels = np.array([0, 1, 2])
+    report = measure_calibration(apply_temperature(PROBABILITIES, 2.0), labels, temperature=2.0)
+    raw = score_calibration(PROBABILITIES, labels)
+    assert report.before.brier.value == pytest.approx(raw.brier.value)
+    assert report.after.brier.value != pytest.approx(raw.brier.value)
+
+
+def test_interval_holds_the_figure() -> None:
+    """Every figure of calibration lies in its own interval."""
+    score = score_calibration(np.tile(PROBABILITIES, (50, 1)), np.arange(150) % 3)
+    for estimate in (score.expected_calibration_error, score.negative_log_likelihood, score.brier):
+        assert 0 <= estimate.low <= estimate.value <= estimate.high
+
+
+def test_sets_are_counted_by_size_and_class() -> None:
+    """Coverage, the coverage of each class, the mean size and the sizes: by hand."""
+    score = score_sets([[0], [0, 1], [2], [1, 2, 0]], np.array([0, 1, 1, 0]), NAMES)
+    assert (score.coverage, score.mean_size, score.sizes) == (0.75, 1.75, (2, 1, 1))
+    assert score.class_coverage == {"a": 1.0, "b": 0.5}
+
+
+def test_sets_are_those_that_are_served() -> None:
+    """The sets that are measured are told by the manifest's thresholds, one for each coverage."""
+    sets = PredictionSets(method="least-ambiguous", thresholds={"0.9": 0.6, "0.95": 0.3, "0.99": 0.0})
+    scores = measure_prediction_sets(PROBABILITIES, np.array([0, 1, 2]), sets=sets, names=NAMES)
+    assert [scores[f"{coverage:g}"].mean_size for coverage in COVERAGES] == pytest.approx([1, 4 / 3, 3])
+    assert scores["0.95"].coverage == 1
+
+
+def test_mirrored_images_are_mirrored(halves: Split) -> None:
+    """Who goes by left and right gets every mirrored image wrong."""
+    assert measure_mirrored(LeftClassifier(), halves) == 0
+
+
+def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
+    """There are three accuracies and three strengths of each kind."""
+    scores = measure_corruptions(LeftClassifier(), halves, recipe="small")
+    assert scores.keys() == CORRUPTIONS.keys()
+    assert scores["JPEG"].strengths == ("quality 75", "quality 50", "quality 25")
+    assert scores["contrast"].accuracies == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("recipe", "expected"), [("small", True), ("tutorial", False), ("own", None), (None, None)])
+def test_recipe_tells_what_was_trained_for(halves: Split, recipe: str | None, expected: bool | None) -> None:  # noqa: FBT001  # a case
+    """Moved images are met in training by the recipes that move them; of unknown recipes it is not known."""
+    assert measure_corruptions(LeftClassifier(), halves, recipe=recipe)["shift"].is_trained_for is expected

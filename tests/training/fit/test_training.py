@@ -1,0 +1,266 @@
+import csv
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from fashion_api.data.dataset import Split
+from fashion_api.errors import TrainingError
+from fashion_api.files import sha256_hex
+from fashion_api.inference.manifest import read_manifest
+from fashion_api.training import run as run_module
+from fashion_api.training.fit.augmentation import Augmentation, Images, augment
+from fashion_api.training.fit.backend import Model, keras
+from fashion_api.training.fit.training import TrainingOutcome
+from tests.training.conftest import COMMAND, LABELS, Train, write_data_set
+
+
+class Epochs:
+    """Stands in for the augmentation, and so has a hand in each epoch before it starts."""
+
+    def __init__(self, *, interrupted: int | None = None, misled: range = range(0)) -> None:
+        self._interrupted, self._misled = interrupted, misled
+        self._number = 0
+
+    def __call__(self, images: Images, augmentation: Augmentation, rng: np.random.Generator) -> Images:
+        self._number += 1
+        if self._number == self._interrupted:
+            raise KeyboardInterrupt  # what Ctrl-C does
+        if self._number in self._misled:
+            return images[:, ::-1]  # upside down: each class shows the other
+        return augment(images, augmentation, rng)
+
+
+def load(outcome: TrainingOutcome) -> Model:
+    return keras.models.load_model(outcome.model_path, compile=False)
+
+
+def load_weights(outcome: TrainingOutcome) -> list[npt.NDArray[np.float32]]:
+    weights: list[npt.NDArray[np.float32]] = load(outcome).get_weights()
+    return weights
+
+
+def are_equal(first: TrainingOutcome, second: TrainingOutcome) -> bool:
+    pairs = zip(load_weights(first), load_weights(second), strict=True)
+    return all(np.array_equal(left, right) for left, right in pairs)
+
+
+def test_model_learns(trained: TrainingOutcome) -> None:
+    """A few steps on data that is easy to tell apart are enough to tell it apart."""
+    assert trained.record.validation_accuracy == 1
+
+
+def test_manifest_is_written_beside_the_model(trained: TrainingOutcome) -> None:
+    """The manifest on disk is the outcome's, and has the digest of the model on disk."""
+    assert read_manifest(trained.model_path) == trained.manifest
+    assert trained.manifest.sha256 == sha256_hex(trained.model_path.read_bytes())
+
+
+def test_manifest_says_what_the_model_takes_and_answers(trained: TrainingOutcome) -> None:
+    """The manifest has the model's name, its labels, and the size and pixel range of its images."""
+    manifest = trained.manifest
+
+    assert (manifest.name, manifest.labels) == ("bands", LABELS)
+    assert (manifest.input.height, manifest.input.width, manifest.input.pixel_range) == (8, 8, (0, 255))
+
+
+def test_manifest_says_how_the_model_was_trained(trained: TrainingOutcome) -> None:
+    """The manifest has the command, the recipe, and the images that were trained on and held back."""
+    record = trained.record
+
+    assert (record.command, record.recipe, record.seed, record.precision) == (COMMAND, "small", 0, "mixed_bfloat16")
+    assert (record.training_images, record.validation_images, record.epochs_run) == (48, 16, 3)
+    assert set(record.versions) == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_saved_model_computes_in_float32(trained: TrainingOutcome) -> None:
+    """Whatever precision a model was trained in, the one that is saved computes in float32."""
+    assert {layer.dtype_policy.name for layer in load(trained).layers} == {"float32"}
+
+
+def test_saved_model_has_only_what_inference_needs(trained: TrainingOutcome) -> None:
+    """No layer of the saved model alters images at random, and it has no optimiser."""
+    with h5py.File(trained.model_path) as file:
+        assert set(file) == {"model_weights"}
+        assert "training_config" not in file.attrs
+    assert not any("random" in layer.name for layer in load(trained).layers)
+
+
+def test_training_log_has_the_figures_of_each_epoch(trained: TrainingOutcome) -> None:
+    """The log has a line an epoch; that of the best is what the manifest says of the model."""
+    record = trained.record
+    with trained.log_path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+
+    assert [line["epoch"] for line in lines] == ["1", "2", "3"]
+    best = lines[record.best_epoch - 1]
+    assert float(best["accuracy"]) == record.training_accuracy
+    assert float(best["validation_accuracy"]) == record.validation_accuracy
+    assert sum(float(line["duration_s"]) for line in lines) == pytest.approx(record.duration_s, abs=0.1)
+
+
+def test_learning_curves_are_a_png(trained: TrainingOutcome) -> None:
+    """The learning curves are drawn to a PNG file."""
+    assert trained.curves_path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_same_seed_gives_same_weights(train: Train, trained: TrainingOutcome) -> None:
+    """Two runs with the same seed come to the same weights, bit for bit."""
+    assert are_equal(train(), trained)
+
+
+def test_other_seed_gives_other_weights(train: Train, trained: TrainingOutcome) -> None:
+    """Another seed is another run."""
+    assert not are_equal(train(seed=1), trained)
+
+
+def test_resumed_run_ends_as_if_it_had_never_stopped(
+    train: Train, trained: TrainingOutcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is interrupted and resumed comes to the very weights of one that is not."""
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "augment", Epochs(interrupted=2))
+        train()
+
+    resumed = train(resume=True)
+
+    assert resumed.record.epochs_run == 3
+    assert are_equal(resumed, trained)
+
+
+def test_each_epoch_sees_the_images_in_another_order(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images are shuffled anew for every epoch, and none is left out."""
+    epochs: list[Images] = []
+
+    def keep(images: Images, *_: object) -> Images:
+        epochs.append(images)
+        return images
+
+    monkeypatch.setattr(run_module, "augment", keep)
+
+    train(epochs=2)
+
+    first, second = epochs
+    assert not np.array_equal(first, second)
+    assert sorted(image.tobytes() for image in first) == sorted(image.tobytes() for image in second)
+
+
+def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a run with the model of its best epoch, where later ones made it worse."""
+    monkeypatch.setattr(run_module, "augment", Epochs(misled=range(4, 9), interrupted=9))
+
+    outcome = train(epochs=12)
+
+    assert outcome.is_interrupted
+    assert outcome.record.epochs_run == 8
+    predicted = load(outcome)(test_set.images[..., np.newaxis]).numpy().argmax(axis=1)
+    np.testing.assert_array_equal(predicted, test_set.labels)
+
+
+def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the first epoch is done is told as an error, and no model is written."""
+    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=1))
+
+    with pytest.raises(TrainingError, match="interrupted before its first epoch was done; nothing was kept"):
+        train()
+
+    assert not Path("models").exists()
+
+
+def test_run_that_diverges_at_once_is_told(train: Train) -> None:
+    """A loss that is no number in the first epoch is told as an error."""
+    with pytest.raises(TrainingError, match="diverged"):
+        train(optimizer="sgd", learning_rate=1e38)
+
+
+def test_resume_without_a_run_is_refused(train: Train) -> None:
+    """There has to be a run to resume."""
+    with pytest.raises(TrainingError, match="no run to resume"):
+        train(resume=True)
+
+
+def test_resume_of_another_configuration_is_refused(train: Train) -> None:
+    """A run is not gone on with at another learning rate than it was begun with."""
+    train(epochs=1)
+
+    with pytest.raises(TrainingError, match=r"learning_rate \(then 0\.01, now 0\.02\)"):
+        train(epochs=1, learning_rate=0.02, resume=True)
+
+
+def test_training_anew_discards_the_old_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without being asked to resume, an earlier run of the same model counts for nothing."""
+    train(epochs=1)
+    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=1))
+
+    with pytest.raises(TrainingError, match="nothing was kept"):
+        train(epochs=1)
+
+    assert not Path("runs/small/checkpoint.npz").exists()
+
+
+def test_low_accuracy_ends_in_loud_warnings(train: Train, caplog: pytest.LogCaptureFixture) -> None:
+    """A model that has learnt nothing is called out in the log and in the summary, for either set of images."""
+    outcome = train(epochs=1, learning_rate=1e-9)
+
+    assert [warning.split(":")[0] for warning in outcome.warnings] == [
+        "LOW TRAINING ACCURACY",
+        "LOW VALIDATION ACCURACY",
+    ]
+    assert all(warning in caplog.text and f"WARNING: {warning}" in outcome.summary() for warning in outcome.warnings)
+
+
+def test_good_accuracy_ends_in_no_warning(trained: TrainingOutcome) -> None:
+    """A validation accuracy above its limit is not warned of."""
+    assert not any("VALIDATION" in warning for warning in trained.warnings)
+
+
+def test_model_is_named_after_its_recipe_by_default(train: Train) -> None:
+    """Without a path for it, the model is written to models/ under the recipe's name."""
+    assert train(epochs=1, recipe="tutorial").model_path == Path("models/tutorial.h5")
+
+
+def test_nothing_temporary_is_left(trained: TrainingOutcome) -> None:
+    """Beside the model are its manifest and its learning curves, and nothing else."""
+    names = sorted(path.name for path in trained.model_path.parent.iterdir())
+
+    assert names == ["bands.h5", "bands.json", "bands_learning_curves.png", "bands_training_log.csv"]
+
+
+@pytest.mark.parametrize(("height", "width", "classes"), [(5, 7, 2), (9, 4, 3)])
+def test_other_data_is_trained_on_by_settings_alone(
+    train: Train, tmp_path: Path, height: int, width: int, classes: int
+) -> None:
+    """Images of another size in another number of classes need nothing but settings."""
+    write_data_set(tmp_path / "own", height=height, width=width, classes=classes)
+
+    outcome = train(
+        data_dir=tmp_path / "own",
+        image_height=height,
+        image_width=width,
+        class_names=tuple("abc"[:classes]),
+        epochs=1,
+    )
+
+    assert load(outcome)(np.zeros((1, height, width, 1))).shape == (1, classes)
+
+
+def test_more_data_than_there_is_is_refused(train: Train) -> None:
+    """A number of images that the data set does not have is refused, not quietly lowered."""
+    with pytest.raises(TrainingError, match="there are 64 training images, not the 65 that are set"):
+        train(data_size=65)
+
+
+def test_other_file_type_is_refused(train: Train) -> None:
+    """A path that is not of a .h5 is refused before anything is trained."""
+    with pytest.raises(TrainingError, match=r"written as a \.h5"):
+        train(model_path=Path("model.keras"))
+
+
+def test_unwritable_place_is_told(train: Train, tmp_path: Path) -> None:
+    """Where the model cannot be written, the error says which file and why."""
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(TrainingError, match="cannot be written"):
+        train(epochs=1, model_path=Path("file/model.h5"))
