@@ -282,7 +282,7 @@ class TestDocumentation:
             if int(status) >= 400
             for media_type, content in response["content"].items()
             if (media_type, content["schema"].get("$ref"))
-            != ("application/problem+json", "#/components/schemas/Problem")
+            != ("application/problem+json", "#/components/schemas/ProblemDetails")
         }
         assert media_types == set()
 

@@ -1,29 +1,35 @@
-"""create_app(): the lifespan, the routers and the exception handlers; the one place where the parts are joined."""
+"""`create_app`: the one place where the parts of the HTTP service are joined."""
 
 import asyncio
-import functools
-import gc
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
 
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataError, FashionError
 from fashion_api.inference.loading import LoadedModel, load_model
-from fashion_api.rest import problems as errors
-from fashion_api.rest.dependencies import Service
-from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware, ApiKeys, describe_keys
-from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
-from fashion_api.rest.routes import documentation, flask_api, health, model, predictions
-from fashion_api.rest.routes import labelled_images as test_images
-from fashion_api.server.signals import announce_sigterm
+from fashion_api.rest.fast_path import FastPath
+from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
+from fashion_api.rest.middleware.errors import ErrorMiddleware
+from fashion_api.rest.middleware.forwarded import ForwardedMiddleware
+from fashion_api.rest.middleware.head import HeadMiddleware
+from fashion_api.rest.middleware.overload import OverloadMiddleware
+from fashion_api.rest.middleware.request_log import RequestLogMiddleware
+from fashion_api.rest.openapi import complete_openapi
+from fashion_api.rest.problems import add_exception_handlers
+from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
 from fashion_api.service.batcher import Batcher
+from fashion_api.service.decoder import Decoder
+from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.service import Service
 from fashion_api.settings import Settings
+from fashion_api.wire.flask_api import PREDICT_LABEL
+from fashion_api.wire.native import NATIVE_OPERATIONS
 
 logger = logging.getLogger(__name__)
 
@@ -34,38 +40,38 @@ Pictures are of the data set's kind: 28×28 pixels, grey, the article light on b
 `application/problem+json` (RFC 9457); [their kinds](problems).
 """
 
-
-_INLINE_LIMIT_S = 0.002  # no longer than decoding a large body holds the event loop up; see docs/adr/0004
+_INLINE_LIMIT_S = 0.002  # see docs/adr/0004
 
 _ROUTERS = (
     predictions.router,
-    test_images.router,
+    labelled_images.router,
     model.router,
     flask_api.router,
     health.router,
     documentation.router,
 )
-OPEN_PATHS = (
-    *(
+_OPEN_PATHS = frozenset(
+    [
         route.path
         for router in (health.router, documentation.router)
         for route in router.routes
         if isinstance(route, APIRoute)
-    ),
-    "/openapi.json",
-    f"{documentation.STATIC_PATH}/",
+    ]
+    + ["/openapi.json", ""]
 )
-"""What needs no API key: probes and documentation."""
-
-OPERATIONS = (test_images.PREDICT_TEST_IMAGE, predictions.PREDICT_IMAGES, predictions.PREDICT_UPLOAD)
-"""What is answered below the app where the server can; see docs/adr/0007."""
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
+ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
+
+
+def is_open(path: str) -> bool:
+    """Tell of a route's path whether it needs no API key and is never refused: health and documentation."""
+    return path in _OPEN_PATHS or path.startswith(f"{documentation.STATIC_PATH}/")
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
-    """Load the test set, whose classes and image size are the model's.
+    """Load the test set for a model: of its classes and its image size.
 
     Raises:
         DataError: it is nowhere, or cannot be used.
@@ -77,32 +83,30 @@ def load_test_set(settings: Settings, model: LoadedModel) -> Split:
 def create_app(
     settings: Settings,
     *,
+    middleware: Sequence[Middleware] = (),
     load_model: ModelLoader = load_model,
     load_test_set: TestSetLoader = load_test_set,
+    lifespan: ServiceLifespan = nullcontext,
 ) -> FastAPI:
-    """Build the app; the model and the test set are loaded when it starts, by what is passed in."""
+    """Make the app. Its lifespan loads the model and the test set, and must run before it can answer.
+
+    Args:
+        settings: all that an operator may set.
+        middleware: the caller's own. It sees every request and every response, refusals too.
+        load_model: gives the model; takes seconds.
+        load_test_set: gives the test set, or raises `DataError`: the service then answers without one.
+        lifespan: is entered with the service once that is ready, and left before it stops.
+    """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        try:
-            model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
-        except FashionError as error:
-            logger.critical("cannot start: %s", error)
-            raise
-        except Exception:
-            logger.critical("cannot start", exc_info=True)
-            raise
-        service = Service(settings, model, _make_batcher(settings, model), test_set)
-        app.state.service = service
-        gc.freeze()  # what is there now stays: the collector need not walk it again, 36 ms each time
+    async def run_service(app: FastAPI) -> AsyncIterator[None]:
+        service = app.state.service = await _start_service(settings, load_model, load_test_set)
         logger.info("ready")
         try:
-            with announce_sigterm(service.drain, delay_s=settings.drain_delay_s):
+            async with lifespan(service):
                 yield
         finally:
-            service.drain()
-            await service.batcher.aclose()
-            service.reader.shutdown(wait=False)
+            await service.aclose()
             app.state.service = None
 
     app = FastAPI(
@@ -110,24 +114,54 @@ def create_app(
         version=version("fashion-api"),
         summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
         description=_DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,  # the pages are our own, see routers/documentation.py
+        lifespan=run_service,
+        docs_url=None,  # routes/documentation.py has pages that need no internet
         redoc_url=None,
+        middleware=[  # the first is the outermost
+            Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
+            Middleware(RequestLogMiddleware),
+            *middleware,
+            Middleware(HeadMiddleware),
+            Middleware(ErrorMiddleware),
+            Middleware(OverloadMiddleware, is_open=is_open),
+            Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=is_open),
+            Middleware(FastPath, operations=(*NATIVE_OPERATIONS, PREDICT_LABEL)),
+        ],
     )
-    app.state.settings = settings
     app.state.service = None
-    app.state.api_keys = ApiKeys(settings.api_keys)
-    if settings.api_keys:
-        app.add_middleware(ApiKeyMiddleware, keys=app.state.api_keys, open_paths=OPEN_PATHS)
-    app.state.request_log = RequestLog()
-    app.add_middleware(RequestLogMiddleware, request_log=app.state.request_log)  # the last added is the outermost
-    errors.add_exception_handlers(app)
-    for router in _ROUTERS:  # the routes themselves: an included router took 10–30 µs more a request to match
+    add_exception_handlers(app)
+    for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
-    describe = functools.partial(_describe, app, app.openapi, needs_key=bool(settings.api_keys))
-    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    complete_openapi(app, needs_key=bool(settings.api_keys), is_open=is_open)
     return app
+
+
+async def _start_service(settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader) -> Service:
+    try:
+        model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
+    except FashionError as error:
+        logger.critical("cannot start: %s", error)
+        raise
+    except Exception:
+        logger.critical("cannot start", exc_info=True)
+        raise
+    batcher = Batcher(
+        model.classifier,
+        max_batch_size=settings.max_batch_size,
+        max_queue_size=settings.max_queue_size,
+        timeout_s=settings.request_timeout_s,
+        inline_limit_s=_INLINE_LIMIT_S,
+    )
+    return Service(
+        settings,
+        model,
+        batcher,
+        test_set,
+        decoder=Decoder(),
+        body_memory=BodyMemory(settings.max_body_memory_bytes),
+        request_limit=RequestLimit(settings.max_concurrent_requests),
+    )
 
 
 def _load(
@@ -139,22 +173,3 @@ def _load(
     except DataError as error:
         logger.warning("serving without a test set: %s", error)
         return model, error
-
-
-def _make_batcher(settings: Settings, model: LoadedModel) -> Batcher:
-    return Batcher(
-        model.classifier,
-        max_batch_size=settings.max_batch_size,
-        max_queue_size=settings.max_queue_size,
-        timeout_s=settings.request_timeout_s,
-        inline_limit_s=_INLINE_LIMIT_S,
-    )
-
-
-def _describe(app: FastAPI, describe: Callable[[], dict[str, Any]], *, needs_key: bool) -> dict[str, Any]:
-    """Complete what FastAPI says of the routes in OpenAPI; once, then it is kept."""
-    if app.openapi_schema is None:
-        openapi = errors.correct_media_types(describe())
-        if needs_key:
-            describe_keys(openapi, OPEN_PATHS)
-    return describe()

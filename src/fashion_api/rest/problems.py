@@ -1,33 +1,20 @@
-"""What each error becomes as an HTTP response: `application/problem+json`, RFC 9457."""
+"""What each error becomes over HTTP: `application/problem+json`, RFC 9457."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope, Send
 
-from fashion_api.errors import (
-    MAX_FAULTS,
-    DataError,
-    DeadlineExceededError,
-    EngineError,
-    FashionError,
-    Fault,
-    ImageError,
-    InvalidRequestError,
-    NotReadyError,
-    OverloadedError,
-    UnknownTestImageError,
-    UnsupportedImageError,
-    summarise_faults,
-)
-from fashion_api.wire.models import Problem
+from fashion_api import errors
+from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError
+from fashion_api.rest.scope import get_record
 from fashion_api.wire.operation import Reply
 
 logger = logging.getLogger(__name__)
@@ -39,22 +26,13 @@ RETRY_AFTER_S = 1
 
 @dataclass(frozen=True)
 class ProblemKind:
-    """A kind of problem that the service answers with."""
+    """A kind of problem."""
 
     name: str
     status: HTTPStatus
     title: str
     meaning: str
     """What it means to the caller, and what to do."""
-
-
-class HttpError(FashionError):
-    """A request that cannot be answered for a reason of HTTP's own; `str()` is the problem's detail."""
-
-    def __init__(self, kind: ProblemKind, detail: str, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.faults = faults
 
 
 NOT_FOUND = ProblemKind(
@@ -140,43 +118,22 @@ KINDS = (
     INTERNAL,
 )
 
-# The first that fits, so the derived classes stand before their bases.
-_KIND_OF: tuple[tuple[type[FashionError], ProblemKind], ...] = (
-    (UnknownTestImageError, NOT_FOUND),
-    (InvalidRequestError, INVALID),
-    (UnsupportedImageError, UNSUPPORTED),
-    (ImageError, INVALID),
-    (DataError, NO_DATA),
-    (OverloadedError, OVERLOADED),
-    (NotReadyError, NOT_READY),
-    (DeadlineExceededError, DEADLINE),
-    (EngineError, INTERNAL),
+# The first that fits: derived classes stand before their bases.
+_KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
+    (errors.UnknownTestImageError, NOT_FOUND),
+    (errors.InvalidRequestError, INVALID),
+    (errors.UnauthenticatedError, UNAUTHORIZED),
+    (errors.UnsupportedMediaTypeError, UNSUPPORTED),
+    (errors.BodyTooLargeError, TOO_LARGE),
+    (errors.BodyTimeoutError, TOO_SLOW),
+    (errors.UnsupportedImageError, UNSUPPORTED),
+    (errors.ImageError, INVALID),
+    (errors.DataError, NO_DATA),
+    (errors.NotReadyError, NOT_READY),
+    (errors.OverloadedError, OVERLOADED),
+    (errors.DeadlineExceededError, DEADLINE),
 )
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
-
-
-def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
-    """Describe problems for a route's `responses=`, in OpenAPI's form; kinds of one status are shown together."""
-    described: dict[int | str, dict[str, Any]] = {}
-    for kind in (*kinds, INTERNAL):
-        entry = described.setdefault(
-            int(kind.status),
-            {"model": Problem, "description": "", "content": {PROBLEM_MEDIA_TYPE: {"examples": {}}}},
-        )
-        entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
-        entry["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {"value": _example(kind)}
-    return described
-
-
-def correct_media_types(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Put the problems' schema under their own media type: FastAPI describes every model as `application/json`."""
-    for item in openapi["paths"].values():
-        for operation in item.values():
-            for response in operation["responses"].values():
-                content = response.get("content", {})
-                if PROBLEM_MEDIA_TYPE in content:
-                    content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
-    return openapi
 
 
 def describe_kinds() -> str:
@@ -185,25 +142,22 @@ def describe_kinds() -> str:
 
 
 class Problem(NamedTuple):
-    """What an error is to the caller."""
+    """What went wrong with one request, for its caller."""
 
     kind: ProblemKind
     detail: str
     faults: Sequence[Fault] = ()
 
 
-INTERNAL_PROBLEM = Problem(INTERNAL, "something went wrong here; the log has it under the request_id")
-"""A fault of the service: nothing of it is shown."""
+_INTERNAL_PROBLEM = Problem(INTERNAL, "something went wrong here; the log has it under the request_id")
 
 
-def explain(error: FashionError) -> Problem:
-    """Say what an error is to the caller; logs it where it is a fault of the service."""
-    if isinstance(error, HttpError):
-        return Problem(error.kind, str(error), error.faults)
-    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), INTERNAL)
-    if kind is INTERNAL:
-        logger.error("request failed: %s", error, exc_info=error)
-        return INTERNAL_PROBLEM
+def explain(error: Exception, *, request_id: str) -> Problem:
+    """Give the problem that an error is to the caller; a fault of the service is logged, and nothing of it is shown."""
+    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), None)
+    if kind is None:
+        logger.error("request failed: %s", error, exc_info=error, extra={"request_id": request_id})
+        return _INTERNAL_PROBLEM
     if kind is NO_DATA:  # its text names folders, which are the operator's to know
         return Problem(
             kind,
@@ -214,9 +168,9 @@ def explain(error: FashionError) -> Problem:
 
 
 def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
-    """Write a problem, as `schemas.Problem` describes it."""
+    """Write a problem, as `ProblemDetails` describes it."""
     kind = problem.kind
-    problem: dict[str, object] = {
+    details: dict[str, object] = {
         "type": f"{PROBLEMS_PATH}#{kind.name}",
         "title": kind.title,
         "status": int(kind.status),
@@ -225,46 +179,48 @@ def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
         "request_id": request_id,
     }
     if problem.faults:
-        problem["errors"] = [{"where": fault.where, "message": fault.message} for fault in problem.faults[:MAX_FAULTS]]
+        details["errors"] = [{"where": fault.where, "message": fault.message} for fault in problem.faults[:MAX_FAULTS]]
     headers: tuple[tuple[str, str], ...] = ()
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = (("retry-after", str(RETRY_AFTER_S)),)
     elif kind is UNAUTHORIZED:
         headers = (("www-authenticate", "Bearer"),)
-    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(problem), headers)
+    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), headers)
 
 
-def too_slow(timeout_s: float) -> HttpError:
-    """Say that a body has not come in time."""
-    return HttpError(TOO_SLOW, f"the body did not arrive within {timeout_s:g} s")
+async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
+    """Answer a request with a problem."""
+    await send_reply(send, write_problem(problem, instance=scope["path"], request_id=get_record(scope).request_id))
 
 
-def problem_response(request: Request, problem: Problem) -> Response:
-    """Write a problem as a response of the app's."""
-    request_id = request.scope.get("request_id", "")
-    return to_response(write_problem(problem, instance=request.url.path, request_id=request_id))
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Answer a request."""
+    headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", reply.media_type.encode())]
+    headers += [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
-def to_response(answer: Reply) -> Response:
-    """Give an answer in the app's own form."""
-    return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
+def to_response(reply: Reply) -> Response:
+    """Give a reply in FastAPI's form."""
+    return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    """Have the app answer every error with a problem."""
-    app.add_exception_handler(FashionError, _answer_fashion_error)
+    """Have FastAPI's own errors answered with problems."""
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(HTTPException, _answer_http_exception)
 
 
-async def _answer_fashion_error(request: Request, error: Exception) -> Response:
-    return problem_response(request, explain(error) if isinstance(error, FashionError) else INTERNAL_PROBLEM)
+def _respond(request: Request, problem: Problem) -> Response:
+    request_id = get_record(request.scope).request_id
+    return to_response(write_problem(problem, instance=request.scope["path"], request_id=request_id))
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    faults = [Fault(_where(problem["loc"]), problem["msg"]) for problem in problems]
-    return problem_response(request, Problem(INVALID, summarise_faults(faults), faults))
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    faults = [Fault(_where(item["loc"]), item["msg"]) for item in found]
+    return _respond(request, Problem(INVALID, errors.summarise_faults(faults), faults))
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
@@ -273,10 +229,10 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
         status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
     )
     details = {
-        NOT_FOUND: f"there is nothing at {request.url.path}; /docs shows what there is",
+        NOT_FOUND: f"there is nothing at {request.scope['path']}; /docs shows what there is",
         METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
     }
-    response = problem_response(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))
+    response = _respond(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))
     response.headers.update(getattr(error, "headers", None) or {})
     return response
 
@@ -286,14 +242,3 @@ def _where(loc: Sequence[int | str]) -> str:
     parts = [part for part in loc[1:] if part != ""]
     written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return written.removeprefix(".") or str(loc[0])
-
-
-def _example(kind: ProblemKind) -> dict[str, Any]:
-    return {
-        "type": f"{PROBLEMS_PATH}#{kind.name}",
-        "title": kind.title,
-        "status": int(kind.status),
-        "detail": kind.meaning,
-        "instance": "/api/v1/…",
-        "request_id": "8f14e45fceea167a5a36dedd4bea2543",
-    }

@@ -8,28 +8,14 @@ import time
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import NamedTuple, TextIO
-
-from pythonjsonlogger.json import JsonFormatter
+from typing import TextIO
 
 from fashion_api.errors import SettingsError
+from fashion_api.rest.middleware.request_log import RequestEvent
 from fashion_api.settings import Settings
 
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
 _CONTROL_CHARACTERS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) not in "\n\t"}
-
-
-class RequestEvent(NamedTuple):
-    """A request that is over."""
-
-    ended_at_s: float
-    """Seconds since 1970."""
-    method: str
-    route: str | None
-    """The route's template; `None` where there is no such route."""
-    status: int
-    duration_ms: float
-    request_id: str
 
 
 class _TextFormatter(logging.Formatter):
@@ -59,30 +45,23 @@ class _TextFormatter(logging.Formatter):
         )
 
 
-class _JsonFormatter(JsonFormatter):
-    """One JSON object a line; a record with `requests` is a line for each of them."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "{asctime}{levelname}{name}{message}",
-            style="{",
-            datefmt=f"{_DATE_FORMAT}Z",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-        )
-        self.converter = time.gmtime
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line, in UTC; a record with `requests` is a line for each of them."""
 
     def format(self, record: logging.LogRecord) -> str:
         events: list[RequestEvent] = getattr(record, "requests", [])
         if events:
-            return "\n".join(self._format_request(event, record) for event in events)
-        return super().format(record)
+            return "\n".join(_write_json(record, event.ended_at_s, self._describe(event)) for event in events)
+        fields: dict[str, object] = {"message": record.getMessage()}
+        if (request_id := getattr(record, "request_id", None)) is not None:
+            fields["request_id"] = request_id
+        if record.exc_info:
+            fields["exc_info"] = self.formatException(record.exc_info)
+        return _write_json(record, record.created, fields)
 
     @staticmethod
-    def _format_request(event: RequestEvent, record: logging.LogRecord) -> str:
-        fields = {
-            "time": f"{_format_second(int(event.ended_at_s))}Z",
-            "level": record.levelname,
-            "logger": record.name,
+    def _describe(event: RequestEvent) -> dict[str, object]:
+        return {
             "message": "request",
             "method": event.method,
             "route": event.route,
@@ -90,7 +69,13 @@ class _JsonFormatter(JsonFormatter):
             "duration_ms": round(event.duration_ms, 3),
             "request_id": event.request_id,
         }
-        return json.dumps(fields)
+
+
+def _write_json(record: logging.LogRecord, created_s: float, fields: dict[str, object]) -> str:
+    second = int(created_s)
+    milliseconds = int((created_s - second) * 1000)
+    time_text = f"{_format_second(second)}.{milliseconds:03d}Z"
+    return json.dumps({"time": time_text, "level": record.levelname, "logger": record.name, **fields})
 
 
 @functools.lru_cache(maxsize=8)

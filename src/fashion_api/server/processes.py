@@ -1,30 +1,31 @@
-"""uvicorn, set up for this service: the socket, the workers, the way it stops."""
+"""The service under uvicorn: its socket, its worker processes, and how it stops."""
 
 import contextlib
 import functools
 import logging
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 
 import uvicorn
-from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from fashion_api.errors import SettingsError
-from fashion_api.rest.app import OPEN_PATHS, OPERATIONS, create_app
+from fashion_api.rest.app import create_app
 from fashion_api.server.logs import configure_logging
-from fashion_api.server.protocol import ServiceProtocol
+from fashion_api.server.process import own_process
 from fashion_api.settings import Settings
+
 
 logger = logging.getLogger(__name__)
 
 
 def run_server(settings: Settings) -> bool:
-    """Serve until SIGTERM or SIGINT; returns when all that was under way is answered.
+    """Serve until SIGTERM or SIGINT, and finish what is under way.
 
     Returns:
-        False where the service could not start; why has been logged.
+        False where the service could not start; the reason is logged.
 
     Raises:
         SettingsError: the address cannot be listened on.
@@ -34,7 +35,7 @@ def run_server(settings: Settings) -> bool:
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
-    # uvicorn raises the signal that ended it once more when it is done; it has had its effect by then.
+    # uvicorn raises the signal that ended it once more when it is done.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with sock, contextlib.suppress(KeyboardInterrupt):
         has_started = _run_workers(config, sock) if settings.workers > 1 else _run_here(config, sock)
@@ -58,43 +59,25 @@ def _run_workers(config: uvicorn.Config, sock: socket.socket) -> bool:
 
 
 def make_config(settings: Settings) -> uvicorn.Config:
-    """Say how uvicorn is to serve."""
-    return _Config(settings)
+    """Make uvicorn's configuration; the app is made in the process that serves it."""
+    return uvicorn.Config(
+        functools.partial(make_app, settings),
+        factory=True,
+        workers=settings.workers,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # rest/middleware/forwarded.py reads them, under every server
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.drain_timeout_s),
+    )
 
 
-class _Config(uvicorn.Config):
-    """uvicorn's, with the app and the protocol that belong together, built in the process that serves them."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(
-            functools.partial(make_app, settings),
-            factory=True,
-            workers=settings.workers,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # nothing here depends on who the caller is
-            server_header=False,
-            timeout_graceful_shutdown=round(settings.drain_timeout_s),
-        )
-        self._settings = settings
-
-    def load(self) -> None:
-        """Build the app, and the protocol with its limits."""
-        super().load()
-        self.http_protocol_class = ServiceProtocol.serving(
-            self.loaded_app.state,
-            max_requests=self._settings.max_concurrent_requests,
-            open_paths=OPEN_PATHS,
-            operations=OPERATIONS,
-        )
-
-
-def make_app(settings: Settings) -> FastAPI:
-    """Build the app in the process that serves it."""
+def make_app(settings: Settings) -> Callable[..., Awaitable[None]]:
+    """Make the app in the process that serves it."""
     configure_logging(settings)
-    return create_app(settings)
+    return create_app(settings, lifespan=own_process)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,14 +1,13 @@
 """Limits on what a service takes in at once: whole requests, and the memory of bodies."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from fashion_api.errors import OverloadedError
 
 UNCOUNTED_BODY_BYTES = 64 * 1024
-"""The first bytes of each body that do not count against the memory of bodies, so that no large body keeps a small one
-out."""
+"""A body of up to so many bytes does not count against the memory of bodies, so that large ones keep no small one out."""
 _STALLED_AFTER_S = 1.0
 
 
@@ -29,68 +28,28 @@ class RequestLimit:
             raise OverloadedError(f"{self._most} requests are under way already")
 
 
-class HeldBody:
-    """The bytes of one body that are in memory."""
-
-    __slots__ = ("_evict", "_memory", "last_progress_s", "size")
-
-    def __init__(self, memory: "BodyMemory", evict: Callable[[], None]) -> None:
-        self._memory = memory
-        self._evict = evict
-        self.size = 0
-        self.last_progress_s = 0.0
-
-    def add(self, size: int, now_s: float) -> None:
-        """Count bytes that have arrived.
-
-        Args:
-            size: how many.
-            now_s: the event loop's time.
-
-        Raises:
-            OverloadedError: there is no memory for them.
-        """
-        self.size += size
-        self.last_progress_s = now_s
-        if self.size > UNCOUNTED_BODY_BYTES:
-            self._memory.make_room(self, now_s)
-
-    def evict(self) -> None:
-        """Have whoever reads this body give it up."""
-        self._evict()
-
-
 class BodyMemory:
     """Limits the bytes of large bodies that are in memory together, from their arrival until they are decoded.
 
-    Where a body needs room, the one that has stalled for longest is given up for it, if one has not grown for a second:
-    slow callers keep nobody out.
+    A body that needs room gets that of those that have not grown for a second, longest first: slow callers keep nobody
+    out.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._large: OrderedDict[HeldBody, None] = OrderedDict()  # the one that grew last is the last
+        self._large: OrderedDict[HeldBody, None] = OrderedDict()  # in the order in which they last grew
 
     @property
     def held_bytes(self) -> int:
         """Bytes of large bodies in memory."""
         return sum(body.size for body in self._large)
 
-    @contextmanager
-    def hold(self, evict: Callable[[], None]) -> Iterator[HeldBody]:
-        """Count a body until the block ends.
+    def hold(self) -> "HeldBody":
+        """Count a body, in a `with` block, until the block ends."""
+        return HeldBody(self)
 
-        Args:
-            evict: called where the body is to be given up for another.
-        """
-        body = HeldBody(self, evict)
-        try:
-            yield body
-        finally:
-            self._large.pop(body, None)
-
-    def make_room(self, body: HeldBody, now_s: float) -> None:
-        """Count a body that has grown large, and give up others that have stalled where that makes the room.
+    def make_room(self, body: "HeldBody", now: float) -> None:
+        """Count a body that has grown, and give up others for it that have stalled.
 
         Raises:
             OverloadedError: there is no room.
@@ -98,14 +57,70 @@ class BodyMemory:
         self._large[body] = None
         self._large.move_to_end(body)
         excess = self.held_bytes - self._most_bytes
-        if excess <= 0:
-            return
-        for other in list(self._large):
-            if now_s - other.last_progress_s < _STALLED_AFTER_S:
-                break
-            del self._large[other]
-            other.evict()
+        stalled = (other for other in list(self._large) if now - other.grown_at > _STALLED_AFTER_S)
+        while excess > 0:
+            other = next(stalled, None)
+            if other is None:
+                raise OverloadedError(f"large bodies of {self._most_bytes} bytes together are in memory already")
             excess -= other.size
-            if excess <= 0:
-                return
-        raise OverloadedError(f"large bodies of {self._most_bytes} bytes together are in memory already")
+            self.forget(other)
+            other.give_up(now)
+
+    def forget(self, body: "HeldBody") -> None:
+        """Count a body no longer."""
+        self._large.pop(body, None)
+
+
+class HeldBody:
+    """The bytes of one body that are in memory."""
+
+    __slots__ = ("_is_given_up", "_memory", "grown_at", "size", "timeout")
+
+    def __init__(self, memory: BodyMemory) -> None:
+        self._memory = memory
+        self._is_given_up = False
+        self.size = 0
+        self.grown_at = 0.0
+        """The event loop's time."""
+        self.timeout: asyncio.Timeout | None = None
+        """Ends the wait for more of it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._memory.forget(self)
+
+    def add(self, size: int, now: float) -> None:
+        """Count bytes that have arrived.
+
+        Args:
+            size: how many.
+            now: the event loop's time.
+
+        Raises:
+            OverloadedError: there is no memory for them.
+        """
+        self.size += size
+        self.grown_at = now
+        if self.size > UNCOUNTED_BODY_BYTES:
+            self._memory.make_room(self, now)
+
+    def finish(self) -> None:
+        """Be whole: from now on it is not given up for another."""
+        self.grown_at = float("inf")
+
+    def give_up(self, now: float) -> None:
+        """End the wait for more of it."""
+        self._is_given_up = True
+        if self.timeout is not None:
+            self.timeout.reschedule(now)
+
+    def check(self) -> None:
+        """Say why the wait for more ended, where it was given up.
+
+        Raises:
+            OverloadedError: it was given up for another.
+        """
+        if self._is_given_up:
+            raise OverloadedError("the body stalled, and its memory was needed for another")

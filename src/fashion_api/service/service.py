@@ -18,11 +18,11 @@ class Service:
     settings: Settings
     model: LoadedModel
     batcher: Batcher
+    test_set: Split | DataError
+    """The test images, or why there are none."""
     decoder: Decoder
     body_memory: BodyMemory
     request_limit: RequestLimit
-    test_set: Split | DataError
-    """The test images, or why there are none."""
     is_draining: bool = False
 
     def get_test_set(self) -> Split:

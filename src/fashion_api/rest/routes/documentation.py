@@ -1,4 +1,4 @@
-"""The pages for people: Swagger UI and ReDoc with no other server's help, and what the problems mean."""
+"""The pages for people: Swagger UI and ReDoc, which need no internet, and the kinds of problem."""
 
 from importlib.resources import files
 
@@ -7,7 +7,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from fashion_api.rest import problems as errors
+from fashion_api.rest.problems import PROBLEMS_PATH, describe_kinds
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,9 +25,9 @@ def make_static_files() -> StaticFiles:
 
 
 @router.get("/")
-async def show_first_page() -> RedirectResponse:
+async def show_first_page(request: Request) -> RedirectResponse:
     """Send a person who opens the service's address to the documentation."""
-    return RedirectResponse("docs")
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 @router.get("/docs")
@@ -61,7 +61,7 @@ async def show_redoc(request: Request) -> HTMLResponse:
     return page
 
 
-@router.get(errors.PROBLEMS_PATH)
+@router.get(PROBLEMS_PATH)
 async def list_problems() -> PlainTextResponse:
     """Explain the kinds of problem."""
-    return PlainTextResponse(errors.describe_kinds())
+    return PlainTextResponse(describe_kinds())

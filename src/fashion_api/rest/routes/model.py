@@ -2,14 +2,15 @@
 
 from fastapi import APIRouter
 
-from fashion_api.rest import problems as errors
+from fashion_api.rest import problems
 from fashion_api.rest.dependencies import ServiceDep
+from fashion_api.rest.openapi import responses
 from fashion_api.wire.models import ModelCard
 
-router = APIRouter(prefix="/api/v1/model", tags=["model"])
+router = APIRouter(tags=["model"])
 
 
-@router.get("", summary="Describe the model", responses=errors.responses(errors.NOT_READY))
+@router.get("/api/v1/model", summary="Describe the model", responses=responses(problems.NOT_READY))
 async def get_model(service: ServiceDep) -> ModelCard:
     """Its name and version, classes and input, and from its manifest how it was trained and how it scored."""
     model = service.model

@@ -1,0 +1,68 @@
+"""The path prefix and the scheme that a proxy in front of the service was asked for."""
+
+import functools
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from pydantic import IPvAnyNetwork
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9_.~-]+)+")
+_SCHEMES = ("http", "https")
+
+
+class ForwardedMiddleware:
+    """Puts the prefix and the scheme into the scope, where redirects and pages take them from.
+
+    The prefix is the service's own setting, or the header X-Forwarded-Prefix of a trusted proxy, whether the proxy leaves
+    it in the path or not. The scheme is the header X-Forwarded-Proto of a trusted proxy.
+
+    Args:
+        app: what is served.
+        root_path: the service's own prefix; empty for none.
+        trusted_proxies: addresses whose headers are believed.
+    """
+
+    def __init__(self, app: ASGIApp, *, root_path: str, trusted_proxies: Sequence[IPvAnyNetwork]) -> None:
+        self._app = app
+        self._root_path = root_path
+        self._is_trusted = functools.lru_cache(maxsize=1024)(functools.partial(_is_in_networks, trusted_proxies))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            self._adapt(scope)
+        await self._app(scope, receive, send)
+
+    def _adapt(self, scope: Scope) -> None:
+        prefix = self._root_path
+        client = scope.get("client")
+        for name, value in scope["headers"]:
+            if name.startswith(b"x-forwarded-p") and client is not None and self._is_trusted(client[0]):
+                text = value.decode("latin-1").partition(",")[0].strip()
+                if name == b"x-forwarded-proto" and text in _SCHEMES:
+                    scope["scheme"] = text
+                elif name == b"x-forwarded-prefix" and _PREFIX.fullmatch(text.rstrip("/")):
+                    prefix = text.rstrip("/")
+        if prefix:
+            _set_prefix(scope, prefix)
+
+
+def _set_prefix(scope: Scope, prefix: str) -> None:
+    root_path, path = scope.get("root_path", ""), scope["path"]
+    if not f"{path}/".startswith(f"{prefix}/"):
+        scope["path"] = prefix + path
+        if scope.get("raw_path") is not None:
+            scope["raw_path"] = prefix.encode() + scope["raw_path"]
+        scope["root_path"] = prefix + root_path
+    elif not f"{root_path}/".startswith(f"{prefix}/"):
+        scope["root_path"] = prefix + root_path
+
+
+def _is_in_networks(networks: Sequence[IPvAnyNetwork], host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:  # a Unix socket, say
+        return False
+    return any(address in network for network in networks)

@@ -1,0 +1,70 @@
+"""What is kept in and read from an ASGI scope."""
+
+from starlette.routing import Match
+from starlette.types import Scope
+
+from fashion_api.errors import NotReadyError
+from fashion_api.service.service import Service
+
+_RECORD = "fashion_api.record"
+
+
+class RequestRecord:
+    """What becomes of one request, for the log and for errors."""
+
+    __slots__ = ("request_id", "route", "status")
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.route: str | None = None
+        """The template of its route, once it is found."""
+        self.status = 0
+        """Of its response; 0 until that has started."""
+
+
+def keep_record(scope: Scope, record: RequestRecord) -> None:
+    """Put a request's record into its scope."""
+    scope[_RECORD] = record
+
+
+def get_record(scope: Scope) -> RequestRecord:
+    """Give a request's record."""
+    record: RequestRecord = scope[_RECORD]
+    return record
+
+
+def get_route_path(scope: Scope) -> str:
+    """Give the path below the app's root path, as routes know it.
+
+    ASGI puts the root path before the path. Some servers do not; then the path is taken as it is.
+    """
+    path: str = scope["path"]
+    root_path: str = scope.get("root_path", "")
+    if root_path and path.startswith(root_path) and path[len(root_path) : len(root_path) + 1] in ("", "/"):
+        return path[len(root_path) :]
+    return path
+
+
+def find_route(scope: Scope) -> str | None:
+    """Give the template of a request's route; `None` where there is none. It never holds what a caller has written."""
+    route: str | None = get_record(scope).route or getattr(scope.get("route"), "path", None)
+    if route is not None:
+        return route
+    for candidate in scope["app"].router.routes:  # it was refused before it was routed
+        match, _ = candidate.matches(scope)
+        if match is not Match.NONE:
+            found: str = candidate.path
+            return found
+    return None
+
+
+def get_service(scope: Scope) -> Service:
+    """Give the service that is in force.
+
+    Raises:
+        NotReadyError: there is none yet, or none any more.
+    """
+    service: Service | None = scope["app"].state.service
+    if service is None:
+        raise NotReadyError("the model is not loaded yet")
+    return service

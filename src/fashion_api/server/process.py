@@ -1,0 +1,48 @@
+"""What is done to a process that the service has to itself."""
+
+import asyncio
+import gc
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+
+from fashion_api.service.service import Service
+
+
+@asynccontextmanager
+async def own_process(service: Service) -> AsyncIterator[None]:
+    """Adapt the process to a service that is ready, until it stops: for `create_app(lifespan=own_process)`.
+
+    What is in memory now stays there: the garbage collector does not walk it again, which would take 36 ms each time. On
+    SIGTERM the service drains.
+    """
+    gc.freeze()
+    with _drain_on_sigterm(service):
+        yield
+
+
+@contextmanager
+def _drain_on_sigterm(service: Service) -> Iterator[None]:
+    """Let SIGTERM drain the service at once, and call its handler, the server's, after the drain delay.
+
+    In between, `/readyz` answers 503 and requests are still answered, so that a load balancer has time to turn to other
+    instances. Python handles signals in the main thread only; in another, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def stop_later(signum: int, frame: FrameType | None) -> None:
+        service.drain()
+        if callable(handler):
+            loop.call_soon_threadsafe(loop.call_later, service.settings.drain_delay_s, handler, signum, frame)
+
+    signal.signal(signal.SIGTERM, stop_later)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
