@@ -27,7 +27,7 @@ from fashion_api.errors import (
     UnsupportedImageError,
     summarise_faults,
 )
-from fashion_api.wire.models import Problem
+from fashion_api.wire.models import ProblemDetails
 from fashion_api.wire.operation import Reply
 
 logger = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     for kind in (*kinds, INTERNAL):
         entry = described.setdefault(
             int(kind.status),
-            {"model": Problem, "description": "", "content": {PROBLEM_MEDIA_TYPE: {"examples": {}}}},
+            {"model": ProblemDetails, "description": "", "content": {PROBLEM_MEDIA_TYPE: {"examples": {}}}},
         )
         entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
         entry["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {"value": _example(kind)}
@@ -214,7 +214,7 @@ def explain(error: FashionError) -> Problem:
 
 
 def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
-    """Write a problem, as `schemas.Problem` describes it."""
+    """Write a problem, as `ProblemDetails` describes it."""
     kind = problem.kind
     problem: dict[str, object] = {
         "type": f"{PROBLEMS_PATH}#{kind.name}",
