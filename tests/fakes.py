@@ -1,6 +1,7 @@
 """Parts that behave as the real ones do, without what those cost."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -11,7 +12,13 @@ from fashion_api.inference.calibration import Calibration, NoveltyThresholds, Pr
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.service.decoder import Decoder
+from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.service import Service
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
+
+if TYPE_CHECKING:
+    from fashion_api.service.batcher import Batcher
 
 CLASSES = len(FASHION_MNIST_LABELS)
 
@@ -68,6 +75,22 @@ def fake_test_set(size: int = 30) -> Split:
     images[:, 0, 0] = labels
     images[::CLASSES, 0, 0] += 1
     return Split(images, labels, sha256="0" * 64)
+
+
+def fake_service(
+    classifier: Classifier | None = None, *, test_set: Split | DataError | None = None, **changes: object
+) -> Service:
+    """A service that reads requests and writes replies, but has no batcher; `changes` are settings by field name."""
+    settings = Settings(_env_file=None).model_copy(update=changes)
+    return Service(
+        settings=settings,
+        model=fake_model(classifier),
+        batcher=cast("Batcher", None),
+        decoder=Decoder(),
+        body_memory=BodyMemory(settings.max_body_memory_bytes),
+        request_limit=RequestLimit(settings.max_concurrent_requests),
+        test_set=test_set or fake_test_set(),
+    )
 
 
 def model_loader(classifier: Classifier | None = None) -> Callable[[Settings], LoadedModel]:

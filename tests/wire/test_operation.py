@@ -1,9 +1,9 @@
-"""What a request for an operation tells of itself."""
+"""Request heads, and jobs that are read in steps."""
 
 import pytest
 
-from fashion_api.rest.app import OPERATIONS
-from fashion_api.wire.operation import OperationTable, RequestHead
+from fashion_api.wire.operation import Job, JobSteps, Reply, RequestHead, finish_steps
+from tests.fakes import fake_test_set
 
 
 @pytest.mark.parametrize(
@@ -17,27 +17,28 @@ from fashion_api.wire.operation import OperationTable, RequestHead
     ids=["none", "one", "twice and empty", "escaped"],
 )
 def test_query_is_read_as_parameters(query: bytes, parameters: dict[str, str]) -> None:
-    """The query's parameters are given by name, without their escapes; the last of a name counts."""
+    """The query's parameters are given by name, percent-decoded; of one that is repeated, the last."""
     assert RequestHead("", query, ()).read_query() == parameters
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        (b"POST", b"/api/v1/test-images/9/prediction"),
-        (b"GET", b"/api/v1/predictions"),
-        (b"GET", b"/api/v1/test-images/x/prediction"),
-        (b"GET", b"/api/v1/test-images/9/prediction/"),
-        (b"POST", b"/api/v1/predictions/upload/x"),
-        (b"POST", b"/api/v1/predictions\n"),
-    ],
+    ("name", "value"),
+    [(b"content-type", "image/png"), (b"x-twice", "1"), (b"x-none", "")],
+    ids=["one", "repeated", "none"],
 )
-def test_other_requests_are_for_no_operation(method: bytes, path: bytes) -> None:
-    """What is not exactly an operation's method and path is for none."""
-    assert OperationTable(OPERATIONS).find(method, path) is None
+def test_header_is_found_by_its_name(name: bytes, value: str) -> None:
+    """The first header of a name is given, or an empty text."""
+    head = RequestHead("", b"", ((b"content-type", b"image/png"), (b"x-twice", b"1"), (b"x-twice", b"2")))
+    assert head.find_header(name) == value
 
 
-def test_parameter_is_found_in_the_path() -> None:
-    """The operation is found with what the path has in place of its parameter."""
-    found = OperationTable(OPERATIONS).find(b"GET", b"/api/v1/test-images/42/prediction")
-    assert found == (OPERATIONS[0], "42")
+def test_steps_are_run_to_the_job() -> None:
+    """Steps that are finished at once give their job."""
+    job = Job(fake_test_set().images[:1], lambda _predictions: Reply(200, "text/plain", b""))
+
+    def read() -> JobSteps:
+        yield
+        yield
+        return job
+
+    assert finish_steps(read()) is job

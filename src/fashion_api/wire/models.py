@@ -1,4 +1,4 @@
-"""Request and response models: the native API's public contract."""
+"""The pydantic models of the native API's responses: its public contract."""
 
 from typing import Annotated, Literal
 
@@ -41,7 +41,7 @@ class _Schema(BaseModel):
 
 
 class ModelId(_Schema):
-    """Which model answered."""
+    """The model that predicted."""
 
     name: str = Field(description="The model's name.", examples=["fashion_mnist"])
     version: str = Field(
@@ -59,22 +59,22 @@ class Prediction(_Schema):
     probability: Probability = Field(description="Its probability.")
     probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
     calibrated: bool | None = Field(
-        description="True where the probabilities were calibrated: of the answers given 0.9, 90 % are right; else null."
+        description="True where the probabilities are calibrated: of those that are 0.9, 90 % are right. Else null."
     )
     prediction_set: list[str] | None = Field(
-        description="The classes that cannot be ruled out at the coverage asked for, the most probable first; null for "
-        "a model that was not calibrated."
+        description="The classes that cannot be ruled out at the requested coverage, the most probable first; null for "
+        "a model that is not calibrated."
     )
     novelty: float | None = Field(
         ge=0,
-        description="How unlike the articles that the model was trained on the image is; an article has less than 1 in "
-        "95 of 100 cases. Null for a model that does not score it.",
+        description="How unlike the model's training images the image is: 95 of 100 images of articles have less than "
+        "1. Null for a model that does not score it.",
     )
     accepted: bool | None = Field(
-        description="Whether the image is taken for an article at all, that is whether the novelty is at most 1; null "
-        "where there is no novelty."
+        description="Whether the image is accepted as one of an article: its novelty is at most 1. Null where there is "
+        "no novelty."
     )
-    reason: str | None = Field(description="Why it is not accepted; null where it is.")
+    reason: str | None = Field(description="Why the image is not accepted; null where it is.")
 
 
 class NamedPrediction(Prediction):
@@ -86,16 +86,16 @@ class NamedPrediction(Prediction):
 
 
 class PredictionList(_Schema):
-    """The answers, in the order of the images."""
+    """The predictions for a JSON body."""
 
-    model: ModelId = Field(description="Which model answered.")
+    model: ModelId = Field(description="The model that predicted.")
     predictions: list[Prediction] = Field(description="One for each image, in their order.")
 
 
 class UploadPredictionList(_Schema):
-    """The answers, in the order of the files."""
+    """The predictions for uploaded files."""
 
-    model: ModelId = Field(description="Which model answered.")
+    model: ModelId = Field(description="The model that predicted.")
     predictions: list[NamedPrediction] = Field(description="One for each file, in their order.")
 
 
@@ -113,13 +113,13 @@ class LabelledImagePage(_Schema):
     """A page of the test set."""
 
     total: int = Field(ge=0, description="How many test images there are, of that label if one was given.")
-    offset: int = Field(ge=0, description="How many were passed over.")
-    limit: int = Field(ge=1, description="The most that this page may hold.")
+    offset: int = Field(ge=0, description="How many images were skipped.")
+    limit: int = Field(ge=1, description="The most images that the page may hold.")
     items: list[LabelledImage] = Field(description="The images of this page.")
 
 
 class LabelledPrediction(_Schema):
-    """What the model sees in a test image, held against what it shows."""
+    """What the model sees in a test image, and what the image actually shows."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -139,17 +139,17 @@ class LabelledPrediction(_Schema):
     actual: str = Field(description="What it actually shows.")
     correct: bool = Field(description="Whether the prediction is right.")
     prediction: Prediction = Field(description="What the model sees in it.")
-    model: ModelId = Field(description="Which model answered.")
+    model: ModelId = Field(description="The model that predicted.")
 
 
 class ModelCard(_Schema):
-    """What there is to know about the model that answers."""
+    """The model that is served."""
 
     name: str = Field(description="The model's name.")
     version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
     labels: list[str] = Field(description="The classes, in the order of class ids.")
     input: InputSpec = Field(description="What one image is.")
-    engine: str = Field(description="What computes the answers.")
+    engine: str = Field(description="The engine that computes the predictions.")
     training: TrainingRecord | None = Field(description="How it was trained; null where the manifest does not say.")
     calibration: Calibration | None = Field(
         description="What was fitted on validation images; null where the manifest does not say."
@@ -160,37 +160,29 @@ class ModelCard(_Schema):
 
 
 class Health(_Schema):
-    """Whether the service is well."""
+    """The answer of a health check."""
 
-    status: Literal["ok"] = Field("ok", description="Always `ok`; a service that is not well answers with a problem.")
+    status: Literal["ok"] = Field(
+        "ok", description="Always `ok`; a service that is not healthy answers with a problem."
+    )
 
 
 class ErrorDetail(_Schema):
     """One of several things that are wrong."""
 
-    where: str = Field(description="Which part of the request.", examples=["images[0][3][27]"])
+    where: str = Field(description="The part of the request.", examples=["images[0][3][27]"])
     message: str = Field(description="What is wrong with it, and what is accepted.")
 
 
-class Problem(_Schema):
-    """What went wrong (RFC 9457)."""
+class ProblemDetails(_Schema):
+    """What went wrong, as RFC 9457 has it."""
 
-    type: str = Field(description="Names the kind of problem; all kinds are described at that address.")
+    type: str = Field(description="The kind of problem; its address describes all kinds.")
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(description="The HTTP status code.")
-    detail: str = Field(description="What was wrong this time, and what is accepted.")
-    instance: str = Field(description="The path that was asked for.")
-    request_id: str = Field(description="Names this request in the log; also in `X-Request-ID`.")
-    errors: list[ErrorDetail] | None = Field(None, description="Where several things are wrong: each of them.")
-
-
-class PredictionRequest(_Schema):
-    """Images to classify."""
-
-    images: list[
-        Annotated[list[list[Annotated[int, Field(ge=0, le=255)]]], Field(title="Rows of pixels")]
-        | Annotated[str, Field(title="A picture file in base64", json_schema_extra={"contentEncoding": "base64"})]
-    ] = Field(
-        min_length=1,
-        description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64.",
+    detail: str = Field(description="What is wrong with this request, and what is accepted.")
+    instance: str = Field(description="The path of the request.")
+    request_id: str = Field(description="The request's id in the log; also in `X-Request-ID`.")
+    errors: list[ErrorDetail] | None = Field(
+        None, description="What is wrong, for each part of the request; at most 20."
     )

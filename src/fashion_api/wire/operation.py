@@ -1,7 +1,7 @@
 """What a request means, whoever carries it: its head and body in, a job for the classifier out, a reply back.
 
-An `Operation` is one route of a protocol. It knows no web framework and no socket. Carriers (`fashion_api.rest`) find the
-operation of a request, read the body, have the job's images classified, and send the reply.
+An `Operation` is one route of a protocol. It knows no web framework and no socket. Carriers (`fashion_api.rest`) find
+the operation of a request, read the body, have the job's images classified, and send the reply.
 """
 
 from collections.abc import Callable, Generator, Sequence

@@ -1,35 +1,43 @@
-"""Answers, written straight from the classifier's arrays as JSON.
+"""Predictions as JSON, written from the classifier's arrays.
 
-The pydantic models in `schemas` describe the same form, and a test holds the two together: made as models and then
-dumped, an answer took several times as long.
+`fashion_api.wire.models` describes the same JSON. Building those models and dumping them would take several times as
+long.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import orjson
 
 from fashion_api.inference.calibration import DEFAULT_COVERAGE
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.wire.operation import Reply
 
 JsonObject = dict[str, object]
 
-UNLIKE_ARTICLES = "the image is unlike the articles that the model was trained on: its novelty is over 1"
+JSON = "application/json"
+"""The media type of JSON."""
+UNFAMILIAR = "the image is unlike the articles that the model was trained on: its novelty is over 1"
 """Why an image is not accepted."""
 
 
-def write_json(answer: Mapping[str, object]) -> bytes:
-    """Write an answer's body."""
-    return orjson.dumps(answer)
+def write_json(answer: object) -> Reply:
+    """Write a successful reply in JSON."""
+    return Reply(200, JSON, orjson.dumps(answer))
+
+
+def identify_model(model: LoadedModel) -> JsonObject:
+    """Give the `models.ModelId` of a model."""
+    return {"name": model.name, "version": model.version}
 
 
 def describe_predictions(
     model: LoadedModel, predictions: Predictions, *, coverage: float = DEFAULT_COVERAGE
 ) -> list[JsonObject]:
-    """Give each image's `schemas.Prediction`.
+    """Give the `models.Prediction` of each image.
 
     Args:
-        model: whose predictions they are.
+        model: the model that predicted.
         predictions: of some images.
         coverage: of the prediction sets, one of `COVERAGES`.
     """
@@ -54,14 +62,14 @@ def describe_predictions(
             }
         )
     if calibration is not None and calibration.novelty is not None and predictions.novelty is not None:
-        _judge(described, (predictions.novelty / calibration.novelty.threshold).tolist())
+        _add_novelty(described, (predictions.novelty / calibration.novelty.threshold).tolist())
     return described
 
 
-def _judge(described: Sequence[JsonObject], novelties: Sequence[float]) -> None:
-    """Say of each image how novel it is, and whether it is accepted."""
+def _add_novelty(described: Sequence[JsonObject], novelties: Sequence[float]) -> None:
+    """Add to each image its novelty and whether it is accepted."""
     for prediction, novelty in zip(described, novelties, strict=True):
         is_accepted = novelty <= 1
         prediction["novelty"] = novelty
         prediction["accepted"] = is_accepted
-        prediction["reason"] = None if is_accepted else UNLIKE_ARTICLES
+        prediction["reason"] = None if is_accepted else UNFAMILIAR

@@ -1,0 +1,70 @@
+"""The original Flask API: `GET /predict` and `GET /real`, answered with a label as a JSON string."""
+
+from pydantic import BaseModel, ConfigDict
+
+from fashion_api.inference.classifier import Predictions
+from fashion_api.service.service import Service
+from fashion_api.wire.json_body import parse_json
+from fashion_api.wire.operation import Job, Operation, Reply, RequestHead
+from fashion_api.wire.predictions import write_json
+from fashion_api.wire.queries import ImageIndex, read_query
+from fashion_api.wire.validation import validate
+
+
+class ImageNumber(BaseModel):
+    """The JSON body: which test image is meant."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test_image_num: ImageIndex
+
+
+class ImageNumberQuery(BaseModel):
+    """The query, which may hold the number in place of the body."""
+
+    model_config = ConfigDict(frozen=True)
+
+    test_image_num: ImageIndex | None = None
+
+
+def read_image_number(head: RequestHead, body: bytes) -> int:
+    """Read the index of a test image from the query, or else from the body.
+
+    Raises:
+        InvalidRequestError: it is in neither, or not a whole number.
+    """
+    number = read_query(head, ImageNumberQuery).test_image_num
+    if number is None:
+        number = validate(ImageNumber, parse_json(body) if body else {}).test_image_num
+    return number
+
+
+def write_actual_label(service: Service, head: RequestHead, body: bytes) -> Reply:
+    """Answer `GET /real`: what a test image actually shows.
+
+    Raises:
+        DataError: there is no test set.
+        InvalidRequestError: the request does not name an index.
+        UnknownTestImageError: no test image has the index.
+    """
+    test_set = service.get_test_set()
+    index = test_set.check_index(read_image_number(head, body))
+    return write_json(service.model.labels[int(test_set.labels[index])])
+
+
+def _read_prediction(service: Service, head: RequestHead, body: bytes) -> Job:
+    labels = service.model.labels
+    test_set = service.get_test_set()
+    index = test_set.check_index(read_image_number(head, body))
+
+    def write(predictions: Predictions) -> Reply:
+        return write_json(labels[int(predictions.class_ids[0])])
+
+    return Job(test_set.images[index : index + 1], write)
+
+
+def _accept_any_body(_head: RequestHead) -> None:
+    """The original API's clients send JSON under any media type, or no body."""
+
+
+PREDICT_LABEL = Operation("GET", "/predict", _read_prediction, _accept_any_body)

@@ -1,0 +1,65 @@
+"""Checks values against pydantic models, and raises what is wrong with them as faults of the request."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from fashion_api.errors import Fault, InvalidRequestError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validate(model: type[ModelT], value: object, *, context: object = None) -> ModelT:
+    """Make an instance of `model` from a value that a caller sent.
+
+    Raises:
+        InvalidRequestError: the value does not fit the model; says where, and what is accepted.
+    """
+    try:
+        return model.model_validate(value, context=context)
+    except ValidationError as error:
+        raise InvalidRequestError(list_faults(error.errors(include_url=False, include_context=False))) from None
+
+
+def list_faults(errors: Iterable[ErrorDetails], *, within: Sequence[int | str] = ()) -> list[Fault]:
+    """Describe the errors of a `ValidationError`; `within` is the location of the value that was validated."""
+    return [Fault(write_location((*within, *error["loc"])), _describe(error)) for error in errors]
+
+
+def write_location(location: Sequence[int | str]) -> str:
+    """Write a location of pydantic's as in `images[0][3]`; an empty one is an empty text."""
+    written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return written.removeprefix(".")
+
+
+def make_error(message: str) -> PydanticCustomError:
+    """Make the error that a validator raises; the message follows the location, as in `images[0]: has 27 rows`."""
+    return PydanticCustomError("invalid_value", "{message}", {"message": message})
+
+
+def name_json_type(value: object) -> str:
+    """Name the JSON type of a value, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _describe(error: ErrorDetails) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "model_type":  # pydantic's message names a Python class
+        subject = "" if error["loc"] else "the body "
+        return f"{subject}must be an object, not {name_json_type(error['input'])}"
+    return error["msg"]
