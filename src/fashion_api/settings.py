@@ -237,7 +237,7 @@ class TrainingSettings(Settings):
     seed: int = Field(0, ge=0, le=2**32 - 1, description="The random seed; makes a training run reproducible.")
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32",
-        description="The number format of training; mixed_bfloat16 is faster where the processor has it.",
+        description="The number format of training: float32, or mixed_bfloat16, which some processors compute faster.",
     )
 
 
