@@ -67,7 +67,7 @@ def test_output_that_nobody_reads_is_no_traceback() -> None:
     [
         ("srve", "No such command 'srve'. Did you mean 'serve'? (see `fashion-api --help`)"),
         ("data nonsense", "No such command 'nonsense' (see `fashion-api data --help`)"),
-        ("serve --port", "Option '--port' requires an argument (see `fashion-api serve --help`)"),
+        ("serve --nonsense 1", "No such option: --nonsense (see `fashion-api serve --help`)"),
         ("predict", "Missing argument 'FILE...' (see `fashion-api predict --help`)"),
         ("data show", "Missing argument 'INDEX' (see `fashion-api data show --help`)"),
     ],

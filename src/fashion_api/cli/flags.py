@@ -14,19 +14,19 @@ from fashion_api.settings import Settings, SettingsT, load_settings, name_flag
 
 _PANEL = "Settings, each also as FASHION_NAME in the environment or in .env"
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 
 
 def with_settings(
     cls: type[SettingsT], *fields: str
-) -> Callable[[Callable[Concatenate[SettingsT, P], Status]], Callable[..., Status]]:
+) -> Callable[[Callable[Concatenate[SettingsT, _P], Status]], Callable[..., Status]]:
     """Give a command a flag for each of these fields, and the settings themselves as its first argument.
 
     An empty flag counts as one that is not given, as an empty variable does. The decorated command raises a
     `SettingsError` where a setting is unknown or has a bad value.
     """
 
-    def decorate(command: Callable[Concatenate[SettingsT, P], Status]) -> Callable[..., Status]:
+    def decorate(command: Callable[Concatenate[SettingsT, _P], Status]) -> Callable[..., Status]:
         untyped: Callable[..., Status] = command
 
         @functools.wraps(command)
