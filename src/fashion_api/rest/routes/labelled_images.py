@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from fashion_api.errors import Fault, InvalidRequestError, summarise_faults
 from fashion_api.inference.classifier import Predictions
-from fashion_api.pictures.encoding import encode_png
+from fashion_api.pictures.decoding import encode_png
 from fashion_api.rest import problems as errors
 from fashion_api.rest.dependencies import DirectRoute, Service, ServiceDep, TestImageIndex, TestSetDep, answer
 from fashion_api.rest.problems import HttpError

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fashion_api.errors import Fault, ImageError, InvalidRequestError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
-from fashion_api.pictures.decoding import decode_image
-from fashion_api.pictures.file_types import MEDIA_TYPES
+from fashion_api.pictures.decoding import MEDIA_TYPES, decode_image
 from fashion_api.rest import problems as errors
 from fashion_api.rest.dependencies import DirectRoute, Service, answer
 from fashion_api.rest.problems import INVALID, UNSUPPORTED, HttpError
