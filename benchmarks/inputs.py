@@ -17,7 +17,7 @@ from fashion_api.images import Images
 from fashion_api.inference.loading import compile_model
 from fashion_api.inference.manifest import read_manifest
 from fashion_api.inference.onnx_engine import OnnxClassifier
-from fashion_api.pictures.decoding import encode_png
+from fashion_api.pictures.encoding import encode_png
 from fashion_api.settings import Settings
 
 CACHE = ROOT / "benchmarks" / ".cache"

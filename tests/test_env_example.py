@@ -12,11 +12,11 @@ SETTING = f"# {ENV_PREFIX}"
 
 
 def write_default(name: str) -> str:
-    """As it is written in the environment; nothing for a default that depends on the machine."""
+    """Write a default as in the environment; nothing for one that depends on the machine."""
     field = TrainingSettings.model_fields[name]
     if field.default is None or field.default_factory is not None:
         return ""
-    return ",".join(field.default) if isinstance(field.default, tuple) else str(field.default)
+    return ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
 
 
 def uncomment(text: str) -> str:
@@ -26,7 +26,7 @@ def uncomment(text: str) -> str:
 
 @pytest.mark.parametrize("name", TrainingSettings.model_fields)
 def test_every_setting_is_listed_with_its_description_and_default(name: str) -> None:
-    """Whoever reads the example sees what each setting does, and its value if left alone."""
+    """Each setting is listed with its description and its default."""
     description = TrainingSettings.model_fields[name].description
     assert f"\n# {description}\n{SETTING}{name.upper()}={write_default(name)}\n" in EXAMPLE.read_text()
 

@@ -20,7 +20,7 @@ from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from fashion_api.cli.main import make_parser
+from fashion_api.cli.main import run
 from fashion_api.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -258,7 +258,7 @@ def test_the_image_runs_the_service_itself() -> None:
     """No shell stands between the service and the signal that stops it."""
     command = json.loads(FINAL["ENTRYPOINT"]) + json.loads(FINAL["CMD"])
     assert command[0] in PROJECT["project"]["scripts"]
-    assert callable(make_parser().parse_args(command[1:]).run)
+    assert run([*command[1:], "--help"]) == 0
 
 
 def test_the_image_sets_only_settings_that_exist() -> None:

@@ -1,10 +1,11 @@
-"""Settings, from the environment, from .env, and from flags."""
+"""Settings from flags, from the environment and from .env."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import pytest
 
-from fashion_api.errors import SettingsError
+from fashion_api.errors import FlagError, SettingsError
 from fashion_api.settings import Settings, TrainingSettings, load_settings
 
 
@@ -21,13 +22,15 @@ def test_environment_sets(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> No
 
 
 def test_env_file_sets(env_file: Path) -> None:
-    """So does a line of the .env file."""
+    """A line of the .env file sets a setting."""
     env_file.write_text("FASHION_PORT=8124\nOTHER=1\n")
     assert load_settings(Settings, env_file=env_file).port == 8124
 
 
-def test_environment_wins_over_env_file_and_flags_over_both(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
-    """A flag is stronger than the environment, which is stronger than .env."""
+def test_flags_take_precedence_over_the_environment_and_that_over_env_file(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path
+) -> None:
+    """A flag takes precedence over the environment, and the environment over .env."""
     env_file.write_text("FASHION_PORT=1\nFASHION_WORKERS=2\n")
     monkeypatch.setenv("FASHION_PORT", "3")
     monkeypatch.setenv("FASHION_HOST", "0.0.0.0")  # noqa: S104  # only read
@@ -59,7 +62,7 @@ def test_unknown_name_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_unknown_name_in_the_env_file_is_refused(env_file: Path) -> None:
-    """The same holds for the .env file, which is named."""
+    """A name in the .env file that is no setting is an error that names the file."""
     env_file.write_text("FASHION_NOTHING_LIKE_IT=1\n")
     with pytest.raises(SettingsError, match=r"FASHION_NOTHING_LIKE_IT in .*\.env"):
         load_settings(Settings, env_file=env_file)
@@ -72,40 +75,142 @@ def test_training_settings_are_known_to_serving(monkeypatch: pytest.MonkeyPatch,
     assert load_settings(TrainingSettings, env_file=env_file).epochs == 3
 
 
+SERVICE_LINKS = {
+    "FASHION_SERVICE_HOST": "10.0.0.11",
+    "FASHION_SERVICE_PORT": "8000",
+    "FASHION_SERVICE_PORT_HTTP": "8000",
+    "FASHION_PORT": "tcp://10.0.0.11:8000",
+    "FASHION_PORT_8000_TCP": "tcp://10.0.0.11:8000",
+    "FASHION_PORT_8000_TCP_PROTO": "tcp",
+    "FASHION_PORT_8000_TCP_PORT": "8000",
+    "FASHION_PORT_8000_TCP_ADDR": "10.0.0.11",
+}
+"""What Kubernetes sets for a service called `fashion`."""
+
+
+@pytest.mark.parametrize("service", ["FASHION", "FASHION_API", "FASHION_FASHION_API"])
+def test_variables_of_an_orchestrator_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, service: str
+) -> None:
+    """A Kubernetes service whose name begins with `fashion` neither stops the start nor sets anything."""
+    for name, value in SERVICE_LINKS.items():
+        monkeypatch.setenv(name.replace("FASHION", service, 1), value)
+    assert load_settings(Settings, env_file=env_file) == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize("link", ["udp://10.0.0.11:53", "tcp://[fd00::11]:8000"], ids=["UDP", "IPv6"])
+def test_link_in_the_environment_does_not_hide_the_port_in_env_file(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, link: str
+) -> None:
+    """A FASHION_PORT that an orchestrator has made leaves the port to .env."""
+    env_file.write_text("FASHION_PORT=8124\n")
+    monkeypatch.setenv("FASHION_PORT", link)
+    assert load_settings(Settings, env_file=env_file).port == 8124
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("FASHION_PORT", "http"),
-        ("FASHION_PORT", "65536"),
-        ("FASHION_WORKERS", "0"),
-        ("FASHION_ENGINE", "torch"),
-        ("FASHION_REQUEST_TIMEOUT_S", "0"),
-        ("FASHION_LOG_LEVEL", "loud"),
-        ("FASHION_CLASS_NAMES", "one"),
-        ("FASHION_CLASS_NAMES", "[1"),
-        ("FASHION_LEARNING_RATE", "-1"),
-        ("FASHION_OPTIMIZER", "lion"),
-        ("FASHION_DROPOUT_RATES", "0.3,1.5"),
+        ("FASHION_PROT", "tcp://10.0.0.11:8000"),
+        ("FASHION_SERVICE_HOST", "localhost"),
+        ("FASHION_SERVICE_PORT", "http"),
+        ("FASHION_SERVICE_NAME", "10.0.0.11"),
+        ("FASHION_PORT_8000_TCP", "10.0.0.11:8000"),
+        ("FASHION_PORT_TCP", "tcp://10.0.0.11:8000"),
+        ("fashion_service_host", "10.0.0.11"),
     ],
 )
-def test_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, env_file: Path, name: str, value: str) -> None:
-    """A value that a setting cannot have is refused, and the setting named."""
+def test_what_only_resembles_a_link_is_an_unknown_name(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, name: str, value: str
+) -> None:
+    """A variable with another name or another value than an orchestrator makes is refused as unknown."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=f"unknown setting {name}"):
+        load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("value", ["tcp://fashion:8000", "http://10.0.0.11:8000", "10.0.0.11"])
+def test_port_that_is_no_link_is_a_bad_value(monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str) -> None:
+    """A FASHION_PORT that no orchestrator makes is refused."""
+    monkeypatch.setenv("FASHION_PORT", value)
+    with pytest.raises(SettingsError, match="FASHION_PORT: "):
+        load_settings(Settings, env_file=env_file)
+
+
+def test_link_in_the_env_file_is_refused(env_file: Path) -> None:
+    """An orchestrator writes no .env file, so a link in it is a mistake."""
+    env_file.write_text("FASHION_SERVICE_HOST=10.0.0.11\n")
+    with pytest.raises(SettingsError, match="FASHION_SERVICE_HOST in "):
+        load_settings(Settings, env_file=env_file)
+
+
+BAD_VALUES = [
+    ("port", "http", "valid integer"),
+    ("port", "65536", "less than or equal to 65535"),
+    ("workers", "0", "greater than or equal to 1"),
+    ("engine", "torch", "'onnx' or 'keras'"),
+    ("request_timeout_s", "0", "greater than 0"),
+    ("log_level", "loud", "'debug', 'info'"),
+    ("class_names", "one", "at least 2 items"),
+    ("class_names", "[1", "neither a JSON list nor values with commas between them"),
+    ("class_names", "a,b,a", "names a class twice"),
+    ("learning_rate", "-1", "greater than 0"),
+    ("optimizer", "lion", "'adam', 'sgd'"),
+    ("dropout_rates", "0.3,1.5", "less than 1"),
+    ("root_path", "fashion", "must begin with / and not end with it"),
+    ("root_path", "/fashion/", "must begin with / and not end with it"),
+    ("trusted_proxies", "10.0.0.1,proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
+    ("trusted_proxies", "10.0.0.1/8", "has host bits set"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "reason"), BAD_VALUES)
+def test_bad_value_in_the_environment_is_reported_with_the_variable(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, field: str, value: str, reason: str
+) -> None:
+    """A value that a setting cannot have is refused, with the variable's name and the reason."""
+    name = f"FASHION_{field.upper()}"
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"^{name}(\[[01]\])?: .*{reason}") as caught:
         load_settings(TrainingSettings, env_file=env_file)
+    assert not isinstance(caught.value, FlagError)
+
+
+@pytest.mark.parametrize(("field", "value", "reason"), BAD_VALUES)
+def test_bad_value_of_a_flag_is_reported_with_the_flag(env_file: Path, field: str, value: str, reason: str) -> None:
+    """A bad value that a flag gives is refused, with the flag's name and the reason."""
+    flag = "--" + field.replace("_", "-")
+    with pytest.raises(FlagError, match=rf"^{flag}(\[[01]\])?: .*{reason}"):
+        load_settings(TrainingSettings, env_file=env_file, overrides={field: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        ("10.0.0.1, fd00::/8", (IPv4Network("10.0.0.1/32"), IPv6Network("fd00::/8"))),
+        ("[]", ()),
+    ],
+    ids=["address and network", "none"],
+)
+def test_trusted_proxies_are_addresses_or_networks(
+    monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str, networks: tuple[object, ...]
+) -> None:
+    """A trusted proxy is given by its address or its network."""
+    monkeypatch.setenv("FASHION_TRUSTED_PROXIES", value)
+    assert load_settings(Settings, env_file=env_file).trusted_proxies == networks
 
 
 def test_limits_that_contradict_each_other_are_refused(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
-    """A request that the queue could never hold may not be allowed."""
+    """A request may not hold more images than the queue."""
     monkeypatch.setenv("FASHION_MAX_QUEUE_SIZE", "10")
     with pytest.raises(SettingsError, match="could never be taken in"):
         load_settings(Settings, env_file=env_file)
 
 
-def test_class_named_twice_is_refused(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
-    """Two classes of one name could not be told apart in an answer."""
-    monkeypatch.setenv("FASHION_CLASS_NAMES", "a,b,a")
-    with pytest.raises(SettingsError, match="twice"):
+def test_body_that_memory_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """A body may not be larger than all bodies together."""
+    monkeypatch.setenv("FASHION_MAX_BODY_MEMORY_BYTES", "2000")
+    with pytest.raises(SettingsError, match="such a body could never be taken in"):
         load_settings(Settings, env_file=env_file)
 
 

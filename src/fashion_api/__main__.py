@@ -1,4 +1,4 @@
-"""`python -m fashion_api` is `fashion-api`."""
+"""`python -m fashion_api` runs `fashion-api`."""
 
 from fashion_api.cli.main import main
 

@@ -2,6 +2,7 @@
 
     FashionError                        raised on purpose; its text is one sentence for the user
     ├── SettingsError                   a setting is unknown or has a bad value; nothing was started
+    │   └── FlagError                   the bad value was given by a flag of the command line
     ├── DataError                       the data set is at hand but cannot be used as it is
     │   └── DataNotFoundError           the data set is nowhere to be found (says how to get it)
     ├── ModelError                      the `.h5` or its manifest cannot be served (says which, and why)
@@ -40,6 +41,10 @@ class FashionError(Exception):
 
 class SettingsError(FashionError):
     """A setting is unknown or has a bad value."""
+
+
+class FlagError(SettingsError):
+    """A setting has a bad value, which was given by a flag of the command line."""
 
 
 class DataError(FashionError):

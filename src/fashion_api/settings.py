@@ -1,19 +1,28 @@
-"""All that an operator may set, from the environment (prefix `FASHION_`) and from a `.env` file."""
+"""All that an operator may set: by flags, in the environment (prefix `FASHION_`) and in a `.env` file."""
 
 import difflib
 import json
 import os
+import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from platformdirs import user_cache_path
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
-from fashion_api.errors import SettingsError
+from fashion_api.errors import FlagError, SettingsError
+from fashion_api.service_links import is_service_link
 
 ENV_PREFIX = "FASHION_"
 
@@ -34,7 +43,7 @@ Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta",
 
 
 def _split_list(value: object) -> object:
-    """Read a list from the environment: JSON, or values with commas between them."""
+    """Read a list from a flag or a variable: JSON, or values with commas between them."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -48,8 +57,36 @@ def _split_list(value: object) -> object:
 _EnvList = (NoDecode, BeforeValidator(_split_list))
 
 
+def _parse_network(value: object) -> object:
+    return ip_network(value) if isinstance(value, str) else value
+
+
+_Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
+
+
+def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("names a class twice")
+    return names
+
+
+def _check_root_path(path: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)*", path):
+        raise ValueError("must begin with / and not end with it, as in /fashion, with letters, digits and -._~ between")
+    return path
+
+
+class _Environment(EnvSettingsSource):
+    """The process's environment, without the variables that an orchestrator makes for a service."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, key, is_complex = super().get_field_value(field, field_name)
+        is_link = isinstance(value, str) and is_service_link(name_variable(field_name), value)
+        return None if is_link else value, key, is_complex
+
+
 class Settings(BaseSettings):
-    """What serving, the data set and logging can be told."""
+    """The settings of serving, the data set and logging."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, protected_namespaces=()
@@ -65,11 +102,11 @@ class Settings(BaseSettings):
 
     data_dir: Path | None = Field(
         None,
-        description="Where the data set's four IDX files are; unset: searched for, see `fashion-api data`.",
+        description="The directory of the data set's IDX files; unset: the places that `fashion-api data` lists.",
     )
     digits_file: Path | None = Field(
         None,
-        description="MNIST's test digits, t10k-images-idx3-ubyte(.gz), for the report on novelty; unset: left out.",
+        description="MNIST's test digits, t10k-images-idx3-ubyte(.gz), for the novelty report; unset: left out.",
     )
     cache_dir: Path = Field(
         default_factory=lambda: user_cache_path("fashion-api"),
@@ -77,21 +114,20 @@ class Settings(BaseSettings):
     )
     image_height: int = Field(28, ge=1, le=1024, description="Height of an image, in pixels.")
     image_width: int = Field(28, ge=1, le=1024, description="Width of an image, in pixels.")
-    class_names: Annotated[tuple[str, ...], *_EnvList] = Field(
+    class_names: Annotated[tuple[str, ...], *_EnvList, AfterValidator(_check_class_names)] = Field(
         FASHION_MNIST_LABELS,
         min_length=2,
         description="The labels in the order of the class ids: a JSON list, or separated by commas.",
     )
 
-    host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every network.")
+    host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve, each with its own model.")
-    root_path: str = Field(
+    root_path: Annotated[str, AfterValidator(_check_root_path)] = Field(
         "",
-        pattern=r"^(/[A-Za-z0-9_.~-]+)*$",
         description="The path prefix under which a proxy serves this service, as in /fashion; unset: none.",
     )
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], *_EnvList] = Field(
+    trusted_proxies: Annotated[tuple[_Network, ...], *_EnvList] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
         description="Addresses or networks of proxies whose X-Forwarded-Prefix and -Proto are believed, separated by "
         "commas; []: none.",
@@ -99,42 +135,39 @@ class Settings(BaseSettings):
     max_concurrent_requests: int = Field(
         128,
         ge=1,
-        description="The most requests that are whole and not yet answered, in a worker; beyond it, they are refused "
-        "with 503.",
+        description="The most requests in a worker that are complete and not yet answered; more are refused with 503.",
     )
-    max_batch_size: int = Field(16, ge=1, le=4096, description="The most images that the model is given at once.")
+    max_batch_size: int = Field(16, ge=1, le=4096, description="The most images that the model computes at once.")
     max_queue_size: int = Field(
-        512, ge=1, description="The most images that may wait; beyond it, requests are refused with 503."
+        512, ge=1, description="The most images that may wait; a request that does not fit is refused with 503."
     )
     max_images_per_request: int = Field(256, ge=1, description="The most images that one request may hold.")
     max_upload_bytes: int = Field(10 * 1024 * 1024, ge=1024, description="The largest request body, in bytes.")
     max_body_memory_bytes: int = Field(
         64 * 1024 * 1024,
         ge=1024,
-        description="The most bytes of bodies over 64 KiB that a worker holds at once; beyond it, they are refused with "
-        "503.",
+        description="The most bytes of bodies over 64 KiB that a worker holds at once; more are refused with 503.",
     )
     request_timeout_s: float = Field(
         10.0,
         gt=0,
         le=3600,
-        description="Seconds from a request's head to its answer; one whose body is late is answered with 408, another "
-        "with 504.",
+        description="Seconds from a request's head on; then it is answered 408 if its body is incomplete, else 504.",
     )
     drain_delay_s: float = Field(
         0.0,
         ge=0,
         le=3600,
-        description="Seconds between SIGTERM, when /readyz starts to say no, and the end of taking requests.",
+        description="Seconds after SIGTERM during which requests are still accepted, while /readyz answers 503.",
     )
     drain_timeout_s: float = Field(
         20.0,
         ge=0,
         le=3600,
-        description="Seconds that requests under way are given to finish when the service stops.",
+        description="Seconds that accepted requests have to finish when the service stops.",
     )
     api_keys: Annotated[tuple[SecretStr, ...], *_EnvList] = Field(
-        (), description="Keys that callers must show, separated by commas; unset: no key is asked for."
+        (), description="Keys of which callers must send one, separated by commas; unset: no key is needed."
     )
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
@@ -159,20 +192,30 @@ class Settings(BaseSettings):
                 f"FASHION_MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is more than FASHION_MAX_BODY_MEMORY_BYTES "
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
-        if len(set(self.class_names)) != len(self.class_names):
-            raise ValueError("FASHION_CLASS_NAMES names a class twice")
         return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # replaced by ours
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # not used
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read flags, the environment and `.env`; the first that sets a value wins."""
+        return init_settings, _Environment(settings_cls), dotenv_settings
 
 
 class TrainingSettings(Settings):
-    """What `fashion-api train` can be told, by flags too; what is unset is the recipe's own."""
+    """The settings of training too; where one is unset, the recipe decides."""
 
     recipe: str = Field("small", description="The recipe to train by; `fashion-api train --list` shows them.")
     data_size: int | None = Field(
-        None, ge=10, description="Train on the first so many training images; unset: the recipe's."
+        None, ge=10, description="How many training images are used, from the first on; unset: the recipe's."
     )
     validation_size: int | None = Field(
-        None, ge=1, description="How many of those are held back for validation; unset: the recipe's."
+        None, ge=1, description="How many of these are held back for validation; unset: the recipe's."
     )
     epochs: int | None = Field(None, ge=1, description="Passes over the training images; unset: the recipe's.")
     optimizer: Optimizer | None = Field(
@@ -181,53 +224,70 @@ class TrainingSettings(Settings):
     learning_rate: float | None = Field(
         None, gt=0, description="The optimiser's (peak) learning rate; unset: the recipe's."
     )
-    batch_size: int | None = Field(None, ge=1, description="Images a training step; unset: the recipe's.")
+    batch_size: int | None = Field(None, ge=1, description="Images per training step; unset: the recipe's.")
     dropout_rates: Annotated[tuple[Annotated[float, Field(ge=0, lt=1)], ...] | None, *_EnvList] = Field(
         None, description="The dropout layers' rates from input to output; unset: the recipe's."
     )
     hidden_units: int | None = Field(None, ge=1, description="Units of the dense hidden layer; unset: the recipe's.")
     teachers: Annotated[tuple[Path, ...] | None, *_EnvList] = Field(
         None,
-        description="Models whose mean answer is learnt beside the labels, separated by commas; []: none; unset: the "
-        "recipe's.",
+        description="Models whose mean prediction is learnt beside the labels, separated by commas; []: none; unset: "
+        "the recipe's.",
     )
-    seed: int = Field(0, ge=0, le=2**32 - 1, description="Makes a training run reproducible.")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="The random seed; makes a training run reproducible.")
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32",
-        description="What training computes in; mixed_bfloat16 is faster where the processor has it.",
+        description="The number format of training: float32, or mixed_bfloat16, which some processors compute faster.",
     )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
+def name_variable(field: str) -> str:
+    """The variable that sets a field of the settings."""
+    return ENV_PREFIX + field.upper()
+
+
+def name_flag(field: str) -> str:
+    """The flag that sets a field of the settings."""
+    return "--" + field.replace("_", "-")
+
+
 def load_settings(
     cls: type[SettingsT], *, env_file: Path = Path(".env"), overrides: Mapping[str, object] | None = None
 ) -> SettingsT:
-    """Read settings from the environment and `env_file`; `overrides` (flags, by field name) win over both.
+    """Read settings from the environment and `env_file`; `overrides`, the flags by field name, win over both.
 
     Raises:
-        SettingsError: a `FASHION_` name is unknown or a value is bad; the message names each.
+        FlagError: a value in `overrides` is bad; the message names the flag.
+        SettingsError: a `FASHION_` name is unknown or a value is bad; the message names each variable.
     """
+    flags = overrides or {}
     _refuse_unknown_names(env_file)
     try:
-        return cls(_env_file=env_file, **(overrides or {}))  # type: ignore[arg-type]  # field names, checked below
+        return cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
-        problems = "; ".join(_describe(problem["loc"], problem["msg"]) for problem in error.errors())
-        raise SettingsError(problems) from None
+        problems = error.errors()
+        message = "; ".join(_describe(problem["loc"], problem["msg"], flags) for problem in problems)
+        has_bad_flag = any(problem["loc"][0] in flags for problem in problems if problem["loc"])
+        raise (FlagError if has_bad_flag else SettingsError)(message) from None
 
 
-def _describe(loc: tuple[int | str, ...], message: str) -> str:
+def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, object]) -> str:
     message = message.removeprefix("Value error, ")
     if not loc:
         return message
+    field = str(loc[0])
+    name = name_flag(field) if field in flags else name_variable(field)
     where = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int))
-    return f"{ENV_PREFIX}{str(loc[0]).upper()}{where}: {message}"
+    return f"{name}{where}: {message}"
 
 
 def _refuse_unknown_names(env_file: Path) -> None:
-    known = {ENV_PREFIX + name.upper() for name in TrainingSettings.model_fields}
-    given = dict.fromkeys(os.environ, "the environment") | dict.fromkeys(dotenv_values(env_file), str(env_file))
+    in_environment = [name for name, value in os.environ.items() if not is_service_link(name, value)]
+    given = dict.fromkeys(in_environment, "the environment") | dict.fromkeys(dotenv_values(env_file), str(env_file))
+    known = {name_variable(field) for field in TrainingSettings.model_fields}
     for name, source in given.items():
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=1)

@@ -1,73 +1,48 @@
-"""The command line: what it prints, and its exit status."""
+"""How commands end: exit statuses, and what is reported on standard error."""
 
-import json
-import logging
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from fashion_api.cli.main import run
-from fashion_api.errors import DataNotFoundError
-from tests import picture_files as pictures
-from tests.idx import write_small_data_set
-
-MODEL = Path(__file__).parents[2] / "models" / "fashion_mnist.h5"
+from fashion_api.errors import DataError, DataNotFoundError
 
 
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Put the root logger back as pytest had set it up."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers, root.level = handlers, level
-    logging.captureWarnings(capture=False)
+def make_failing_app(error: BaseException) -> typer.Typer:
+    """Build a command line with one command, which raises `error`."""
+    app = typer.Typer()
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    return app
 
 
-@pytest.fixture
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small data set of two classes, configured as an operator would; the working directory is elsewhere."""
-    write_small_data_set(tmp_path / "data")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FASHION_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("FASHION_CLASS_NAMES", "cat,dog")
-    monkeypatch.setenv("FASHION_IMAGE_HEIGHT", "4")
-    monkeypatch.setenv("FASHION_IMAGE_WIDTH", "5")
-    return tmp_path / "data"
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DataError("the labels are missing"), "the labels are missing"),
+        (FileNotFoundError(2, "No such file or directory", "shoe.png"), "shoe.png: No such file or directory"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ValueError("two\nlines"), "unexpected ValueError: two lines (`fashion-api --debug …` shows where)"),
+    ],
+    ids=["ours", "file", "system", "unexpected"],
+)
+def test_error_is_one_line_and_status_1(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any error is one line on standard error, and the exit status is 1."""
+    assert run([], app=make_failing_app(error)) == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", f"fashion-api: {line}\n")
 
 
-@pytest.mark.usefixtures("own_data")
-def test_show_draws_the_image_with_its_class(capsys: pytest.CaptureFixture[str]) -> None:
-    """`data show` draws an image in the terminal and names what it shows."""
-    assert run(["data", "show", "3"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert (len(lines), lines[-1]) == (5, "test image 3: dog")
-
-
-@pytest.mark.usefixtures("own_data")
-def test_show_saves_the_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --save, the image is written as a PNG."""
-    path = tmp_path / "x.png"
-    assert run(["data", "show", "2", "--split", "train", "--save", str(path)]) == 0
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert "train image 2, cat" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("own_data")
-def test_verify_tells_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """`data verify` tells each split's size and place."""
-    assert run(["data", "verify"]) == 0
-    assert "test: 6 images of 4×5" in capsys.readouterr().out
-
-
-def test_error_is_one_line_and_status_1(own_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An error is one clear line on standard error, and the exit status is 1."""
-    (own_data / "t10k-images-idx3-ubyte.gz").unlink()
-    assert run(["data", "show", "0"]) == 1
-    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fashion-api: ")]
-    assert len(error) == 1
-    assert "no test images" in error[0]
+def test_interrupt_is_status_130(capsys: pytest.CaptureFixture[str]) -> None:
+    """After Ctrl-C the exit status is that which shells report for it."""
+    assert run([], app=make_failing_app(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "fashion-api: interrupted\n"
 
 
 def test_debug_shows_the_traceback(own_data: Path) -> None:
@@ -77,92 +52,70 @@ def test_debug_shows_the_traceback(own_data: Path) -> None:
         run(["--debug", "data", "show", "0"])
 
 
-@pytest.mark.usefixtures("own_data")
-@pytest.mark.parametrize("index", ["-1", "6"])
-def test_index_that_no_image_has(index: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An index out of range is an error that names the range."""
-    assert run(["data", "show", "--", index]) == 1
-    assert "0 to 5" in capsys.readouterr().err
+def test_output_that_nobody_reads_is_no_traceback() -> None:
+    """Where the reader of the output has gone, the command ends with status 1, and quietly."""
+    command = [sys.executable, "-m", "fashion_api", "train", "--list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603  # our own
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
 
 
-def test_unknown_setting_stops_every_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An unknown FASHION_ name is an error that names it."""
-    monkeypatch.setenv("FASHION_PROT", "1")
-    assert run(["serve"]) == 1
-    assert "FASHION_PROT" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        ("srve", "No such command 'srve'. Did you mean 'serve'? (see `fashion-api --help`)"),
+        ("data nonsense", "No such command 'nonsense' (see `fashion-api data --help`)"),
+        ("serve --nonsense 1", "No such option: --nonsense (see `fashion-api serve --help`)"),
+        ("predict", "Missing argument 'FILE...' (see `fashion-api predict --help`)"),
+        ("data show", "Missing argument 'INDEX' (see `fashion-api data show --help`)"),
+    ],
+)
+def test_wrong_call_is_one_line_and_status_2(call: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A call that cannot be understood is reported in one line, with the help that explains it."""
+    assert run(call.split()) == 2
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", f"fashion-api: {line}\n")
 
 
-def test_bad_value_of_a_flag_names_the_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    """A flag's value is checked as the setting that it is."""
-    assert run(["serve", "--port", "http"]) == 1
-    assert "FASHION_PORT" in capsys.readouterr().err
+@pytest.mark.parametrize("call", ["", "data"])
+def test_call_without_a_command_is_answered_with_the_help(call: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the command is missing, the help lists the commands, and the status is 2."""
+    assert run(call.split()) == 2
+    output = capsys.readouterr()
+    assert "Commands" in output.out
+    assert output.err == ""
 
 
-@pytest.mark.parametrize("argv", [[], ["nonsense"], ["data", "show", "x"], ["predict"]])
-def test_wrong_call_is_status_2(argv: list[str]) -> None:
-    """A call that cannot be understood ends with status 2, as is usual."""
-    with pytest.raises(SystemExit, match="2"):
-        run(argv)
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["train", "--help"], ["data", "show", "--help"]])
-def test_help_and_version_are_success(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("call", ["--help", "-h", "--version", "train --help", "data show --help"])
+def test_help_and_version_are_success(call: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Help and version are printed, with status 0."""
-    with pytest.raises(SystemExit, match="0"):
-        run(argv)
+    assert run(call.split()) == 0
     assert "fashion-api" in capsys.readouterr().out
 
 
-def test_predict_names_what_a_file_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`predict` classifies each file with the committed model; a file that is no picture fails alone."""
-    boot, text = tmp_path / "boot.png", tmp_path / "text.png"
-    assert run(["data", "show", "0", "--save", str(boot)]) == 0
-    text.write_bytes(pictures.TEXT_FILE)
-    capsys.readouterr()
-    assert run(["predict", "--model-path", str(MODEL), str(text), str(tmp_path / "none.png"), str(boot)]) == 1
-    output = capsys.readouterr()
-    assert output.out.startswith(f"{boot}: Ankle boot (")
-    errors = [line for line in output.err.splitlines() if line.startswith("fashion-api: ")]
-    assert [line.split(": ")[1] for line in errors] == [str(text), str(tmp_path / "none.png")]
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of the whole lists each command."""
+    run(["--help"])
+    printed = capsys.readouterr().out
+    assert all(f" {name} " in printed for name in ("data", "train", "evaluate", "compile", "predict", "serve"))
 
 
-def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """`train --list` names the recipes, the original one among them."""
-    assert run(["train", "--list"]) == 0
-    assert "tutorial" in capsys.readouterr().out
+def test_commands_import_what_they_need_only_when_they_run() -> None:
+    """Loading the command line imports no other part of the project, and none of the packages that take long."""
+    script = (
+        "import sys, fashion_api.cli.main\n"
+        "ours = {'.'.join(name.split('.')[:2]) for name in sys.modules if name.startswith('fashion_api.')}\n"
+        "heavy = {'numpy', 'fastapi', 'uvicorn', 'onnxruntime', 'PIL', 'keras', 'tensorflow', 'rich'}\n"
+        "print(*sorted(ours), *sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)  # noqa: S603  # our own
+    assert done.stdout.split() == [f"fashion_api.{name}" for name in ("cli", "errors", "service_links", "settings")]
 
 
-def test_compile_tells_where_the_compiled_form_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`compile` puts the compiled form of a model into the cache, for a service that has no TensorFlow."""
-    assert run(["compile", "--model-path", str(MODEL), "--cache-dir", str(tmp_path)]) == 0
-    path = Path(capsys.readouterr().out.strip())
-    assert (path.is_relative_to(tmp_path), path.suffix) == (True, ".onnx")
-
-
-def test_predict_writes_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --json, `predict` prints one object a file."""
-    boot = tmp_path / "boot.png"
-    assert run(["data", "show", "0", "--save", str(boot)]) == 0
-    capsys.readouterr()
-    assert run(["predict", "--json", "--model-path", str(MODEL), str(boot)]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["file"], answer["prediction"]["label"]) == (str(boot), "Ankle boot")
-
-
-@pytest.mark.usefixtures("own_data")
-def test_any_data_set_is_trained_evaluated_and_served_by_configuration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Two classes of 4×5 images go all the way, from their files to a prediction, by settings alone."""
-    monkeypatch.setenv("FASHION_MODEL_PATH", str(tmp_path / "pets.h5"))
-    monkeypatch.setenv("FASHION_CACHE_DIR", str(tmp_path / "cache"))
-    write_small_data_set(tmp_path / "data", size=40)
-    assert run(["train", "--epochs", "1", "--validation-size", "10"]) == 0
-    assert run(["evaluate"]) == 0
-    picture = tmp_path / "pet.png"
-    assert run(["data", "show", "0", "--save", str(picture)]) == 0
-    capsys.readouterr()
-    assert run(["predict", "--json", str(picture)]) == 0
-    assert set(json.loads(capsys.readouterr().out)["prediction"]["probabilities"]) == {"cat", "dog"}
+def test_module_runs_the_command_line() -> None:
+    """`python -m fashion_api` is `fashion-api`."""
+    command = [sys.executable, "-m", "fashion_api", "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  # our own
+    assert done.stdout.startswith("fashion-api ")

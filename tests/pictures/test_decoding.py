@@ -1,8 +1,6 @@
-"""Picture files to arrays: what is read, as what values, and what is refused in which words."""
+"""Picture files to arrays: the values that are read, and the messages of what is refused."""
 
 import base64
-import zlib
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashion_api.errors import ImageError, InvalidImageError, UnsupportedImageError
-from fashion_api.pictures.decoding import MEDIA_TYPES, decode_base64, decode_image, encode_png, read_usual_png
+from fashion_api.pictures.decoding import decode_base64, decode_image
 from tests import picture_files as pictures
 from tests.picture_files import PIXELS, Pixels
 
@@ -24,7 +22,7 @@ def decode(content: bytes) -> Pixels:
 
 
 def refusal(content: bytes) -> str:
-    """Tell the words in which a file is refused."""
+    """Decode a file that must be refused, and give the message."""
     with pytest.raises(InvalidImageError) as caught:
         decode(content)
     return str(caught.value)
@@ -129,42 +127,6 @@ class TestTransparency:
         values[:, 14:] = 257 * 9
         pixels = decode(pictures.sixteen_bit_png(values, transparent=60000))
         np.testing.assert_array_equal(pixels, np.tile(np.repeat([0, 9], 14), (28, 1)))
-
-
-class TestOrientation:
-    @pytest.mark.parametrize("orientation", range(1, 9))
-    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-    def test_turned(self, kind: str, orientation: int) -> None:
-        """A picture that EXIF says is turned or mirrored is put upright."""
-        content = pictures.exif_rotated_picture(kind, orientation)
-        np.testing.assert_allclose(decode(content).astype(int), PIXELS, atol=3)
-
-    def test_little_endian(self) -> None:
-        """EXIF is read in both byte orders."""
-        content = pictures.exif_rotated_picture("PNG", 6, order="<")
-        np.testing.assert_array_equal(decode(content), PIXELS)
-
-    def test_size(self) -> None:
-        """The size that counts is that of the upright picture."""
-        upright = pictures.make_pixels(20, 30)
-        content = pictures.exif_rotated_picture("PNG", 6, upright)
-        np.testing.assert_array_equal(decode_image(content, height=20, width=30), upright)
-
-    def test_sideways(self) -> None:
-        """A picture that has the right size only when it lies on its side is refused."""
-        content = pictures.grey_png(pictures.make_pixels(30, 20))
-        with pytest.raises(InvalidImageError, match="20×30"):
-            decode_image(content, height=20, width=30)
-
-    @pytest.mark.parametrize(
-        "exif",
-        [b"II*\0", b"no EXIF at all", pictures.exif_orientation(6)[:14], pictures.exif_orientation(99)],
-        ids=["only a head", "text", "cut short", "unknown value"],
-    )
-    def test_broken(self, exif: bytes) -> None:
-        """EXIF that cannot be understood is no reason to refuse a picture, and changes nothing of it."""
-        content = pictures.insert_png_chunk(pictures.grey_png(), b"eXIf", exif)
-        np.testing.assert_array_equal(decode(content), PIXELS)
 
 
 class TestRefusals:
@@ -320,58 +282,6 @@ class TestHarm:
         assert (str(pixels.dtype), pixels.shape) == ("uint8", (28, 28))
 
 
-@st.composite
-def nearly_usual_pngs(draw: st.DrawFn) -> bytes:
-    """A grey PNG with rows of every filter, more or fewer than there should be, in one chunk or two, altered or not."""
-    filters = st.integers(0, 4) | st.integers(0, 4) | st.integers(0, 255)
-    rows = draw(st.lists(filters, min_size=27, max_size=29)) if draw(st.booleans()) else [draw(filters)] * 28
-    raw = b"".join(bytes([kind]) + bytes(range(y, y + 28)) for y, kind in enumerate(rows))
-    packed = bytearray(zlib.compress(raw, draw(st.sampled_from([0, 1, 9]))))
-    if draw(st.booleans()):
-        packed[draw(st.integers(0, len(packed) - 1)) :] = draw(st.sampled_from([b"", b"\0", b"xx"]))
-    content = bytearray(pictures.grey_png()[:33])
-    for part in (packed,) if draw(st.booleans()) else (packed[:9], packed[9:]):
-        content += pictures.png_chunk(b"IDAT", bytes(part))
-    content += pictures.png_chunk(b"IEND", b"") + draw(st.sampled_from([b"", b"more"]))
-    if draw(st.booleans()):
-        content[draw(st.integers(8, len(content) - 1))] ^= 1 << draw(st.integers(0, 7))
-    return bytes(content)
-
-
-class TestUsualPng:
-    """The short way for grey PNGs, against Pillow's reader."""
-
-    def test_usual(self) -> None:
-        """A grey PNG as the service itself writes it goes the short way."""
-        pixels = read_usual_png(encode_png(PIXELS), height=28, width=28)
-        np.testing.assert_array_equal(pixels, PIXELS)
-
-    @pytest.mark.parametrize(
-        "content",
-        [
-            pictures.insert_png_chunk(pictures.grey_png(), b"tRNS", b"\0\5"),
-            pictures.exif_rotated_picture("PNG", 6),
-            pictures.animated_picture("PNG"),
-            pictures.grey_png(pictures.make_pixels(29, 28)),
-            pictures.truncated_png(),
-            pictures.sixteen_bit_png(np.zeros((28, 28), np.uint16)),
-        ],
-        ids=["transparent", "EXIF", "animated", "29×28", "truncated", "16-bit"],
-    )
-    def test_other(self, content: bytes) -> None:
-        """Any other is left to Pillow's reader."""
-        assert read_usual_png(content, height=28, width=28) is None
-
-    @settings(max_examples=300, deadline=None)
-    @given(nearly_usual_pngs())
-    def test_same_pixels(self, content: bytes) -> None:
-        """What goes the short way has the pixels that Pillow's reader reads."""
-        pixels = read_usual_png(content, height=28, width=28)
-        if pixels is not None:
-            with Image.open(BytesIO(content)) as image:
-                np.testing.assert_array_equal(pixels, np.asarray(image))
-
-
 class TestBase64:
     def decode(self, text: str) -> Pixels:
         return decode_base64(text, height=28, width=28)
@@ -416,26 +326,3 @@ class TestBase64:
         """An empty text is an empty file."""
         with pytest.raises(InvalidImageError, match="empty"):
             self.decode("")
-
-
-class TestEncodePng:
-    def test_round_trip(self) -> None:
-        """What was written is read back the same."""
-        np.testing.assert_array_equal(decode(encode_png(PIXELS)), PIXELS)
-
-    def test_scale(self) -> None:
-        """Each pixel becomes a square of itself."""
-        image = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
-        written = np.asarray(Image.open(BytesIO(encode_png(image, scale=3))))
-        np.testing.assert_array_equal(written, np.kron(image, np.ones((3, 3), np.uint8)))
-
-    def test_grey(self) -> None:
-        """The file is an 8-bit grey PNG."""
-        assert Image.open(BytesIO(encode_png(PIXELS))).mode == "L"
-
-
-@pytest.mark.parametrize("media_type", MEDIA_TYPES)
-def test_media_types(media_type: str) -> None:
-    """Every type that is said to be read is one that Pillow knows, and is read."""
-    kind = next(kind for kind, known in Image.MIME.items() if known == media_type and kind in KINDS)
-    assert decode(pictures.grey_picture(kind)).shape == (28, 28)

@@ -1,1 +1,1 @@
-"""The labelled data set: names and digests, IDX files, where it is found."""
+"""The labelled data set: names and digests, IDX files, where it is found, download."""

@@ -1,1 +1,1 @@
-"""Picture files to pixels and back."""
+"""Picture files to pixels and back, and pixels to text."""

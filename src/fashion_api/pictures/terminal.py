@@ -1,4 +1,4 @@
-"""Pictures as text."""
+"""Drawing pictures in a terminal, as text."""
 
 import numpy as np
 

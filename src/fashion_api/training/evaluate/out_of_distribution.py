@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_api.data.dataset import parse_idx
+from fashion_api.data.idx import parse_idx
 from fashion_api.errors import DataError
 from fashion_api.images import Images
 from fashion_api.training.evaluate.metrics import Labels

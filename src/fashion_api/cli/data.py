@@ -1,0 +1,90 @@
+"""`fashion-api data`: download, verify or show the data set."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fashion_api.cli.flags import with_settings
+from fashion_api.cli.status import Status
+from fashion_api.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def data() -> None:
+    """Download, verify or show the data set.
+
+    The data set is looked for in FASHION_DATA_DIR, and nowhere else, where that is set; else in the cache, in Keras's
+    cache, and where Debian's package dataset-fashion-mnist puts it.
+    """
+
+
+@app.command()
+@with_settings(Settings, "data_dir", "cache_dir")
+def fetch(settings: Settings) -> Status:
+    """Download the files of Fashion-MNIST that are missing.
+
+    They go to FASHION_DATA_DIR where that is set, else to the cache. No file in FASHION_DATA_DIR is replaced.
+    """
+    from fashion_api.data.dataset import DataSource, download_directory  # noqa: PLC0415
+    from fashion_api.data.download import download  # noqa: PLC0415
+    from fashion_api.errors import DataError  # noqa: PLC0415
+
+    directory = settings.data_dir or download_directory(settings.cache_dir)
+    if DataSource.from_settings(settings).digests is None:
+        raise DataError(
+            "FASHION_CLASS_NAMES or the image size are not Fashion-MNIST's, and no other data set can be downloaded: "
+            f"put its IDX files into {directory}"
+        )
+    download(directory, replace=settings.data_dir is None, quiet=not sys.stderr.isatty())
+    print(f"the data set is in {directory}")
+    return Status.SUCCESS
+
+
+@app.command()
+@with_settings(Settings, "data_dir", "cache_dir")
+def verify(settings: Settings) -> Status:
+    """Check that the data set is complete and unaltered, and say where it is."""
+    from fashion_api.data.dataset import FILES, DataSource  # noqa: PLC0415
+
+    source = DataSource.from_settings(settings)
+    for name in FILES:
+        split = source.load(name)
+        height, width = split.images.shape[1:]
+        print(f"{name}: {len(split)} images of {height}×{width}, whole, in {source.find(name)}")
+    return Status.SUCCESS
+
+
+@app.command()
+@with_settings(Settings, "data_dir", "cache_dir")
+def show(
+    settings: Settings,
+    index: Annotated[int, typer.Argument(metavar="INDEX", help="The image's index in its split, from 0.")],
+    *,
+    split: Annotated[Literal["test", "train"], typer.Option(help="Which images.")] = "test",
+    save: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write it as a PNG instead.")] = None,
+    scale: Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Enlarge the PNG this many times.")] = 1,
+) -> Status:
+    """Draw an image in the terminal, with its label."""
+    from fashion_api.data.dataset import DataSource  # noqa: PLC0415
+    from fashion_api.errors import DataError  # noqa: PLC0415
+    from fashion_api.files import write_atomically  # noqa: PLC0415
+    from fashion_api.pictures.encoding import encode_png  # noqa: PLC0415
+    from fashion_api.pictures.terminal import draw_colour, draw_plain  # noqa: PLC0415
+
+    loaded = DataSource.from_settings(settings).load(split)
+    if not 0 <= index < len(loaded):
+        raise DataError(f"there is no {split} image {index}: their indices are 0 to {len(loaded) - 1}")
+    image, label = loaded.images[index], settings.class_names[int(loaded.labels[index])]
+    if save is not None:
+        write_atomically(save, encode_png(image, scale=scale))
+        print(f"{split} image {index}, {label}: written to {save}")
+        return Status.SUCCESS
+    has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print((draw_colour if has_colour else draw_plain)(image))
+    print(f"{split} image {index}: {label}")
+    return Status.SUCCESS

@@ -1,0 +1,78 @@
+"""`fashion-api data`."""
+
+from pathlib import Path
+
+import pytest
+
+from fashion_api.cli.main import run
+from fashion_api.data.dataset import FILES
+from tests.idx import write_small_data_set
+
+
+@pytest.mark.usefixtures("own_data")
+def test_show_draws_the_image_with_its_class(capsys: pytest.CaptureFixture[str]) -> None:
+    """`data show` draws an image in the terminal and names its class."""
+    assert run(["data", "show", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[-1]) == (5, "test image 3: dog")
+
+
+@pytest.mark.usefixtures("own_data")
+def test_show_saves_the_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --save, the image is written as a PNG."""
+    path = tmp_path / "x.png"
+    assert run(["data", "show", "2", "--split", "train", "--save", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert capsys.readouterr().out == f"train image 2, cat: written to {path}\n"
+
+
+@pytest.mark.usefixtures("own_data")
+def test_show_cannot_save_to_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder in the place of the file is an error that names it."""
+    assert run(["data", "show", "2", "--save", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith(": Is a directory\n")
+
+
+@pytest.mark.usefixtures("own_data")
+@pytest.mark.parametrize("split", ["test", "train"])
+@pytest.mark.parametrize("index", ["-1", "6"])
+def test_index_that_no_image_has_is_an_error(index: str, split: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An index out of range is an error that names the range."""
+    assert run(["data", "show", "--split", split, "--", index]) == 1
+    assert f"there is no {split} image {index}: their indices are 0 to 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("call", ["x", "0 --scale 0", "0 --scale -1", "0 --scale 1000000", "0 --split both"])
+def test_show_refuses_a_bad_value(call: str) -> None:
+    """A value that `data show` cannot use is a wrong call."""
+    assert run(["data", "show", *call.split()]) == 2
+
+
+@pytest.mark.usefixtures("own_data")
+def test_verify_reports_each_split(capsys: pytest.CaptureFixture[str]) -> None:
+    """`data verify` reports the size and the place of each split."""
+    assert run(["data", "verify"]) == 0
+    assert "test: 6 images of 4×5" in capsys.readouterr().out
+
+
+def test_verify_names_the_wrong_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A data directory without the data set is an error, though the data set is elsewhere."""
+    assert run(["data", "verify", "--data-dir", str(tmp_path / "wrong")]) == 1
+    assert f"no train images of the data set in {tmp_path / 'wrong'}; " in capsys.readouterr().err
+
+
+def test_fetch_replaces_nothing_in_the_data_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`data fetch` leaves a file in the data directory as it is, though it is not Fashion-MNIST's."""
+    write_small_data_set(tmp_path / "data")
+    path = tmp_path / "data" / f"{FILES['train'][0]}.gz"
+    before = path.read_bytes()
+    assert run(["data", "fetch", "--data-dir", str(tmp_path / "data")]) == 1
+    assert f"{path} is not the file that was published as Fashion-MNIST" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+@pytest.mark.usefixtures("own_data")
+def test_fetch_refuses_another_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only Fashion-MNIST can be downloaded, and that is what the error says."""
+    assert run(["data", "fetch"]) == 1
+    assert "no other data set can be downloaded" in capsys.readouterr().err
