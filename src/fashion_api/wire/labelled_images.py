@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fashion_api.errors import Fault, InvalidRequestError
-from fashion_api.pictures.decoding import encode_png
+from fashion_api.pictures.encoding import encode_png
 from fashion_api.service.service import Service
 from fashion_api.wire.models import LabelledImage, LabelledImagePage
 from fashion_api.wire.operation import Reply

@@ -4,7 +4,7 @@ import re
 
 from fashion_api.errors import UnsupportedMediaTypeError
 from fashion_api.inference.classifier import Predictions
-from fashion_api.pictures.decoding import MEDIA_TYPES
+from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.service.service import Service
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, RequestHead
 from fashion_api.wire.prediction_request import read_images

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from fashion_api.pictures.decoding import MEDIA_TYPES
+from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import add_operation
 from fashion_api.rest.openapi import describe_parameters, responses
