@@ -39,7 +39,7 @@ def test_service_that_is_not_started_lives_but_is_not_ready(settings: Settings) 
 def test_draining_service_is_not_ready_but_answers(make_client: MakeClient) -> None:
     """While it drains, the service says that it is not ready, and still answers what comes."""
     client = make_client()
-    client.app.state.service.drain()  # type: ignore[attr-defined]  # TestClient types its app as any ASGI app
+    client.app.service.drain()  # type: ignore[attr-defined]  # TestClient types its app as any ASGI app
     assert (client.get("/readyz").status_code, client.get(PREDICTION).status_code) == (503, 200)
 
 
@@ -89,10 +89,10 @@ def test_unforeseen_fault_is_answered_and_logged_with_the_request_id(
 ) -> None:
     """An error that nobody foresaw is still a problem with a request id, under which the log has it."""
     client = make_client()
-    client.app.state.service.model = None  # type: ignore[attr-defined]  # see above; a bug, as it were
+    client.app.service.model = None  # type: ignore[attr-defined]  # see above; a bug, as it were
     response = client.get("/api/v1/model", headers={"X-Request-ID": "abc"})
     assert (response.status_code, response.json()["request_id"]) == (500, "abc")
-    record = next(record for record in caplog.records if record.getMessage() == "unhandled error")
+    record = next(record for record in caplog.records if record.getMessage().startswith("request failed"))
     assert (record.__dict__["request_id"], record.exc_info is not None) == ("abc", True)
 
 
@@ -309,5 +309,5 @@ def test_lifespan_closes_what_it_opened(settings: Settings, tmp_path: Path) -> N
     app = create_app(settings, load_model=model_loader(), load_test_set=load_fake_test_set)
     with TestClient(app) as client:
         assert client.get("/readyz").status_code == 200
-    assert app.state.service is None
+    assert app.service is None
     assert list(tmp_path.iterdir()) == []

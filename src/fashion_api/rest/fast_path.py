@@ -6,7 +6,7 @@ call `answer` too. See docs/adr/0009.
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from starlette.requests import ClientDisconnect
@@ -58,15 +58,18 @@ class FastPath:
         self._app = app
         self._table = OperationTable(operations)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         found = self._table.find(scope["method"], get_route_path(scope)) if scope["type"] == "http" else None
         if found is None:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         operation, parameter = found
         get_record(scope).route = operation.path
-        await send_reply(send, await answer(scope, receive, operation, parameter))
+        return _respond(scope, receive, send, operation=operation, parameter=parameter)
+
+
+async def _respond(scope: Scope, receive: Receive, send: Send, *, operation: Operation, parameter: str) -> None:
+    await send_reply(send, await answer(scope, receive, operation, parameter))
 
 
 async def answer(scope: Scope, receive: Receive, operation: Operation, parameter: str) -> Reply:

@@ -64,7 +64,7 @@ def get_service(scope: Scope) -> Service:
     Raises:
         NotReadyError: there is none yet, or none any more.
     """
-    service: Service | None = scope["app"].state.service
+    service: Service | None = scope["app"].service
     if service is None:
         raise NotReadyError("the model is not loaded yet")
     return service

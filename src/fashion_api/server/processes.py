@@ -17,7 +17,6 @@ from fashion_api.server.logs import configure_logging
 from fashion_api.server.process import own_process
 from fashion_api.settings import Settings
 
-
 logger = logging.getLogger(__name__)
 
 

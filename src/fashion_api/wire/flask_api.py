@@ -1,6 +1,6 @@
 """The original Flask API: `GET /predict` and `GET /real`, answered with a label as a JSON string."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
@@ -24,7 +24,7 @@ class ImageNumberQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    test_image_num: ImageIndex | None = None
+    test_image_num: ImageIndex | None = Field(None, description="The image's place in the test set, from 0.")
 
 
 def read_image_number(head: RequestHead, body: bytes) -> int:

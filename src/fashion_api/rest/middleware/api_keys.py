@@ -1,7 +1,7 @@
 """API keys: who may use the service, where the operator asks for keys."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,7 +25,7 @@ class ApiKeyMiddleware:
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._is_open = is_open
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request, or refuse it.
 
         Raises:
@@ -33,7 +33,7 @@ class ApiKeyMiddleware:
         """
         if self._keys and scope["type"] == "http" and not self._may_pass(scope):
             raise UnauthenticatedError("a valid API key is needed: X-API-Key: KEY, or Authorization: Bearer KEY")
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _may_pass(self, scope: Scope) -> bool:
         return self._is_open(get_route_path(scope)) or self._is_known(_find_key(scope["headers"]))

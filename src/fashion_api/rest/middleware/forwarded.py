@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from ipaddress import ip_address
 
 from pydantic import IPvAnyNetwork
@@ -29,11 +29,11 @@ class ForwardedMiddleware:
         self._root_path = root_path
         self._is_trusted = functools.lru_cache(maxsize=1024)(functools.partial(_is_in_networks, trusted_proxies))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         if scope["type"] == "http":
             self._adapt(scope)
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _adapt(self, scope: Scope) -> None:
         prefix = self._root_path

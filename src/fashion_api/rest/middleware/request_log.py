@@ -103,7 +103,7 @@ class RequestLogMiddleware:
 
 
 def _is_draining(scope: Scope) -> bool:
-    service = scope["app"].state.service
+    service = scope["app"].service
     return service is not None and service.is_draining
 
 
