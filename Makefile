@@ -13,10 +13,10 @@ DEV := .venv/.installed-dev
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test check lint types coverage bench requirements clean
+.PHONY: help serve train evaluate data test test-quick check lint types coverage bench requirements clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
 serve: data  ## set everything up, get the data set, and serve
 	@exec $(BIN)/fashion-api serve $(ARGS)
@@ -32,6 +32,9 @@ data: $(TRAIN)  ## get the data set, if it is not there
 
 test: $(DEV) data  ## run the tests
 	$(BIN)/pytest $(ARGS)
+
+test-quick: $(DEV) data  ## run the tests that need no TensorFlow, in under a minute
+	$(BIN)/pytest -m "not tensorflow" $(ARGS)
 
 check: lint types coverage  ## all that has to pass: lint, types, tests with their coverage
 

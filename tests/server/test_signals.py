@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import pytest
-
 from fashion_api.server.signals import announce_sigterm
 
 

@@ -1,7 +1,7 @@
 """The fast path: answers the operations asked most, around FastAPI, and leaves every other request to it.
 
-FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing else differs: the operations' routes in FastAPI
-call `answer` too. See docs/adr/0009.
+FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing else differs: the operations' routes in
+FastAPI call `answer` too. See docs/adr/0009.
 """
 
 import asyncio

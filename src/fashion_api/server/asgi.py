@@ -1,6 +1,6 @@
-"""The ASGI entry point for any server: `uvicorn fashion_api.server.asgi:app`, `granian --interface asgi …`, `hypercorn …`.
+"""The ASGI entry point for any server, as in `uvicorn fashion_api.server.asgi:app`.
 
-Importing it reads the settings and sets logging up, as a process of its own needs.
+Importing it reads the settings and sets up logging, as a process of its own needs.
 """
 
 from fashion_api.errors import SettingsError

@@ -18,7 +18,7 @@ _TURN_S = 0.002
 class _Task(NamedTuple):
     steps: Generator[None, None, Any]
     is_wanted: Callable[[], bool]
-    done: Callable[[Any, BaseException | None], None]
+    done: Callable[[Any, BaseException | None], object]
 
 
 class Decoder:

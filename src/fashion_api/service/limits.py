@@ -1,13 +1,15 @@
 """Limits on what a service takes in at once: whole requests, and the memory of bodies."""
 
-import asyncio
 from collections import OrderedDict
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fashion_api.errors import OverloadedError
 
+if TYPE_CHECKING:
+    import asyncio
+
 UNCOUNTED_BODY_BYTES = 64 * 1024
-"""A body of up to so many bytes does not count against the memory of bodies, so that large ones keep no small one out."""
+"""A body of up to so many bytes does not count against the memory of bodies: large ones keep no small one out."""
 _STALLED_AFTER_S = 1.0
 
 
@@ -82,7 +84,7 @@ class HeldBody:
         self.size = 0
         self.grown_at = 0.0
         """The event loop's time."""
-        self.timeout: asyncio.Timeout | None = None
+        self.timeout: "asyncio.Timeout | None" = None
         """Ends the wait for more of it."""
 
     def __enter__(self) -> Self:

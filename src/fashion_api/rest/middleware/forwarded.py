@@ -15,8 +15,8 @@ _SCHEMES = ("http", "https")
 class ForwardedMiddleware:
     """Puts the prefix and the scheme into the scope, where redirects and pages take them from.
 
-    The prefix is the service's own setting, or the header X-Forwarded-Prefix of a trusted proxy, whether the proxy leaves
-    it in the path or not. The scheme is the header X-Forwarded-Proto of a trusted proxy.
+    The prefix is the service's own setting, or the header X-Forwarded-Prefix of a trusted proxy, whether or not the
+    proxy removes it from the path. The scheme is the header X-Forwarded-Proto of a trusted proxy.
 
     Args:
         app: what is served.

@@ -45,7 +45,7 @@ _FILES = {
 }
 _UPLOAD_CONTENT: dict[str, Any] = {
     FORM: {"schema": {"type": "object", "required": [PART_NAME], "properties": {PART_NAME: _FILES}}},
-    **dict.fromkeys((*MEDIA_TYPES, BINARY), {"schema": _FILE}),
+    **{media_type: {"schema": _FILE} for media_type in (*MEDIA_TYPES, BINARY)},
 }
 
 
