@@ -4,23 +4,26 @@ import logging
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fashion_api.errors import ModelError
-from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.compiler import compare, compile_cached, compiled_path, make_comparison_images
 from fashion_api.inference.loading import compile_model, load_model
-from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.settings import Settings
-from tests.fakes import FakeClassifier
-from tests.inference.test_loading import LABELS, save_model
+from tests.fakes import FAKE_CALIBRATION, FakeClassifier
+from tests.inference.small_model import LABELS, save_model
 
-SPEC = InputSpec(height=4, width=5, pixel_range=(0.0, 1.0))
+FILE = ModelFile(
+    Path("model.h5"), b"", "a" * 64, LABELS, InputSpec(height=4, width=5, pixel_range=(0.0, 1.0)), manifest=None
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,7 @@ def count_builds(caplog: pytest.LogCaptureFixture) -> int:
     return sum("compiling" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.tensorflow
 def test_compiled_form_is_built_once(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is in the cache is taken from there, by the command and by the service."""
     caplog.set_level(logging.INFO)
@@ -64,15 +68,15 @@ def test_compiled_form_is_built_once(settings: Settings, compiled: Path, caplog:
     assert (count_builds(caplog), compiled.read_bytes()) == (0, before)
 
 
+@pytest.mark.tensorflow
 def test_processes_that_start_at_once_build_it_once(
-    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of several that need it at once, one builds and the others wait for it."""
     caplog.set_level(logging.INFO)
-    content = model.read_bytes()
-    path = compiled_path(tmp_path, sha256_hex(content), SPEC)
+    file = read_model_file(settings)
     results: list[bytes] = []
-    threads = [threading.Thread(target=lambda: results.append(compile_cached(content, path, SPEC))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: results.append(compile_cached(file, tmp_path))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -80,13 +84,30 @@ def test_processes_that_start_at_once_build_it_once(
     assert (count_builds(caplog), len(results), len(set(results))) == (1, 3, 1)
 
 
-def test_other_model_or_scaling_has_its_own_form(tmp_path: Path) -> None:
-    """What a form is built from decides its place, so that none is taken for another's."""
-    other_range = SPEC.model_copy(update={"pixel_range": (-1.0, 1.0)})
-    places = {compiled_path(tmp_path, "a" * 64, SPEC), compiled_path(tmp_path, "b" * 64, SPEC)}
-    assert len(places | {compiled_path(tmp_path, "a" * 64, other_range)}) == 3
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(FILE, sha256="b" * 64),
+        replace(FILE, input=FILE.input.model_copy(update={"pixel_range": (-1.0, 1.0)})),
+        replace(
+            FILE,
+            manifest=Manifest(
+                name="m",
+                sha256="a" * 64,
+                labels=LABELS,
+                input=FILE.input,
+                calibration=FAKE_CALIBRATION.model_copy(update={"temperature": 2.0}),
+            ),
+        ),
+    ],
+    ids=["model", "scaling", "temperature"],
+)
+def test_other_model_scaling_or_temperature_has_its_own_form(tmp_path: Path, other: ModelFile) -> None:
+    """The path of a compiled form depends on all that it is built from."""
+    assert compiled_path(other, tmp_path) != compiled_path(FILE, tmp_path)
 
 
+@pytest.mark.tensorflow
 def test_damaged_form_is_built_anew(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file in the cache that cannot be loaded is replaced, and the service starts."""
     whole = compiled.read_bytes()
@@ -96,6 +117,7 @@ def test_damaged_form_is_built_anew(settings: Settings, compiled: Path, caplog: 
     assert len(compiled.read_bytes()) == len(whole)
 
 
+@pytest.mark.tensorflow
 def test_without_tensorflow_a_cached_form_is_served(
     settings: Settings, compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +127,7 @@ def test_without_tensorflow_a_cached_form_is_served(
     assert load_model(settings).engine == "onnx"
 
 
+@pytest.mark.tensorflow
 def test_without_tensorflow_and_a_cached_form_both_ways_out_are_told(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +137,7 @@ def test_without_tensorflow_and_a_cached_form_both_ways_out_are_told(
         load_model(settings.model_copy(update={"cache_dir": tmp_path}))
 
 
+@pytest.mark.tensorflow
 def test_keras_engine_without_tensorflow_says_what_to_install(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +147,7 @@ def test_keras_engine_without_tensorflow_says_what_to_install(
         load_model(settings.model_copy(update={"engine": "keras"}))
 
 
+@pytest.mark.tensorflow
 def test_refusal_of_the_child_process_is_passed_on(settings: Settings, tmp_path: Path) -> None:
     """What is wrong with a model is told in the same words, though another process has found it."""
     with pytest.raises(ModelError, match=r"^the model takes images of 4×5 pixels, but 6×5 are set"):
@@ -130,6 +155,7 @@ def test_refusal_of_the_child_process_is_passed_on(settings: Settings, tmp_path:
     assert list(tmp_path.rglob("*.onnx")) == []
 
 
+@pytest.mark.tensorflow
 def test_cache_that_cannot_be_written_is_told(settings: Settings, tmp_path: Path) -> None:
     """A cache folder that cannot be made is told with the setting that changes it."""
     (tmp_path / "file").touch()
@@ -183,17 +209,18 @@ def test_difference_in_a_class_refuses_the_form() -> None:
         compare(MirroredClassifier(), FlatClassifier(), IMAGES)
 
 
+@pytest.mark.tensorflow
 def test_serving_never_imports_tensorflow(settings: Settings, compiled: Path) -> None:
     """A process that serves a compiled model has neither TensorFlow nor Keras in it."""
     assert compiled.exists()
     code = f"""
 import sys
 from pathlib import Path
-from fashion_api.server import processes as server
 from fashion_api.inference.loading import load_model
+from fashion_api.rest.app import create_app
 from fashion_api.settings import Settings
 load_model(Settings.model_validate_json({settings.model_dump_json()!r}))
-server.make_app(Settings())
+create_app(Settings())
 import os
 assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 print([name for name in ("tensorflow", "keras", "h5py", "onnx", "matplotlib") if name in sys.modules])

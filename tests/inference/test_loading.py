@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -16,43 +16,15 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import import_tensorflow
 from fashion_api.inference.loading import load_model, self_test
-from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.settings import Settings, load_settings
 from tests.fakes import CLASSES, FakeClassifier
+from tests.inference.small_model import LABELS, save_manifest, save_model
 
 import_tensorflow()
-import keras  # noqa: E402  # after it has been made quiet
+import keras  # noqa: E402  # after TensorFlow has been silenced
 
-LABELS = ("a", "b", "c")
-
-
-def save_model(
-    path: Path,
-    *,
-    shape: tuple[int, ...] = (4, 5, 1),
-    outputs: int = 3,
-    activation: str = "softmax",
-) -> keras.Model:
-    """Save a small model with random weights."""
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation=activation)]
-    )
-    model.save(path)
-    return model
-
-
-def save_manifest(path: Path, **changes: Any) -> Manifest:  # noqa: ANN401  # a manifest's fields
-    """Write a manifest that fits the saved model."""
-    fields = {
-        "name": "small",
-        "sha256": sha256_hex(path.read_bytes()),
-        "labels": LABELS,
-        "input": InputSpec(height=4, width=5, pixel_range=(0.0, 255.0)),
-    } | changes
-    manifest = Manifest(**fields)
-    write_manifest(path, manifest)
-    return manifest
+pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture

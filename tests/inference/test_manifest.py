@@ -40,7 +40,7 @@ def test_field_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
     [
         ({"sha256": "xyz"}, "sha256"),
         ({"labels": ["only one"]}, "labels"),
-        ({"labels": ["a", "a"]}, "labels: a label stands there twice"),
+        ({"labels": ["a", "a"]}, "labels: a label occurs twice"),
         ({"input": {"height": 0, "width": 5}}, "input.height"),
         ({"input": {"height": 4, "width": 5, "pixel_range": [1, 0]}}, "pixel_range"),
         ({"input": {"height": 4, "width": 5, "pixel_range": [0, None]}}, "input.pixel_range"),
