@@ -5,44 +5,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.data.dataset import FILES, Split
+from fashion_api.data.dataset import FILES
 from fashion_api.errors import DataError, ModelError, TrainingError
 from fashion_api.files import sha256_hex
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import CostRecord
-from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import manifest_path, read_manifest, write_manifest
+from fashion_api.inference.model_file import ModelFile
 from fashion_api.settings import Settings
-from fashion_api.training.evaluate.classification import classify_all
-from fashion_api.training.evaluate.evaluation import EvaluationOutcome, evaluate_model, score
-from fashion_api.training.fit.architectures import build_model
-from fashion_api.training.fit.backend import Model
-from fashion_api.training.fit.training import TrainingOutcome, encode_h5
-from fashion_api.training.recipe import RECIPES
+from fashion_api.training.evaluate.evaluation import EvaluationOutcome, evaluate_model
+from fashion_api.training.fit.training import TrainingOutcome
+from fashion_api.training.network.architectures import build_model
+from fashion_api.training.network.backend import Model, keras
+from fashion_api.training.network.h5 import encode_h5
+from fashion_api.training.recipes import RECIPES
 from tests.idx import encode_idx
-from tests.training.conftest import LABELS, make_settings, write_data_set
+from tests.training.samples import LABELS, make_settings, write_data_set
+
+pytestmark = pytest.mark.tensorflow
 
 COST = CostRecord(parameters=12, multiply_adds=345, relative_time=0.5)
 
 
-class BandClassifier:
-    """Takes an image whose first pixel is bright for the first of two classes."""
-
-    def classify(self, images: Images) -> Predictions:
-        is_first = images[:, 0, 0] > 128
-        return Predictions(
-            np.stack([is_first, ~is_first], axis=1).astype(np.float32), images[:, 0, 0].astype(np.float32)
-        )
-
-
-def tell_cost(_model: LoadedModel, _network: Model, _settings: Settings) -> CostRecord:
-    """Tell a cost without measuring, which takes seconds."""
+def give_cost(_file: ModelFile, _network: Model, _cache_dir: Path) -> CostRecord:
+    """Give a cost without measuring, which takes seconds."""
     return COST
 
 
 def evaluate(settings: Settings) -> EvaluationOutcome:
-    return evaluate_model(settings, cost=tell_cost, drawn=20)
+    return evaluate_model(settings, cost=give_cost, drawn=20)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +50,7 @@ def evaluated_residual(
 ) -> EvaluationOutcome:
     """The evaluation of a network with fresh weights that tells novelty, and that was not calibrated."""
     path = tmp_path_factory.mktemp("residual") / "fresh.h5"
+    keras.utils.set_random_seed(0)  # with some weights, even such a network makes no mistake
     content = encode_h5(build_model(RECIPES["compact"], shape=(8, 8), classes=2, precision="float32"))
     path.write_bytes(content)
     changes = {"name": "fresh", "sha256": sha256_hex(content), "calibration": None}
@@ -173,6 +164,17 @@ def test_uncalibrated_model_is_calibrated_first(evaluated_residual: EvaluationOu
     assert evaluated_residual.record.calibration is not None
 
 
+def test_calibration_is_that_of_the_training(trained: TrainingOutcome, bare_model_path: Path, data_dir: Path) -> None:
+    """A model whose manifest has lost its calibration gets the same one again, on any engine."""
+    write_manifest(bare_model_path, trained.manifest.model_copy(update={"calibration": None}))
+
+    evaluate(make_settings(data_dir, model_path=bare_model_path))
+
+    manifest = read_manifest(bare_model_path)
+    assert manifest is not None
+    assert manifest.calibration == trained.manifest.calibration
+
+
 def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcome) -> None:
     """Of a model that tells novelty, its own output is one of the methods, and the thresholds are tried."""
     novelty = evaluated_residual.record.novelty
@@ -233,6 +235,15 @@ def test_parts_are_told_as_they_begin(bare_model_path: Path, data_dir: Path, cap
     assert "robustness: JPEG" in caplog.text
 
 
+def test_smaller_training_set_is_refused(trained: TrainingOutcome, bare_model_path: Path, data_dir: Path) -> None:
+    """A training set smaller than the model's own is refused before anything is measured."""
+    record = trained.record.model_copy(update={"training_images": 100})
+    write_manifest(bare_model_path, trained.manifest.model_copy(update={"training": record}))
+
+    with pytest.raises(TrainingError, match=r"trained on 116 images.* has 64"):
+        evaluate(make_settings(data_dir, model_path=bare_model_path))
+
+
 def test_missing_model_is_told(data_dir: Path, tmp_path: Path) -> None:
     """There has to be a model to evaluate."""
     with pytest.raises(ModelError, match="there is no model"):
@@ -253,29 +264,6 @@ def test_unwritable_place_is_told(bare_model_path: Path, data_dir: Path) -> None
 
     with pytest.raises(TrainingError, match="cannot be written: Is a directory"):
         evaluate(make_settings(data_dir, model_path=bare_model_path))
-
-
-def test_every_image_is_classified_in_order() -> None:
-    """Images that fill several batches and a part of one are all classified, in their order."""
-    images = np.zeros((601, 2, 2), np.uint8)
-    images[::3] = 255
-
-    answers = classify_all(BandClassifier(), images)
-
-    np.testing.assert_array_equal(answers.class_ids, np.arange(601) % 3 != 0)
-    assert answers.novelty is not None
-    np.testing.assert_array_equal(answers.novelty, images[:, 0, 0].astype(np.float32))
-
-
-def test_record_is_computed_from_the_answers() -> None:
-    """Accuracy is the share that is right, and the record says which data it is of."""
-    split = Split(np.zeros((10, 1, 1), np.uint8), np.array([0] * 5 + [1] * 5, np.uint8), sha256="a" * 64)
-    predicted = np.array([0, 0, 0, 0, 1, 0, 0, 1, 1, 1])
-
-    record = score(Predictions(np.eye(2, dtype=np.float32)[predicted]), split, LABELS)
-
-    assert (record.correct, record.images, record.accuracy) == (7, 10, 0.7)
-    assert (record.data_sha256, record.confusion_matrix) == ("a" * 64, ((4, 1), (2, 3)))
 
 
 def test_missing_training_set_leaves_out_what_needs_it(

@@ -5,9 +5,9 @@ from fashion_api.data.dataset import Split
 from fashion_api.images import Images
 from fashion_api.inference.calibration import COVERAGES, PredictionSets
 from fashion_api.inference.classifier import Predictions
-from fashion_api.training.evaluate.calibrating import apply_temperature
-from fashion_api.training.evaluate.corruptions import CORRUPTIONS
+from fashion_api.training.calibrate.temperature import apply_temperature
 from fashion_api.training.evaluate.measures import (
+    measure_accuracy,
     measure_calibration,
     measure_corruptions,
     measure_mirrored,
@@ -15,6 +15,7 @@ from fashion_api.training.evaluate.measures import (
     score_calibration,
     score_sets,
 )
+from fashion_api.training.synthetic.corruptions import CORRUPTIONS
 
 NAMES = ("a", "b", "c")
 PROBABILITIES = np.array([[0.8, 0.15, 0.05], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
@@ -35,6 +36,17 @@ def halves() -> Split:
     images[::2, :, :4] = 200
     images[1::2, :, 4:] = 200
     return Split(images, (np.arange(20) % 2).astype(np.uint8), "0" * 64)
+
+
+def test_record_is_computed_from_the_answers() -> None:
+    """Accuracy is the share that is right, and the record says which data it is of."""
+    split = Split(np.zeros((10, 1, 1), np.uint8), np.array([0] * 5 + [1] * 5, np.uint8), sha256="a" * 64)
+    predicted = np.array([0, 0, 0, 0, 1, 0, 0, 1, 1, 1])
+
+    record = measure_accuracy(Predictions(np.eye(2, dtype=np.float32)[predicted]), split, ("a", "b"))
+
+    assert (record.correct, record.images, record.accuracy) == (7, 10, 0.7)
+    assert (record.data_sha256, record.confusion_matrix) == ("a" * 64, ((4, 1), (2, 3)))
 
 
 def test_temperature_is_undone_for_the_figures_before_it() -> None:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fashion_api.errors import TrainingError
-from fashion_api.training.fit.checkpoint import Checkpoint, Epoch
+from fashion_api.training.fit.checkpoint import Checkpoint
+from fashion_api.training.history import Epoch
 
 
 def epoch(validation_accuracy: float, *, loss: float = 0.2) -> Epoch:

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from fashion_api.settings import Optimizer
-from fashion_api.training.fit.backend import KerasOptimizer, keras
 from fashion_api.training.fit.optimizers import build_optimizer
-from fashion_api.training.recipe import RECIPES, Recipe
+from fashion_api.training.network.backend import KerasOptimizer, keras
+from fashion_api.training.recipes import RECIPES, Recipe
+
+pytestmark = pytest.mark.tensorflow
 
 OPTIMIZERS = get_args(Optimizer)
 

@@ -3,6 +3,8 @@ import pytest
 
 from fashion_api.training.fit.run import compute_novelty_loss
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.mark.parametrize(
     ("is_outlier", "novelty", "loss"),

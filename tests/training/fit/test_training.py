@@ -9,16 +9,19 @@ import pytest
 from fashion_api.data.dataset import Split
 from fashion_api.errors import TrainingError
 from fashion_api.files import sha256_hex
+from fashion_api.images import Images
 from fashion_api.inference.manifest import read_manifest
-from fashion_api.training import run as run_module
-from fashion_api.training.fit.augmentation import Augmentation, Images, augment
-from fashion_api.training.fit.backend import Model, keras
 from fashion_api.training.fit.training import TrainingOutcome
-from tests.training.conftest import COMMAND, LABELS, Train, write_data_set
+from fashion_api.training.network.backend import Model, keras
+from fashion_api.training.synthetic.augmentation import Augmentation, augment
+from tests.training.conftest import Train
+from tests.training.samples import COMMAND, LABELS, write_data_set
+
+pytestmark = pytest.mark.tensorflow
 
 
 class Epochs:
-    """Stands in for the augmentation, and so has a hand in each epoch before it starts."""
+    """An augmentation that interrupts the run before an epoch, or misleads it in some epochs."""
 
     def __init__(self, *, interrupted: int | None = None, misled: range = range(0)) -> None:
         self._interrupted, self._misled = interrupted, misled
@@ -116,13 +119,9 @@ def test_other_seed_gives_other_weights(train: Train, trained: TrainingOutcome) 
     assert not are_equal(train(seed=1), trained)
 
 
-def test_resumed_run_ends_as_if_it_had_never_stopped(
-    train: Train, trained: TrainingOutcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that is interrupted and resumed comes to the very weights of one that is not."""
-    with monkeypatch.context() as patch:
-        patch.setattr(run_module, "augment", Epochs(interrupted=2))
-        train()
+def test_resumed_run_ends_as_if_it_had_never_stopped(train: Train, trained: TrainingOutcome) -> None:
+    """A run that is interrupted and resumed ends with the weights of one that is not."""
+    train(augment=Epochs(interrupted=2))
 
     resumed = train(resume=True)
 
@@ -130,7 +129,7 @@ def test_resumed_run_ends_as_if_it_had_never_stopped(
     assert are_equal(resumed, trained)
 
 
-def test_each_epoch_sees_the_images_in_another_order(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_epoch_has_the_images_in_another_order(train: Train) -> None:
     """The images are shuffled anew for every epoch, and none is left out."""
     epochs: list[Images] = []
 
@@ -138,20 +137,16 @@ def test_each_epoch_sees_the_images_in_another_order(train: Train, monkeypatch: 
         epochs.append(images)
         return images
 
-    monkeypatch.setattr(run_module, "augment", keep)
-
-    train(epochs=2)
+    train(epochs=2, augment=keep)
 
     first, second = epochs
     assert not np.array_equal(first, second)
     assert sorted(image.tobytes() for image in first) == sorted(image.tobytes() for image in second)
 
 
-def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split) -> None:
     """Ctrl-C ends a run with the model of its best epoch, where later ones made it worse."""
-    monkeypatch.setattr(run_module, "augment", Epochs(misled=range(4, 9), interrupted=9))
-
-    outcome = train(epochs=12)
+    outcome = train(epochs=12, augment=Epochs(misled=range(4, 9), interrupted=9))
 
     assert outcome.is_interrupted
     assert outcome.record.epochs_run == 8
@@ -159,12 +154,10 @@ def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, mon
     np.testing.assert_array_equal(predicted, test_set.labels)
 
 
-def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train) -> None:
     """Ctrl-C before the first epoch is done is told as an error, and no model is written."""
-    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=1))
-
     with pytest.raises(TrainingError, match="interrupted before its first epoch was done; nothing was kept"):
-        train()
+        train(augment=Epochs(interrupted=1))
 
     assert not Path("models").exists()
 
@@ -189,13 +182,12 @@ def test_resume_of_another_configuration_is_refused(train: Train) -> None:
         train(epochs=1, learning_rate=0.02, resume=True)
 
 
-def test_training_anew_discards_the_old_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_again_discards_the_old_run(train: Train) -> None:
     """Without being asked to resume, an earlier run of the same model counts for nothing."""
     train(epochs=1)
-    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=1))
 
     with pytest.raises(TrainingError, match="nothing was kept"):
-        train(epochs=1)
+        train(epochs=1, augment=Epochs(interrupted=1))
 
     assert not Path("runs/small/checkpoint.npz").exists()
 

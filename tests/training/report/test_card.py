@@ -3,17 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.inference.manifest import (
-    ClassScore,
-    EvaluationRecord,
-    InputSpec,
-    Manifest,
-    write_manifest,
-)
+from fashion_api.inference.evaluation_record import ClassScore, EvaluationRecord
+from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.report.card import render_folder, render_seeds, write_card
-from fashion_api.training.report.card_sections import table
-from tests.training.conftest import TRAINING_RECORD
+from fashion_api.training.report.markdown import table
+from tests.training.samples import TRAINING_RECORD
 
 RECORD = EvaluationRecord(
     data_sha256="0" * 64,
@@ -74,20 +69,20 @@ def test_card_says_how_it_was_made_and_how_it_scored(folder: Path) -> None:
         "fashion-api train --recipe small",
         "55,000 of the training images",
         "**94.99 %** of the 4 test images (95 % Wilson interval 30.00–95.00 %)",
-        "*Shirt*, with a recall of 50.00 %",
+        "*Shirt* has the lowest recall, 50.00 %",
         "People score 83.5 %",
     ):
         assert said in text
 
 
-def test_card_says_whom_it_learnt_from(tmp_path: Path) -> None:
-    """The teachers are in it, where there were any."""
+def test_card_names_the_teachers(tmp_path: Path) -> None:
+    """The digests of the teachers are in it, if there were any."""
     taught = TRAINING_RECORD.model_copy(update={"teachers": ("a" * 64,)})
     write_manifest(tmp_path / "taught.h5", make_manifest("taught", training=taught))
     write_manifest(tmp_path / "alone.h5", make_manifest("alone"))
 
-    assert f"**Learnt from** the answers of `{'a' * 64}`" in render_folder(tmp_path / "taught.h5")
-    assert "Learnt from" not in render_folder(tmp_path / "alone.h5")
+    assert f"**Teachers** (SHA-256) `{'a' * 64}`" in render_folder(tmp_path / "taught.h5")
+    assert "Teachers" not in render_folder(tmp_path / "alone.h5")
 
 
 def test_limits_of_another_data_set_are_not_known(tmp_path: Path) -> None:
@@ -99,7 +94,7 @@ def test_limits_of_another_data_set_are_not_known(tmp_path: Path) -> None:
 def test_what_was_not_measured_is_left_out(folder: Path) -> None:
     """A record with the accuracy alone makes a card without the other sections."""
     text = render_folder(folder / "fashion_mnist.h5")
-    assert not any(f"## {part}" in text for part in ("Prediction sets", "Saying no", "Robustness", "Cost"))
+    assert not any(f"## {part}" in text for part in ("Prediction sets", "Novelty", "Robustness", "Cost"))
 
 
 def test_model_that_was_not_evaluated_has_a_card_too(tmp_path: Path) -> None:
