@@ -60,7 +60,7 @@ def count_builds(caplog: pytest.LogCaptureFixture) -> int:
 
 @pytest.mark.tensorflow
 def test_compiled_form_is_built_once(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What is in the cache is taken from there, by the command and by the service."""
+    """The command and the service take a compiled form from the cache."""
     caplog.set_level(logging.INFO)
     before = compiled.read_bytes()
     assert compile_model(settings) == compiled
@@ -72,7 +72,7 @@ def test_compiled_form_is_built_once(settings: Settings, compiled: Path, caplog:
 def test_processes_that_start_at_once_build_it_once(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of several that need it at once, one builds and the others wait for it."""
+    """If several need it at the same time, one builds it and the others wait."""
     caplog.set_level(logging.INFO)
     file = read_model_file(settings)
     results: list[bytes] = []
@@ -108,8 +108,8 @@ def test_other_model_scaling_or_temperature_has_its_own_form(tmp_path: Path, oth
 
 
 @pytest.mark.tensorflow
-def test_damaged_form_is_built_anew(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A file in the cache that cannot be loaded is replaced, and the service starts."""
+def test_damaged_form_is_rebuilt(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged file in the cache is replaced, and the model is served."""
     whole = compiled.read_bytes()
     compiled.write_bytes(whole[:100])
     load_model(settings)
@@ -121,17 +121,17 @@ def test_damaged_form_is_built_anew(settings: Settings, compiled: Path, caplog: 
 def test_without_tensorflow_a_cached_form_is_served(
     settings: Settings, compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service whose model was compiled beforehand needs no TensorFlow."""
+    """A service whose model is compiled needs no TensorFlow."""
     assert compiled.exists()
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     assert load_model(settings).engine == "onnx"
 
 
 @pytest.mark.tensorflow
-def test_without_tensorflow_and_a_cached_form_both_ways_out_are_told(
+def test_without_tensorflow_and_a_cached_form_the_error_says_what_to_do(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it can be neither found nor built, the error tells both ways out."""
+    """If it can be neither found nor built, the error says what to do."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ModelError, match=r"fashion-api compile.*pip install 'fashion-api\[train\]'"):
         load_model(settings.model_copy(update={"cache_dir": tmp_path}))
@@ -141,7 +141,7 @@ def test_without_tensorflow_and_a_cached_form_both_ways_out_are_told(
 def test_keras_engine_without_tensorflow_says_what_to_install(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The engine that needs TensorFlow says so where there is none."""
+    """Without TensorFlow, the Keras engine says what to install."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ModelError, match=r"pip install 'fashion-api\[train\]'"):
         load_model(settings.model_copy(update={"engine": "keras"}))
@@ -149,22 +149,22 @@ def test_keras_engine_without_tensorflow_says_what_to_install(
 
 @pytest.mark.tensorflow
 def test_refusal_of_the_child_process_is_passed_on(settings: Settings, tmp_path: Path) -> None:
-    """What is wrong with a model is told in the same words, though another process has found it."""
+    """An error of the child process is raised with the same message."""
     with pytest.raises(ModelError, match=r"^the model takes images of 4×5 pixels, but 6×5 are set"):
         load_model(settings.model_copy(update={"cache_dir": tmp_path, "image_height": 6}))
     assert list(tmp_path.rglob("*.onnx")) == []
 
 
 @pytest.mark.tensorflow
-def test_cache_that_cannot_be_written_is_told(settings: Settings, tmp_path: Path) -> None:
-    """A cache folder that cannot be made is told with the setting that changes it."""
+def test_cache_that_cannot_be_written_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    """A cache folder that cannot be created is an error that names the setting."""
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match="FASHION_CACHE_DIR"):
         load_model(settings.model_copy(update={"cache_dir": tmp_path / "file"}))
 
 
 class ShiftedClassifier(FakeClassifier):
-    """Differs by a little from the fake classifier."""
+    """Differs slightly from the fake classifier."""
 
     def __init__(self, difference: float) -> None:
         self._difference = np.float32(difference)
@@ -174,7 +174,7 @@ class ShiftedClassifier(FakeClassifier):
 
 
 class MirroredClassifier(FakeClassifier):
-    """Sees other classes, all nearly equally probable."""
+    """Gives other classes, all nearly equally probable."""
 
     def classify(self, images: Images) -> Predictions:
         probabilities = super().classify(images).probabilities * np.float32(1e-6)
@@ -182,7 +182,7 @@ class MirroredClassifier(FakeClassifier):
 
 
 class FlatClassifier(FakeClassifier):
-    """Sees all classes as nearly equally probable."""
+    """Gives all classes nearly equal probabilities."""
 
     def classify(self, images: Images) -> Predictions:
         return Predictions(super().classify(images).probabilities * np.float32(1e-6))
@@ -198,20 +198,20 @@ def test_rounding_is_no_difference() -> None:
 
 @pytest.mark.parametrize("difference", [3e-5, float("nan")], ids=["3e-5", "NaN"])
 def test_difference_in_a_probability_refuses_the_form(difference: float) -> None:
-    """A difference of more than 1e-5, or none that can be told, refuses the compiled form."""
+    """A difference of more than 1e-5, or NaN, refuses the compiled form."""
     with pytest.raises(ModelError, match="differs from Keras"):
         compare(ShiftedClassifier(difference), FakeClassifier(), IMAGES)
 
 
 def test_difference_in_a_class_refuses_the_form() -> None:
-    """However near the probabilities are, another class refuses the compiled form."""
+    """A different class refuses the compiled form, however near the probabilities are."""
     with pytest.raises(ModelError, match="different classes"):
         compare(MirroredClassifier(), FlatClassifier(), IMAGES)
 
 
 @pytest.mark.tensorflow
 def test_serving_never_imports_tensorflow(settings: Settings, compiled: Path) -> None:
-    """A process that serves a compiled model has neither TensorFlow nor Keras in it."""
+    """A process that serves a compiled model imports neither TensorFlow nor Keras."""
     assert compiled.exists()
     code = f"""
 import sys

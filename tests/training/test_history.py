@@ -9,7 +9,7 @@ HISTORY = (Epoch(0.9, 0.1, 1 / 3, 0.25, 61.5), Epoch(0.7, 0.2, 1e-7, 0.5, 3.0))
 
 
 def test_log_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """Each figure comes back exactly."""
+    """Each figure is restored exactly."""
     path = tmp_path / "log.csv"
     path.write_text(format_history(HISTORY))
 
@@ -17,7 +17,7 @@ def test_log_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_missing_log_has_no_epochs(tmp_path: Path) -> None:
-    """A model may have come without its log."""
+    """A model without a log has an empty history."""
     assert read_history(tmp_path / "gone.csv") == ()
 
 
@@ -33,7 +33,7 @@ def test_missing_log_has_no_epochs(tmp_path: Path) -> None:
     ids=["empty", "binary", "no number", "a figure missing", "other columns"],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
-    """What no run wrote is not taken for its log."""
+    """A file that is no training log is refused."""
     path = tmp_path / "log.csv"
     path.write_bytes(content)
 
@@ -42,6 +42,6 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_log_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """Where the log should be is a folder."""
+    """A log that cannot be read is an error that names it."""
     with pytest.raises(TrainingError, match=r"the training log .* cannot be read: Is a directory"):
         read_history(tmp_path)

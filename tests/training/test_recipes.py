@@ -16,12 +16,12 @@ def resolve_with(**changes: object) -> Recipe:
 
 
 def test_settings_choose_default_recipe() -> None:
-    """With nothing set, the recipe is the default one, as it stands."""
+    """Without settings, the recipe is the default one, unchanged."""
     assert resolve_with() == RECIPES["small"]
 
 
 def test_tutorial_is_the_original() -> None:
-    """The tutorial's recipe has the optimiser, the rate, the batches, the epochs and the data of the original."""
+    """The tutorial's recipe has the optimiser, rate, batches, epochs and data of the original."""
     recipe = RECIPES["tutorial"]
 
     assert (recipe.optimizer, recipe.learning_rate, recipe.batch_size, recipe.epochs) == ("rmsprop", 0.001, 64, 100)
@@ -42,13 +42,13 @@ def test_tutorial_is_the_original() -> None:
     ],
 )
 def test_set_value_replaces_the_recipes(name: str, value: object) -> None:
-    """What is set stands in place of the recipe's own."""
+    """A setting replaces the recipe's value."""
     assert getattr(resolve_with(**{name: value}), name) == value
 
 
 @pytest.mark.parametrize("name", ["standard", "compact"])
 def test_recipe_brings_its_teachers(name: str) -> None:
-    """Without teachers set, a run learns from those in the repository, each as its manifest says."""
+    """By default, the teachers are models of the repository, with the digests of their manifests."""
     teachers = resolve_with(recipe=name).teachers
 
     assert teachers
@@ -66,7 +66,7 @@ def test_set_teachers_replace_the_recipes(teachers: tuple[str, ...]) -> None:
 
 
 def test_own_classes_have_no_teachers_but_those_set() -> None:
-    """The recipe's teachers know Fashion-MNIST's classes alone; one that is set is taken to know the right ones."""
+    """For other classes than Fashion-MNIST's, the recipe's teachers are left out; those that are set are used."""
     assert resolve_with(recipe="standard", class_names=("left", "right")).teachers == ()
     assert resolve_with(recipe="standard", class_names=("left", "right"), teachers=("a.h5",)).teachers == (
         Path("a.h5"),
@@ -80,24 +80,24 @@ def test_unknown_recipe_is_refused() -> None:
 
 
 def test_wrong_number_of_dropout_rates_is_refused() -> None:
-    """Dropout rates have to be as many as the network's dropout layers."""
+    """The number of dropout rates must be that of the dropout layers."""
     with pytest.raises(TrainingError, match=r"'small' has 3 dropout layers, but 2 rate\(s\) are set"):
         resolve_with(dropout_rates=(0.1, 0.2))
 
 
 def test_own_classes_are_not_mirrored() -> None:
-    """Images of classes other than Fashion-MNIST's are not mirrored: that may make another class of them."""
+    """Images of classes other than Fashion-MNIST's are not mirrored, as that may change the class."""
     assert not resolve_with(class_names=("left", "right")).augmentation.is_flipped
 
 
 def test_validation_share_follows_the_data() -> None:
-    """Of fewer images, the same share is held back."""
+    """The same share is held back from fewer images."""
     assert RECIPES["small"].count_validation_images(120) == 10
 
 
 @pytest.mark.parametrize("size", [10, 11])
 def test_holding_everything_back_is_refused(size: int) -> None:
-    """At least one image has to be left to train on."""
+    """At least one image must be left to train on."""
     recipe = resolve_with(validation_size=size)
 
     with pytest.raises(TrainingError, match="cannot be held back from 10 training images"):
@@ -105,13 +105,13 @@ def test_holding_everything_back_is_refused(size: int) -> None:
 
 
 def test_holding_nothing_back_is_refused() -> None:
-    """At least one image has to be held back."""
+    """At least one image must be held back."""
     with pytest.raises(TrainingError, match="0 validation images cannot be held back from 3 training images"):
         RECIPES["small"].count_validation_images(3)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_list_names_every_recipe(name: str) -> None:
-    """The list of the recipes has each of them, and who its teachers are."""
+    """The list has every recipe, with its teachers."""
     assert f"{name}: {RECIPES[name].description}" in list_recipes()
     assert all(f"teachers: {teacher}" in list_recipes() for teacher in RECIPES[name].teachers)

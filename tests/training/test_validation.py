@@ -30,7 +30,7 @@ def test_held_back_images_are_not_trained_on(split: Split, recipe: Recipe) -> No
 
 
 def test_split_is_always_the_same(split: Split, recipe: Recipe) -> None:
-    """The same images are held back whatever run it is, so that runs can be compared."""
+    """The same images are held back in every run, so that runs can be compared."""
     assert hold_back(split, recipe).validation_labels[:5].tolist() == [64, 63, 95, 9, 56]
 
 
@@ -43,19 +43,19 @@ def test_labels_stay_with_their_images(split: Split, recipe: Recipe) -> None:
 
 
 def test_data_size_takes_the_first_images(split: Split, recipe: Recipe) -> None:
-    """Of a limited number of images, the first ones are taken, those held back among them."""
+    """A limited number of images is taken from the first on, those held back included."""
     data = hold_back(split, replace(recipe, data_size=30))
 
     assert sorted([*data.labels, *data.validation_labels]) == list(range(30))
 
 
 def test_data_size_beyond_the_data_takes_all(split: Split, recipe: Recipe) -> None:
-    """A recipe made for more images takes what there is."""
+    """A recipe for more images takes those that there are."""
     assert len(hold_back(split, replace(recipe, data_size=1000)).images) == 80
 
 
 def test_images_of_an_earlier_run_are_found_again(split: Split, recipe: Recipe) -> None:
-    """From how many images a run was given and held back, the very same ones are found."""
+    """The split of an earlier run is restored from its numbers of images."""
     data = hold_back(split, replace(recipe, data_size=60))
     record = TRAINING_RECORD.model_copy(update={"training_images": 40, "validation_images": 20})
 

@@ -10,30 +10,30 @@ from tests.training.calibrate.answers import draw_answers
 
 
 def test_share_of_articles_is_below_the_novelty_thresholds() -> None:
-    """95 and 98 of a hundred articles have no more than the two thresholds."""
+    """95 and 98 of a hundred articles do not exceed the two thresholds."""
     novelty = np.random.default_rng(0).permutation(np.arange(1.0, 101.0))
     thresholds = fit_novelty(novelty)
     assert (thresholds.threshold, thresholds.threshold_98) == (95, 98)
 
 
 def test_novelty_threshold_is_never_zero() -> None:
-    """A model that finds nothing novel in any article has a threshold that the manifest takes."""
+    """If the novelty of every article is 0, the threshold is still positive, as the manifest requires."""
     assert fit_novelty(np.zeros(10)).threshold > 0
 
 
-def test_model_that_tells_no_novelty_gets_no_threshold() -> None:
-    """Without a second output there is a temperature and there are sets, and nothing else."""
+def test_model_without_a_novelty_output_gets_no_threshold() -> None:
+    """Without a novelty output, only the temperature and the prediction sets are fitted."""
     assert fit_calibration(*draw_answers(50), novelty=None).novelty is None
 
 
-def test_answers_that_are_no_numbers_are_refused() -> None:
-    """NaN is not calibrated, but told."""
-    with pytest.raises(TrainingError, match="no numbers"):
+def test_probabilities_that_are_not_finite_are_refused() -> None:
+    """NaN is an error."""
+    with pytest.raises(TrainingError, match="not finite"):
         fit_calibration(np.full((5, 2), np.nan), np.zeros(5, np.intp), novelty=None)
 
 
 class EvenClassifier:
-    """Knows the class of every image: its first pixel, modulo two."""
+    """Gives the class of every image as its first pixel, modulo two."""
 
     def classify(self, images: Images) -> Predictions:
         return Predictions(np.eye(2, dtype=np.float32)[images[:, 0, 0] % 2], images[:, 0, 0].astype(np.float32))

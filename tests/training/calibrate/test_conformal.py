@@ -9,19 +9,19 @@ from tests.training.calibrate.answers import draw_answers
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("coverage", COVERAGES)
 def test_sets_hold_the_right_class_as_often_as_is_wanted(method: Method, coverage: float) -> None:
-    """On images that they were not fitted on, the sets of either method have the coverage, give or take chance."""
+    """On other images than those fitted on, the sets of either method have the coverage, up to chance."""
     sets = fit_prediction_sets(*draw_answers(2000), method)
     fresh, labels = draw_answers(4000, seed=1)
     is_covered = [
         label in sets.find_classes(row, coverage) for row, label in zip(fresh.tolist(), labels.tolist(), strict=True)
     ]
-    # Adaptive sets without randomisation hold more than is asked for.
+    # Adaptive sets without randomisation exceed the coverage.
     assert np.mean(is_covered) >= coverage - 4 * np.sqrt(coverage * (1 - coverage) * (1 / 2000 + 1 / 4000))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_threshold_has_the_rank_for_finite_samples(method: Method) -> None:
-    """Of n images that it is fitted on, the sets for 90 % hold the right class of ⌈0.9 (n + 1)⌉."""
+    """The sets for 90 % hold the right class of ⌈0.9 (n + 1)⌉ of the n images fitted on."""
     probabilities, labels = draw_answers(99)
     sets = fit_prediction_sets(probabilities, labels, method)
     covered = sum(
@@ -37,12 +37,12 @@ def test_threshold_has_the_rank_for_finite_samples(method: Method) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_too_few_images_for_a_coverage_give_every_class(method: Method) -> None:
-    """From ten images nothing can be said at 99 %, so that the sets hold all classes."""
+    """With ten images, the sets for 99 % hold all classes."""
     probabilities, labels = draw_answers(10)
     sets = fit_prediction_sets(probabilities, labels, method)
     assert sorted(sets.find_classes([0.5, 0.2, 0.15, 0.1, 0.05], 0.99)) == [0, 1, 2, 3, 4]
 
 
 def test_method_with_the_smaller_sets_is_chosen() -> None:
-    """A few answers that are quite wrong make adaptive sets large, and the least ambiguous are chosen."""
+    """A few very wrong answers make adaptive sets large, so that the least ambiguous are chosen."""
     assert choose_method(*draw_answers(1000)) == "least-ambiguous"

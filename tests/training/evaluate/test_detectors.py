@@ -43,13 +43,13 @@ class LinearExtractor:
 
 
 def test_energy_is_the_logarithm_of_the_sum() -> None:
-    """The sum of exponentials is computed right where they would overflow."""
+    """The sum of exponentials does not overflow."""
     logits = np.array([[0.0, np.log(3)], [1000.0, 1000.0]])
     np.testing.assert_allclose(sum_exponentials(logits), [np.log(4), 1000 + np.log(2)])
 
 
 def test_maximum_softmax_is_the_logarithm_of_the_largest_probability() -> None:
-    """The score is -log of the largest probability, and keeps apart what rounds to 1."""
+    """The score is -log of the largest probability, and distinguishes probabilities that round to 1."""
     logits = np.array([[0.0, np.log(3)], [0.0, 40.0], [0.0, 50.0]])
     scores = score_maximum_softmax(logits)
     assert scores[0] == pytest.approx(-np.log(0.75))
@@ -64,7 +64,7 @@ def test_mahalanobis_of_a_mean_is_zero() -> None:
 
 
 def test_mahalanobis_takes_a_feature_that_never_varies() -> None:
-    """A feature that is the same for all images does no harm."""
+    """A constant feature does not change the distances."""
     values: Matrix = np.column_stack((KNOWN, np.zeros(len(KNOWN))))
     plain, padded = ClassGaussians(KNOWN, CLASSES), ClassGaussians(values, CLASSES)
     np.testing.assert_allclose(padded.score(values[:9]), plain.score(KNOWN[:9]), rtol=1e-6)
@@ -77,14 +77,14 @@ def test_neighbour_is_the_kth_nearest_direction() -> None:
 
 
 def test_neighbours_are_found_for_more_than_fits_at_once() -> None:
-    """Many queries are answered in parts, each as it would be alone."""
+    """Many queries are computed in parts, with the same results."""
     neighbours = Neighbours(KNOWN, k=3)
     queries = np.tile(KNOWN, (6, 1))[:2301]
     np.testing.assert_allclose(neighbours.score(queries)[-1], neighbours.score(queries[-1:])[0], atol=1e-6)
 
 
 def test_residual_is_outside_the_principal_space() -> None:
-    """Along directions in which articles vary, the virtual logit stays; across them, it grows."""
+    """The virtual logit is large for features outside the directions in which articles vary."""
     rng = np.random.default_rng(0)
     values = np.column_stack((rng.normal(0, 3, (300, 2)), rng.normal(0, 0.1, (300, 2)))).astype(np.float32)
     kernel = np.eye(4)[:, :2]

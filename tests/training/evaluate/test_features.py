@@ -24,7 +24,7 @@ def build_network() -> Model:
 
 
 def test_features_are_what_the_last_layer_is_given() -> None:
-    """The features, times the last layer's weights, are the logits; pixels are scaled to the model's range."""
+    """The last layer maps the features to the logits; pixels are scaled to the model's range."""
     network = build_network()
     extractor = FeatureExtractor(network, InputSpec(height=4, width=4, pixel_range=(0.0, 1.0)))
     images = np.random.default_rng(0).integers(0, 256, (700, 4, 4), dtype=np.uint8)
@@ -34,6 +34,6 @@ def test_features_are_what_the_last_layer_is_given() -> None:
 
 
 def test_network_without_logits_has_no_features() -> None:
-    """A network whose last layer is called otherwise is told apart."""
+    """A network without a layer called `logits` has no features."""
     network = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
     assert (has_features(network), has_features(build_network())) == (False, True)

@@ -18,7 +18,7 @@ from tests.training.samples import LABELS
 def test_method_with_the_fewest_mistakes_is_chosen(
     first: tuple[float, float], second: tuple[float, float], chosen: str
 ) -> None:
-    """The method is chosen by the mean share that is taken for articles; of two that chance sets apart, the cheaper."""
+    """The method with the lowest mean share accepted is chosen; of methods equal up to chance, the cheapest."""
     choosing = {
         name: NoveltySetScore(
             images=500,
@@ -33,8 +33,8 @@ def test_method_with_the_fewest_mistakes_is_chosen(
     assert choose_detector(choosing) == chosen
 
 
-def test_report_says_what_was_not_measured() -> None:
-    """Without digits the report names them as not measured; without thresholds it has nothing refused."""
+def test_report_names_the_kinds_not_measured() -> None:
+    """Without digits the report names them as not measured; without thresholds it has no shares refused."""
     model = LoadedModel("bright", "0", LABELS, InputSpec(height=4, width=4), "fake", None, BrightClassifier())
     test = Split(DATA.images, DATA.labels, "0" * 64)
     report = measure_novelty(model, None, DATA, test, digits=None, drawn=5)

@@ -12,7 +12,7 @@ def test_nll_is_the_logarithm_of_the_right_class() -> None:
 
 
 def test_nll_of_an_impossible_class_is_finite() -> None:
-    """A right class that was given no probability at all costs much, but not without end."""
+    """A right class with a probability of 0 has a large but finite loss."""
     assert compute_nll(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(-np.log(1e-37))
 
 
@@ -29,12 +29,12 @@ def test_ece_weights_the_gaps_of_the_bins() -> None:
 
 
 def test_ece_of_certain_and_right_is_zero() -> None:
-    """A model that is always sure, and always right, is calibrated."""
+    """A model that is always certain and always right has no calibration error."""
     assert compute_ece(np.ones(5), np.ones(5, np.bool_)) == 0
 
 
 def test_ece_lets_errors_within_a_bin_cancel() -> None:
-    """Within one of the fifteen bins, one image too sure and one too unsure make up for each other."""
+    """Within a bin, an overconfident and an underconfident image cancel."""
     assert compute_ece(np.array([0.96, 0.98]), np.array([True, True])) == pytest.approx(0.03)
 
 
@@ -45,7 +45,7 @@ def test_bin_holds_its_upper_edge() -> None:
 
 
 def test_ece_floor_is_near_that_of_exact_confidences() -> None:
-    """Where confidences are exactly right, the error that chance makes is about what is foretold."""
+    """If the confidences are exactly right, the error is about the floor."""
     rng = np.random.default_rng(3)
     confidences = rng.uniform(0.2, 1, 4000)
     measured = np.mean([compute_ece(confidences, rng.random(4000) < confidences) for _ in range(20)])

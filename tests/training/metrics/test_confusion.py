@@ -9,14 +9,14 @@ MATRIX = np.array([[2, 1, 0], [2, 0, 0], [0, 0, 0]])
 
 
 def test_confusions_are_counted_by_actual_and_predicted() -> None:
-    """Each pair is counted in the row of its actual class and the column of its predicted one."""
+    """Each image is counted in the row of its actual class and the column of its predicted class."""
     actual, predicted = np.array([0, 0, 0, 1, 1], np.uint8), np.array([0, 1, 0, 0, 0])
 
     np.testing.assert_array_equal(count_confusions(actual, predicted, 3), MATRIX)
 
 
 def test_confusions_of_many_classes_do_not_overflow() -> None:
-    """Class ids as bytes, as the data set has them, are counted right where id × classes is beyond a byte."""
+    """Class ids as bytes are counted right even if id × classes exceeds a byte."""
     matrix = count_confusions(np.array([199], np.uint8), np.array([198]), 200)
 
     assert matrix[199, 198] == 1

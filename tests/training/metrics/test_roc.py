@@ -14,7 +14,7 @@ SCORES = arrays.arrays(np.float64, st.integers(1, 20), elements=st.sampled_from(
 def test_auroc_is_the_share_of_pairs_in_the_right_order(
     accepted: "np.ndarray[tuple[int], np.dtype[np.float64]]", refused: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 ) -> None:
-    """The area is the share of pairs in which the one to be refused has the higher score, ties counting half."""
+    """The area is the share of pairs in which the refused one has the higher score, ties counting half."""
     pairs = [(high > low) + (high == low) / 2 for low in accepted for high in refused]
     assert compute_auroc(accepted, refused) == pytest.approx(np.mean(pairs))
 
@@ -23,12 +23,12 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order(
 def test_auroc_of_the_roles_exchanged_is_the_rest(
     accepted: "np.ndarray[tuple[int], np.dtype[np.float64]]", refused: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 ) -> None:
-    """A score that is upside down is as wrong as it was right."""
+    """Exchanging the roles gives one minus the area."""
     assert compute_auroc(accepted, refused) + compute_auroc(refused, accepted) == pytest.approx(1)
 
 
 def test_fpr_is_counted_at_the_threshold_of_the_accepted() -> None:
-    """Of 20 accepted, 19 have at most 18; of those to be refused, half have as little."""
+    """19 of 20 accepted score at most 18, and so do half of the refused."""
     assert compute_fpr(np.arange(20.0), np.array([3.0, 18.0, 18.5, 90.0])) == 0.5
 
 
@@ -36,5 +36,5 @@ def test_fpr_is_counted_at_the_threshold_of_the_accepted() -> None:
 def test_fpr_of_the_same_scores_is_at_least_the_share(
     accepted: "np.ndarray[tuple[int], np.dtype[np.float64]]",
 ) -> None:
-    """What scores like the accepted is accepted as often."""
+    """Images that score like the accepted are accepted as often."""
     assert compute_fpr(accepted, accepted) >= 0.95

@@ -18,7 +18,7 @@ WITH_DROPOUT = sorted(name for name in RECIPES if RECIPES[name].dropout_rates)
 @pytest.mark.parametrize("shape", [(1, 1), (5, 7), (28, 28)], ids=str)
 @pytest.mark.parametrize("name", RECIPES)
 def test_any_size_and_number_of_classes_gives_probabilities(name: str, shape: tuple[int, int], classes: int) -> None:
-    """Each network answers a probability for each class, for images of any size."""
+    """Each network gives a probability for each class, for images of any size."""
     model = build_model(replace(RECIPES[name], hidden_units=4), shape=shape, classes=classes, precision="float32")
 
     outputs = model(np.full((3, *shape, 1), 200, np.float32))
@@ -29,7 +29,7 @@ def test_any_size_and_number_of_classes_gives_probabilities(name: str, shape: tu
 
 
 def test_tutorial_has_the_original_layers() -> None:
-    """The tutorial's network has the layers of the original, at its sizes."""
+    """The tutorial's network has the layers and sizes of the original."""
     model = build_model(RECIPES["tutorial"], shape=(28, 28), classes=10, precision="float32")
 
     # 64·(2·2·1+1) + 32·(2·2·64+1) + 256·(7·7·32+1) + 10·(256+1)
@@ -39,7 +39,7 @@ def test_tutorial_has_the_original_layers() -> None:
 
 @pytest.mark.parametrize("name", RESIDUAL)
 def test_residual_network_scores_novelty(name: str) -> None:
-    """A residual network's second output is a number from 0 up for each image."""
+    """A residual network's second output is a non-negative number for each image."""
     model = build_model(RECIPES[name], shape=(8, 8), classes=2, precision="float32")
 
     novelty = model(np.random.default_rng(0).uniform(0, 255, (5, 8, 8, 1)).astype(np.float32))[1].numpy()
@@ -50,7 +50,7 @@ def test_residual_network_scores_novelty(name: str) -> None:
 
 @pytest.mark.parametrize("name", RESIDUAL)
 def test_network_without_outliers_has_one_output(name: str) -> None:
-    """Where no outliers are shown, there is nothing to score novelty with, and no such output."""
+    """Without outliers, there is no novelty output."""
     model = build_model(replace(RECIPES[name], outlier_share=0), shape=(8, 8), classes=2, precision="float32")
 
     assert model.output_names == ["probabilities"]
@@ -58,7 +58,7 @@ def test_network_without_outliers_has_one_output(name: str) -> None:
 
 @pytest.mark.parametrize("name", RESIDUAL)
 def test_residual_network_has_standard_layers_only(name: str) -> None:
-    """Nothing in a residual network needs code of ours to be loaded."""
+    """A residual network can be loaded without code of ours."""
     model = build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")
 
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
@@ -67,7 +67,7 @@ def test_residual_network_has_standard_layers_only(name: str) -> None:
 
 @pytest.mark.parametrize("name", RESIDUAL)
 def test_residual_blocks_start_as_their_shortcuts(name: str) -> None:
-    """A block's last normalisation starts at 0, so that an untrained network passes on what it is given."""
+    """A block's last normalisation starts at 0, so that an untrained block is its shortcut."""
     model = build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")
     lasts = [layer for layer in model.layers if re.fullmatch(r"block_\d_\db_norm", layer.name)]
 
@@ -85,7 +85,7 @@ def test_dropout_rates_go_from_input_to_output(name: str) -> None:
 
 
 def test_pixels_are_scaled_in_the_model() -> None:
-    """The first layer brings 0–255 to 0–1, so that nobody else has to."""
+    """The first layer scales 0–255 to 0–1."""
     model = build_model(RECIPES["small"], shape=(8, 8), classes=2, precision="float32")
 
     assert float(model.layers[0](np.array([255.0], np.float32)).numpy()[0]) == pytest.approx(1)
@@ -93,7 +93,7 @@ def test_pixels_are_scaled_in_the_model() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_mixed_precision_keeps_float32_weights(name: str) -> None:
-    """Training in mixed precision has the same weights in the same type, so that they fit the model that is saved."""
+    """Networks in mixed precision and in float32 have the same weights in the same type."""
     mixed, plain = (
         build_model(RECIPES[name], shape=(8, 8), classes=2, precision=precision)
         for precision in ("mixed_bfloat16", "float32")

@@ -11,7 +11,7 @@ def augment_with(augmentation: Augmentation, *, seed: int = 0) -> np.ndarray[tup
 
 
 def test_default_alters_nothing() -> None:
-    """Without a mirror or a shift, the images stay as they are."""
+    """Without mirroring, shifts and erasing, the images are unchanged."""
     np.testing.assert_array_equal(augment_with(Augmentation()), IMAGES)
 
 
@@ -35,13 +35,13 @@ def test_shifted_image_is_moved_by_no_more_than_the_share() -> None:
 
 
 def test_shift_of_less_than_a_pixel_alters_nothing() -> None:
-    """A share that comes to less than one pixel leaves small images as they are."""
+    """A share of less than one pixel leaves small images unchanged."""
     np.testing.assert_array_equal(augment_with(Augmentation(max_shift=0.1)), IMAGES)
 
 
 @pytest.mark.parametrize("augmentation", [Augmentation(is_flipped=True), Augmentation(max_shift=0.3)], ids=str)
 def test_same_generator_state_gives_same_images(augmentation: Augmentation) -> None:
-    """What is done to the images depends on the random generator alone."""
+    """The result depends on the random generator alone."""
     np.testing.assert_array_equal(augment_with(augmentation, seed=5), augment_with(augmentation, seed=5))
 
 
@@ -52,7 +52,7 @@ def test_other_generator_state_gives_other_images(augmentation: Augmentation) ->
 
 
 def test_erased_images_have_a_rectangle_of_one_grey() -> None:
-    """What erasing alters in an image is a rectangle, all of one grey, no larger than half the height and width."""
+    """Erasing changes a rectangle, to one grey, of no more than half the height and width."""
     erased = augment_with(Augmentation(erased_share=0.5))
     altered = (erased != IMAGES).any(axis=(1, 2))
 
@@ -65,7 +65,7 @@ def test_erased_images_have_a_rectangle_of_one_grey() -> None:
 
 
 def test_erasing_leaves_the_given_images_alone() -> None:
-    """The images that are given are not written into."""
+    """The given images are not modified."""
     before = IMAGES.copy()
 
     augment_with(Augmentation(erased_share=1.0))
@@ -74,14 +74,14 @@ def test_erasing_leaves_the_given_images_alone() -> None:
 
 
 def test_only_view_of_images_that_are_not_altered_is_as_they_are() -> None:
-    """Without a mirror or a shift there is one view; rectangles are no view."""
+    """Without mirroring and shifts there is one view; erasing adds none."""
     (view,) = list_views(IMAGES, Augmentation(erased_share=0.5))
 
     np.testing.assert_array_equal(view, IMAGES)
 
 
 def test_views_are_moved_by_a_pixel_and_mirrored() -> None:
-    """The image and its mirror image, each where it is and a pixel up, down, left and right of it, black moving in."""
+    """The views are the image and its mirror image, each unshifted and shifted by a pixel in each direction."""
     padded = np.pad(IMAGES, ((0, 0), (1, 1), (1, 1)))
     moved = [padded[:, top : top + 6, left : left + 8] for top, left in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))]
     mirrored = [view[:, :, ::-1] for view in (padded[:, t : t + 6, x : x + 8] for t, x in ((1, 1), (0, 1), (2, 1)))]
@@ -94,5 +94,5 @@ def test_views_are_moved_by_a_pixel_and_mirrored() -> None:
 
 
 def test_views_are_moved_only_where_a_pixel_fits_the_share() -> None:
-    """A share that comes to less than a pixel of the height moves along the width alone."""
+    """A share of less than a pixel of the height gives shifts along the width only."""
     assert len(list(list_views(IMAGES, Augmentation(max_shift=0.13)))) == 3

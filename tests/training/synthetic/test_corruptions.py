@@ -25,7 +25,7 @@ def test_corrupted_images_are_images_of_the_same_size(name: str, shape: tuple[in
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_corruption_changes_images_the_same_way_every_time(name: str) -> None:
-    """What is corrupted is changed, the same each time, and the original is left alone."""
+    """A corruption changes the images in the same way each time, and does not modify the originals."""
     before = IMAGES.copy()
     first = apply(name)
     np.testing.assert_array_equal(first, apply(name))
@@ -61,7 +61,7 @@ def test_blur_keeps_the_light() -> None:
 
 
 def test_contrast_keeps_the_mean() -> None:
-    """Less contrast makes an image neither lighter nor darker."""
+    """Less contrast does not change the mean of an image."""
     np.testing.assert_allclose(apply("contrast").mean(axis=(1, 2)), IMAGES.mean(axis=(1, 2)), atol=1)
 
 
@@ -104,6 +104,6 @@ def test_occlusion_covers_the_share() -> None:
     ],
     ids=["none", "moved", "erased"],
 )
-def test_what_training_does_alike_is_told(augmentation: Augmentation, expected: set[str]) -> None:
-    """A corruption is called trained for where training moves, or erases, and not otherwise."""
+def test_corruption_is_trained_for_by_a_like_augmentation(augmentation: Augmentation, expected: set[str]) -> None:
+    """Shifts train for the corruption by shifts, and erasing for occlusion."""
     assert {name for name, kind in CORRUPTIONS.items() if kind.is_trained_for(augmentation)} == expected

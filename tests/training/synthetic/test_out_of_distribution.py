@@ -26,13 +26,13 @@ def test_every_kind_has_the_articles_size() -> None:
 
 
 def test_kinds_are_the_same_every_time() -> None:
-    """The report is on the same images whenever it is made."""
+    """The images are the same in every report."""
     first, second = (make_out_of_distribution(ARTICLES, CLASSES, digits=None, drawn=9) for _ in range(2))
     assert all((first[name] == second[name]).all() for name in first)
 
 
 def test_digits_are_reported_where_they_are_at_hand() -> None:
-    """With digits, the report has one kind more."""
+    """With digits, there is one more kind."""
     with_digits, without = (
         make_out_of_distribution(ARTICLES, CLASSES, digits=digits, drawn=9).keys() for digits in (DIGIT_IMAGES, None)
     )
@@ -68,7 +68,7 @@ def test_digits_are_read(tmp_path: Path, name: str) -> None:
 
 
 def test_no_digits_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    """Without a file of digits there are none, and the log says what to set."""
+    """Without a file of digits there are none, and a warning names the setting."""
     with caplog.at_level(logging.WARNING):
         assert load_digits(None, (6, 5)) is None
     assert "FASHION_DIGITS_FILE" in caplog.text
@@ -87,7 +87,7 @@ def test_no_digits_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     ids=["missing", "text", "labels", "broken gzip", "another size", "empty"],
 )
 def test_file_that_holds_no_digits_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
-    """A file that is not there, or holds no images of the model's size, is told with the setting that names it."""
+    """A file that is missing, or holds no images of the model's size, is an error that names the setting."""
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"FASHION_DIGITS_FILE: .*{message}"):

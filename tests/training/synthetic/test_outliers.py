@@ -40,7 +40,7 @@ def test_family_draws_various_images(name: str) -> None:
 
 @families
 def test_same_generator_state_draws_the_same_image(name: str) -> None:
-    """What is drawn depends on the random generator alone."""
+    """An image depends on the random generator alone."""
     first, second = (FAMILIES[name](np.random.default_rng(8), ARTICLES) for _ in range(2))
 
     np.testing.assert_array_equal(first, second)
@@ -56,7 +56,7 @@ def test_shuffled_article_has_the_articles_pixels() -> None:
 
 
 def test_outliers_are_of_every_family() -> None:
-    """Of many outliers, some are of each family that was asked for."""
+    """Many outliers include some of each family."""
 
     def draw_grey(_: np.random.Generator, articles: Images) -> Images:
         return np.full(articles.shape[1:], 9, np.uint8)
@@ -68,7 +68,7 @@ def test_outliers_are_of_every_family() -> None:
 
 
 def test_fonts_serve_one_purpose_each() -> None:
-    """A font that training or choosing has seen is not in the report."""
+    """No font is used for more than one of training, choosing and the report."""
     fonts = (*TRAINING_FONTS, *CHOOSING_FONTS, *REPORT_FONTS)
 
     assert len(set(fonts)) == len(fonts)
@@ -76,7 +76,7 @@ def test_fonts_serve_one_purpose_each() -> None:
 
 @pytest.mark.parametrize("font", [*TRAINING_FONTS, *CHOOSING_FONTS, *REPORT_FONTS])
 def test_every_font_has_the_glyphs(font: str) -> None:
-    """Each font is there, and what it draws is no empty image."""
+    """Each font exists, and has glyphs."""
     draw = draw_glyph((font,))
     rng = np.random.default_rng(0)
 
@@ -84,7 +84,7 @@ def test_every_font_has_the_glyphs(font: str) -> None:
 
 
 def test_nothing_is_both_trained_and_chosen_on() -> None:
-    """The families that a method is chosen on are other ones than training shows."""
+    """A method is chosen on other families than training uses."""
     assert not TRAINING_FAMILIES.keys() & CHOOSING_FAMILIES.keys()
     assert not set(TRAINING_FAMILIES.values()) & set(CHOOSING_FAMILIES.values())
 

@@ -51,7 +51,7 @@ class Checkpoint:
             )
             raise TrainingError(
                 f"the run cannot be resumed, it was started differently: {changes}; "
-                "set these as they were, or train anew without --resume"
+                "set these as they were, or train again without --resume"
             )
 
     def write(self, path: Path) -> None:
@@ -88,7 +88,7 @@ class Checkpoint:
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume: {path} does not exist") from None
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise TrainingError(f"{path} is not a checkpoint; train anew without --resume") from error
+            raise TrainingError(f"{path} is not a checkpoint; train again without --resume") from error
 
 
 def _number(kind: str, arrays: Iterable[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

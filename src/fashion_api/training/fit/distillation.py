@@ -66,7 +66,7 @@ def make_targets(
     return (1 - weight) * hard + weight * soft_labels
 
 
-def load_soft_labels(  # noqa: PLR0913  # teachers, images, and how they are asked
+def load_soft_labels(  # noqa: PLR0913  # teachers, images, and the cache
     teachers: Sequence[Teacher],
     images: Images,
     labels: Sequence[str],
