@@ -131,6 +131,7 @@ _RECIPES = (
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})
+"""By name. A new recipe of a known architecture is one entry above, and nothing else."""
 
 
 def resolve_recipe(settings: TrainingSettings) -> Recipe:

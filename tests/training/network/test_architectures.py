@@ -11,6 +11,7 @@ from fashion_api.training.recipes import RECIPES
 pytestmark = pytest.mark.tensorflow
 
 RESIDUAL = sorted(name for name in RECIPES if RECIPES[name].architecture == "residual")
+WITH_NOVELTY = sorted(name for name in RECIPES if RECIPES[name].outlier_share)
 WITH_DROPOUT = sorted(name for name in RECIPES if RECIPES[name].dropout_rates)
 
 
@@ -37,9 +38,9 @@ def test_tutorial_has_the_original_layers() -> None:
     assert [layer.rate for layer in model.layers if hasattr(layer, "rate")] == [0.3, 0.3, 0.5]
 
 
-@pytest.mark.parametrize("name", RESIDUAL)
-def test_residual_network_scores_novelty(name: str) -> None:
-    """A residual network's second output is a non-negative number for each image."""
+@pytest.mark.parametrize("name", WITH_NOVELTY)
+def test_network_with_outliers_scores_novelty(name: str) -> None:
+    """With outliers, the second output is a non-negative number for each image."""
     model = build_model(RECIPES[name], shape=(8, 8), classes=2, precision="float32")
 
     novelty = model(np.random.default_rng(0).uniform(0, 255, (5, 8, 8, 1)).astype(np.float32))[1].numpy()
@@ -78,10 +79,11 @@ def test_residual_blocks_start_as_their_shortcuts(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_DROPOUT)
 def test_dropout_rates_go_from_input_to_output(name: str) -> None:
     """The dropout layers have the recipe's rates, in its order."""
-    recipe = replace(RECIPES[name], dropout_rates=(0.1, 0.2, 0.3))
+    rates = [(1 + index) / 10 for index in range(len(RECIPES[name].dropout_rates))]
+    recipe = replace(RECIPES[name], dropout_rates=tuple(rates))
     model = build_model(recipe, shape=(8, 8), classes=2, precision="float32")
 
-    assert [layer.rate for layer in model.layers if hasattr(layer, "rate")] == [0.1, 0.2, 0.3]
+    assert [layer.rate for layer in model.layers if hasattr(layer, "rate")] == rates
 
 
 def test_pixels_are_scaled_in_the_model() -> None:
