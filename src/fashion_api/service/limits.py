@@ -84,7 +84,7 @@ class HeldBody:
         self.size = 0
         self.grown_at = 0.0
         """The event loop's time."""
-        self.timeout: "asyncio.Timeout | None" = None
+        self.timeout: asyncio.Timeout | None = None
         """Ends the wait for more of it."""
 
     def __enter__(self) -> Self:
