@@ -36,7 +36,7 @@ def fit_calibration(raw: Floats, labels: Labels, *, novelty: Floats | None) -> C
     """
     if not np.isfinite(raw).all():
         raise TrainingError(
-            "the model's probabilities for the validation images are not finite: it cannot be calibrated"
+            "the model cannot be calibrated: its probabilities for the validation images are not finite"
         )
     temperature = round(fit_temperature(raw, labels), 4)
     probabilities = apply_temperature(raw, temperature)

@@ -91,16 +91,15 @@ def evaluate_model(
 
     logger.info("accuracy, on %d test images", len(test))
     answers = classify_all(model.classifier, test.images)
-    record = measure_accuracy(answers, test, model.labels).model_copy(
-        update={
-            **_measure_calibration(model, answers, test),
-            **_measure_robustness(model, test),
-            "novelty": None
-            if data is None
-            else measure_novelty(model, _make_extractor(network, file), data, test, digits=digits, drawn=drawn),
-            "cost": cost(file, network, settings.cache_dir),
-        }
-    )
+    measured: dict[str, object] = {
+        **_measure_calibration(model, answers, test),
+        **_measure_robustness(model, test),
+        "cost": cost(file, network, settings.cache_dir),
+    }
+    if data is not None:
+        extractor = FeatureExtractor(network, file.input) if has_features(network) else None
+        measured["novelty"] = measure_novelty(model, extractor, data, test, digits=digits, drawn=drawn)
+    record = measure_accuracy(answers, test, model.labels).model_copy(update=measured)
     paths = _write(file, record, test, answers, history=history)
     return EvaluationOutcome(file.path, model.labels, record, paths)
 
@@ -145,10 +144,6 @@ def _measure_robustness(model: LoadedModel, test: Split) -> dict[str, object]:
         "mirrored_accuracy": measure_mirrored(model.classifier, test),
         "corruptions": measure_corruptions(model.classifier, test, recipe=recipe),
     }
-
-
-def _make_extractor(network: Model, file: ModelFile) -> FeatureExtractor | None:
-    return FeatureExtractor(network, file.input) if has_features(network) else None
 
 
 def _write(
