@@ -29,6 +29,16 @@ _IN_ROUNDS = (*_COMPARED, "workers")
 
 
 @dataclass(frozen=True)
+class Benches:
+    """The two models that are measured with."""
+
+    compared: Bench
+    """With the model that all can serve: the tutorial's, or the one that is named."""
+    own: Bench
+    """With the project's own."""
+
+
+@dataclass(frozen=True)
 class Options:
     """What the command was told."""
 
@@ -107,10 +117,8 @@ def _measure_all(run: Results, options: Options) -> None:
     run.machine = machine.describe()
     run.versions.update(_read_versions(contenders))
     lineup.write_mlserver_model()
-    model = prepare_model(options.model)
-    bench = Bench(model, load_inputs(model), options.seconds)
-    shipped = prepare_model(options.model or Settings().model_path)
-    shipped_bench = Bench(shipped, load_inputs(shipped), options.seconds)
+    own = options.model or Settings().model_path
+    benches = Benches(_make_bench(options.model, options.seconds), _make_bench(own, options.seconds))
     os.sched_setaffinity(0, {GENERATOR_CORE})
     in_rounds = [part for part in _IN_ROUNDS if part in options.parts]
     for number in range(options.rounds if in_rounds else 0):
@@ -118,23 +126,28 @@ def _measure_all(run: Results, options: Options) -> None:
         round_ = Round()
         run.rounds.append(round_)
         if "lineup" in in_rounds:
-            round_.engine_s = measure_engine(bench)
-            round_.rows = _measure_rows(bench, contenders, failures)
+            round_.engine_s = measure_engine(benches.compared)
+            round_.rows = _measure_rows(benches.compared, contenders, failures)
         if "shipped" in in_rounds:
-            round_.shipped = _measure_rows(shipped_bench, _on_same_body(contenders), {})
+            round_.shipped = _measure_rows(benches.own, _on_same_body(contenders), {})
         if "workers" in in_rounds:
             _say("  workers")
-            round_.one_worker = measure_workers(shipped_bench, 1)
-            round_.two_workers = measure_workers(shipped_bench, 2)
+            round_.one_worker = measure_workers(benches.own, 1)
+            round_.two_workers = measure_workers(benches.own, 2)
     for part in options.parts:
         if part in _ALONE:
             _say(part)
             run.errors.pop(part, None)
             try:
-                _ALONE[part](bench, run, options)
+                _ALONE[part](benches, run, options)
             except ContenderError as error:
                 run.errors[part] = str(error)
                 _say(f"  {error}")
+
+
+def _make_bench(path: Path | None, seconds: float) -> Bench:
+    model = prepare_model(path)
+    return Bench(model, load_inputs(model), seconds)
 
 
 def _install(contenders: Sequence[Contender]) -> tuple[list[Contender], dict[str, str]]:
@@ -158,9 +171,12 @@ def _read_versions(contenders: Sequence[Contender]) -> dict[str, str]:
 
 
 def _on_same_body(contenders: Sequence[Contender]) -> list[Contender]:
-    """The service and its peers, as far as they take the same body, with that alone and no open loop."""
-    chosen = [contender for contender in contenders if contender in (SERVICE, *PEERS) and "array" in contender.forms]
-    return [replace(contender, forms=("array",), open_forms=()) for contender in chosen]
+    """The service and its peers, as far as they take the same body, with that alone and no open loop.
+
+    The tutorial's pattern cannot serve the project's model, which has more than one output.
+    """
+    chosen = [peer for peer in (SERVICE, *PEERS) if "array" in peer.forms and peer.name != "tutorial"]
+    return [replace(each, forms=("array",), open_forms=()) for each in chosen if each in contenders]
 
 
 def _measure_rows(bench: Bench, contenders: Sequence[Contender], failures: Mapping[str, str]) -> dict[str, Row]:
@@ -176,28 +192,28 @@ def _measure_rows(bench: Bench, contenders: Sequence[Contender], failures: Mappi
     return rows
 
 
-def _compare_before(bench: Bench, run: Results, options: Options) -> None:
-    run.comparison = before.compare(bench, options.against, options.rounds)
+def _compare_before(benches: Benches, run: Results, options: Options) -> None:
+    run.comparison = before.compare(benches.own, options.against, options.rounds)
 
 
-def _measure_overload(bench: Bench, run: Results, _: Options) -> None:
-    run.overload = measure_overload(bench)
+def _measure_overload(benches: Benches, run: Results, _: Options) -> None:
+    run.overload = measure_overload(benches.own)
 
 
-def _measure_slow_callers(bench: Bench, run: Results, options: Options) -> None:
-    run.slow_callers = measure_slow_callers(bench, options.rounds)
+def _measure_slow_callers(benches: Benches, run: Results, options: Options) -> None:
+    run.slow_callers = measure_slow_callers(benches.own, options.rounds)
 
 
-def _measure_lag(bench: Bench, run: Results, _: Options) -> None:
-    run.ceiling = measure_ceiling(bench)
-    run.lag_ms = measure_lag(bench)
+def _measure_lag(benches: Benches, run: Results, _: Options) -> None:
+    run.ceiling = measure_ceiling(benches.compared)
+    run.lag_ms = measure_lag(benches.compared)
 
 
-def _measure_endurance(bench: Bench, run: Results, options: Options) -> None:
-    run.rss_after = measure_endurance(bench, scale=_QUICK_SCALE if options.is_quick else 1)
+def _measure_endurance(benches: Benches, run: Results, options: Options) -> None:
+    run.rss_after = measure_endurance(benches.compared, scale=_QUICK_SCALE if options.is_quick else 1)
 
 
-_ALONE: Mapping[str, Callable[[Bench, Results, Options], None]] = {
+_ALONE: Mapping[str, Callable[[Benches, Results, Options], None]] = {
     "before": _compare_before,
     "overload": _measure_overload,
     "slow-callers": _measure_slow_callers,

@@ -25,7 +25,7 @@ _UNAVAILABLE = 503
 GOOD_S = 1.0
 """How long an answer may take to count as goodput; one that is not there by then has failed."""
 _DRAIN_S = 10.0  # how long a server is given to answer what is under way when a run ends, so that the next is clean
-
+_IDLE_S = 2.0  # how long a connection is kept for the next request: less than any server keeps it
 _TICK_S = 0.05
 
 Outcome = Literal["right", "wrong", "refused", "failed"]
@@ -201,9 +201,11 @@ class _Pool:
         idle = {connection.fileno() for connection in self._idle}
         return [connection for descriptor, connection in self.by_descriptor.items() if descriptor not in idle]
 
-    def close_idle(self) -> None:
-        """Close those that are not under way."""
-        for connection in self._idle:
+    def close_idle(self, before: float = math.inf) -> None:
+        """Close those that are not under way and whose last request was due before a time."""
+        while self._idle and self._idle[0].due < before:
+            connection = self._idle.popleft()
+            del self.by_descriptor[connection.fileno()]
             connection.close()
 
 
@@ -253,6 +255,7 @@ def run_phases(
         due = next(dues)
         while (now := clock()) < end + GOOD_S:
             beside(now)
+            pool.close_idle(now - _IDLE_S)
             while due <= now:
                 request, connection = next(requests), pool.take()
                 if connection is not None:

@@ -5,12 +5,13 @@ from statistics import median
 
 from benchmarks.lineup import SERVICE
 from benchmarks.load import Phase, Tally, run_closed, run_phases
-from benchmarks.measure import CONCURRENCIES, MAX_CONNECTIONS, WARM_UP_S, Bench, check
+from benchmarks.measure import CONCURRENCIES, WARM_UP_S, Bench, check
 from benchmarks.results import Overload
 
 _FORM = "array"
 _TIMES = 10
 _LENGTH = 10  # times the length of a measurement
+_MAX_CONNECTIONS = 1024  # each holds some memory of the server's
 _CALM = 0.5  # of the capacity, before and after
 _WINDOW_S, _WINDOWS = 0.1, 30
 _NORMAL_WINDOWS = 5  # so many one after the other are no accident
@@ -29,13 +30,14 @@ def measure_overload(bench: Bench) -> Overload:
         windows = [Phase(calm.rate, _WINDOW_S)] * _WINDOWS
         resident = server.measure_memory().rss
         server.forget_peak()
-        before, during, *after = run_phases(target, [calm, flood, *windows], max_connections=MAX_CONNECTIONS)
+        before, during, *after = run_phases(target, [calm, flood, *windows], max_connections=_MAX_CONNECTIONS)
         return Overload(
             rate=flood.rate,
             seconds=flood.seconds,
             accepted=check(during).right,
             refused=during.refused,
             failed=during.failed,
+            unsent=during.unsent,
             longest_s=max(during.latencies_s, default=0.0),
             grown_bytes=server.measure_peak() - resident,
             recovered_s=_find_recovery(before, after),

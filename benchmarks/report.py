@@ -9,7 +9,7 @@ from benchmarks import plots
 from benchmarks.before import COMPARED_AT, EARLIER
 from benchmarks.lineup import CONSTANT, GRANIAN, LINEUP, SERVICE, Contender
 from benchmarks.measure import CONCURRENCIES, LOADS
-from benchmarks.results import Comparison, Loop, Results, Round, Row, need
+from benchmarks.results import Comparison, Loop, Overload, Results, Round, Row, need
 from benchmarks.targets import AGAINST_BEFORE, digits, get_throughput, judge, share_of_before, share_of_limit, show
 
 README = Path(__file__).with_name("README.md")
@@ -66,8 +66,22 @@ def _targets(run: Results) -> Iterator[str]:
     words = {True: "met", False: "**not met**", None: "—"}
     rows = [(verdict.figure, verdict.target, verdict.measured, words[verdict.is_met]) for verdict in judge(run)]
     yield from _table(("figure", "target", "measured", ""), rows)
+    if run.overload is not None:
+        yield f"\n{_describe(run.overload)}"
     for part, error in run.errors.items():
         yield f"\n- {part}: {error}"
+
+
+def _describe(overload: Overload) -> str:
+    due = overload.rate * overload.seconds
+    counts = (
+        (overload.accepted, "were answered"),
+        (overload.refused, "refused"),
+        (overload.failed, "failed"),
+        (overload.unsent, "found no connection free"),
+    )
+    shares = ", ".join(f"{count / due:.1%} {what}" for count, what in counts)
+    return f"At ten times the capacity, {due:,.0f} requests were due in {overload.seconds:g} s: {shares}."
 
 
 def _compare(comparison: Comparison) -> Iterator[str]:

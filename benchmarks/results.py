@@ -137,6 +137,8 @@ class Overload:
     refused: int
     failed: int
     """Neither answered nor refused, or not within the deadline."""
+    unsent: int
+    """Due when no connection was free."""
     longest_s: float
     """The time that the slowest of the accepted requests took."""
     grown_bytes: int
