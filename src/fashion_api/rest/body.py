@@ -10,6 +10,8 @@ from fashion_api.service.limits import HeldBody
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import RequestHead
 
+_LENGTH_DIGITS = 18  # of more, Python reads no number in the end
+
 
 async def read_body(
     receive: Receive, head: RequestHead, held: HeldBody, *, settings: Settings, deadline: float
@@ -31,7 +33,7 @@ async def read_body(
     """
     max_bytes = settings.max_upload_bytes
     declared = head.find_header(b"content-length")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > max_bytes):
         raise _too_large(max_bytes)
     loop = asyncio.get_running_loop()
     chunks: list[bytes] = []

@@ -12,6 +12,7 @@ from functools import partial
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fashion_api.errors import FashionError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rest.body import read_body
@@ -146,10 +147,14 @@ class _Listener:
         self._task = self._loop.create_task(self._listen())
 
     async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        error: Exception = ClientDisconnect()
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except FashionError as refusal:  # a body that the operation does not read is whole, and one too many
+            error = refusal
         if not self._answer.done():
-            self._answer.set_exception(ClientDisconnect())
+            self._answer.set_exception(error)
 
 
 def _settle(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:

@@ -59,12 +59,15 @@ class BodyMemory:
         self._large[body] = None
         self._large.move_to_end(body)
         excess = self.held_bytes - self._most_bytes
-        stalled = (other for other in list(self._large) if now - other.grown_at > _STALLED_AFTER_S)
+        given_up: list[HeldBody] = []
+        stalled = (other for other in self._large if now - other.grown_at > _STALLED_AFTER_S)
         while excess > 0:
             other = next(stalled, None)
             if other is None:
                 raise OverloadedError(f"large bodies of {self._most_bytes} bytes together are in memory already")
             excess -= other.size
+            given_up.append(other)
+        for other in given_up:
             self.forget(other)
             other.give_up(now)
 
@@ -84,7 +87,7 @@ class HeldBody:
         self.size = 0
         self.grown_at = 0.0
         """The event loop's time."""
-        self.timeout: "asyncio.Timeout | None" = None
+        self.timeout: asyncio.Timeout | None = None
         """Ends the wait for more of it."""
 
     def __enter__(self) -> Self:
@@ -115,7 +118,7 @@ class HeldBody:
     def give_up(self, now: float) -> None:
         """End the wait for more of it."""
         self._is_given_up = True
-        if self.timeout is not None:
+        if self.timeout is not None and not self.timeout.expired():
             self.timeout.reschedule(now)
 
     def check(self) -> None:
