@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -13,7 +13,9 @@ from fashion_api.errors import DeadlineExceededError, EngineError, NotReadyError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.service.batcher import Batcher
+from tests.clock import put_clock_forward, run, turn_over
 from tests.fakes import FakeClassifier
+from tests.held import HeldClassifier
 
 LONG_S = 60.0
 
@@ -23,30 +25,6 @@ def images(*classes: int) -> Images:
     array = np.zeros((len(classes), 28, 28), np.uint8)
     array[:, 0, 0] = classes
     return array
-
-
-class HeldClassifier:
-    """Has another classifier compute only when the test lets it, and remembers what it was given."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        self.batches: list[list[int]] = []
-        self.entered = threading.Semaphore(0)
-        self.may_go = threading.Semaphore(0)
-
-    def classify(self, images: Images) -> Predictions:
-        self.batches.append(images[:, 0, 0].tolist())
-        self.entered.release()
-        assert self.may_go.acquire(timeout=LONG_S)
-        return self._classifier.classify(images)
-
-    async def wait_until_entered(self) -> None:
-        """Wait until the next batch has been given to it."""
-        assert await asyncio.to_thread(self.entered.acquire, timeout=LONG_S)
-
-    def release(self, batches: int = 1000) -> None:
-        """Let it compute so many batches."""
-        self.may_go.release(batches)
 
 
 @asynccontextmanager
@@ -66,47 +44,12 @@ async def batcher_of(classifier: Classifier, **changes: float) -> AsyncIterator[
         await batcher.aclose()
 
 
-async def turn_over() -> None:
-    """Let everything that can run on the event loop run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-class ClockLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock a test can put forward."""
-
-    put_forward_s = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.put_forward_s
-
-
-async def put_clock_forward(seconds: float) -> None:
-    """Let time pass at once."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, ClockLoop)
-    loop.put_forward_s += seconds
-    await turn_over()
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine; no task may be left when it ends."""
-
-    async def main() -> None:
-        await test()
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left
-
-    with asyncio.Runner(loop_factory=ClockLoop) as runner:
-        runner.run(main())
-
-
 @asynccontextmanager
 async def held(
     inner: Classifier | None = None, **changes: float
 ) -> AsyncIterator[tuple[Batcher, HeldClassifier, "asyncio.Task[Predictions]"]]:
     """A batcher whose worker is computing a first request, of class 9, and waits to be let go."""
-    classifier = HeldClassifier(inner or FakeClassifier())
+    classifier = HeldClassifier(inner)
     async with batcher_of(classifier, **changes) as batcher:
         first = asyncio.create_task(batcher.classify(images(9)))
         await classifier.wait_until_entered()

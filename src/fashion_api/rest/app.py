@@ -22,7 +22,7 @@ from fashion_api.rest.middleware.errors import ErrorMiddleware
 from fashion_api.rest.middleware.forwarded import ForwardedMiddleware
 from fashion_api.rest.middleware.head import HeadMiddleware
 from fashion_api.rest.middleware.overload import OverloadMiddleware
-from fashion_api.rest.middleware.request_log import RequestLogMiddleware
+from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
 from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
@@ -34,6 +34,7 @@ from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 from fashion_api.wire.flask_api import PREDICT_LABEL
 from fashion_api.wire.native import NATIVE_OPERATIONS
+from fashion_api.wire.operation import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,7 @@ _OPEN_PATHS = frozenset(
     + ["/openapi.json", ""]
 )
 
-OPERATIONS = (*NATIVE_OPERATIONS, PREDICT_LABEL)
-"""What the fast path answers."""
+OPERATIONS: Sequence[Operation] = (*NATIVE_OPERATIONS, PREDICT_LABEL)
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
@@ -96,6 +96,9 @@ class ServiceApp(FastAPI):
         self.watch = Watch()
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
+        self.request_log = RequestLog()
+        self.operations = OPERATIONS
+        """What the fast path answers; without them, FastAPI's routes do."""
 
     __call__ = Starlette.__call__  # FastAPI's looks for its telemetry in the environment, 4 µs a request
 
@@ -108,13 +111,13 @@ class ServiceApp(FastAPI):
         settings = self._settings
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
-            Middleware(RequestLogMiddleware),
-            *callers,
+            Middleware(RequestLogMiddleware, log=self.request_log),
+            *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
             Middleware(OverloadMiddleware, is_open=is_open),
             Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=is_open),
-            Middleware(FastPath, operations=OPERATIONS),
+            Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):
             app = make(app, *arguments, **options)
@@ -149,6 +152,7 @@ def create_app(
         finally:
             await service.aclose()
             app.service = None
+            app.request_log.flush()
 
     app = ServiceApp(
         settings,

@@ -9,6 +9,8 @@ from fashion_api.rest.taken_request import TakenRequest
 from fashion_api.rest.watch import BodyReader
 from fashion_api.service.limits import HeldBody
 
+_LENGTH_DIGITS = 18  # Python refuses to convert thousands of digits
+
 
 async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
     """Read a whole body, and no more than is accepted, whatever its Content-Length says; `held` counts its bytes.
@@ -21,8 +23,9 @@ async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
     """
     settings = request.service.settings
     declared = request.head.find_header(b"content-length")
-    if declared.isdecimal() and int(declared) > settings.max_upload_bytes:
-        raise _too_large(settings.max_upload_bytes)
+    max_bytes = settings.max_upload_bytes
+    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > max_bytes):
+        raise _too_large(max_bytes)
     held.reader = reader = BodyReader(request.deadline)
     request.watch.add(reader)
     try:

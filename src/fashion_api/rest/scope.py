@@ -58,6 +58,12 @@ def find_route(scope: Scope) -> str | None:
     return None
 
 
+def is_draining(scope: Scope) -> bool:
+    """Whether the service is about to stop."""
+    service: Service | None = scope["app"].service
+    return service is not None and service.is_draining
+
+
 def get_service(scope: Scope) -> Service:
     """Give the service that is in force.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from fashion_api.errors import FashionError
+
 if TYPE_CHECKING:
     from fashion_api.inference.classifier import Predictions
 
@@ -102,7 +104,11 @@ class Caller:
             self._listener.cancel()
 
     async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        error: Exception = ClientDisconnect()
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except FashionError as refusal:  # a body that the operation does not read became whole, and was one too many
+            error = refusal
         if not self._answer.done():
-            self._answer.set_exception(ClientDisconnect())
+            self._answer.set_exception(error)

@@ -56,12 +56,15 @@ class BodyMemory:
         self._large[body] = None
         self._large.move_to_end(body)
         excess = self.held_bytes - self._most_bytes
-        stalled = (other for other in list(self._large) if now - other.grown_at > _STALLED_AFTER_S)
+        given_up: list[HeldBody] = []
+        stalled = (other for other in self._large if now - other.grown_at > _STALLED_AFTER_S)
         while excess > 0:
             other = next(stalled, None)
             if other is None:
                 raise OverloadedError(f"large bodies of {self._most_bytes} bytes together are in memory already")
             excess -= other.size
+            given_up.append(other)
+        for other in given_up:
             self.forget(other)
             other.give_up()
 
