@@ -93,16 +93,14 @@ async def _read_job(request: TakenRequest, operation: Operation) -> Job:
     coding = read_coding(head)
     with service.body_memory.hold() as held:
         body = await read_body(request, held)
-        if coding:
-            job: Job | JobSteps = _read_decoded(request, operation, held, body=body, coding=coding)
-        else:
-            job = operation.read(service, head, body)
-        if isinstance(job, Job):
-            return job
+        steps = _read_decoded(request, operation, held, body=body, coding=coding) if coding else None
+        found = operation.read(service, head, body) if steps is None else steps
+        if isinstance(found, Job):
+            return found
         if held.size <= UNCOUNTED_BODY_BYTES:
-            return finish_steps(job)
+            return finish_steps(found)
         timeout_s = service.settings.request_timeout_s
-        return await service.decoder.run(job, deadline=request.deadline, timeout_s=timeout_s)
+        return await service.decoder.run(found, deadline=request.deadline, timeout_s=timeout_s)
 
 
 def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:
