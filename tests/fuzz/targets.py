@@ -1,0 +1,118 @@
+"""What is fuzzed: each target takes any bytes, and raises `FashionError` at most."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NamedTuple, TypeVar
+
+from fashion_api.errors import FashionError
+from fashion_api.images import Images
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.decoding import decode_base64, decode_image
+from fashion_api.rest.content_coding import decode_body, measure_decoded
+from fashion_api.wire.flask_api import read_image_number
+from fashion_api.wire.operation import RequestHead
+from fashion_api.wire.prediction_request import read_images
+from fashion_api.wire.uploads import read_form_files
+from tests.fuzz.http_server import attack_server
+
+T = TypeVar("T")
+Target = Callable[[bytes], None]
+
+SIZE = 28
+MAX_IMAGES = 4
+MAX_DECODED_BYTES = 64 * 1024
+_SMALL = InputSpec(height=2, width=3)  # so small that the fuzzer writes good ones
+_NO_HEAD = RequestHead("", b"", ())
+_CODINGS = {b"g": "gzip", b"d": "deflate"}
+
+
+class Fuzzing(NamedTuple):
+    """How a target is fuzzed."""
+
+    open: Callable[[], AbstractContextManager[Target]]
+    max_bytes: int
+    """The longest input."""
+
+
+def finish(steps: Generator[None, None, T]) -> T:
+    """Run all steps, and give their result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
+def read_json(content: bytes) -> None:
+    """Read the JSON bodies of predictions, and of the original API."""
+    with suppress(FashionError):
+        _check(finish(read_images(content, _SMALL, max_images=MAX_IMAGES)))
+    assert type(read_image_number(_NO_HEAD, content)) is int
+
+
+def _check(images: Images) -> None:
+    assert images.shape[0] in range(1, MAX_IMAGES + 1)
+    assert images.shape[1:] == (_SMALL.height, _SMALL.width)
+
+
+def read_base64(content: bytes) -> None:
+    """Read a picture in base64; any text that JSON can carry."""
+    decode_base64(content.decode("utf-8", "surrogateescape"), height=SIZE, width=SIZE)
+
+
+def read_form(content: bytes) -> None:
+    """Read a form; the first line is its Content-Type."""
+    content_type, _, body = content.partition(b"\n")
+    files = finish(read_form_files(body, content_type.decode("latin-1"), max_files=MAX_IMAGES))
+    assert len(files) in range(1, MAX_IMAGES + 1)
+    assert all(len(file.content) <= len(body) for file in files)
+
+
+def read_picture(content: bytes) -> None:
+    """Decode a picture file."""
+    pixels = decode_image(content, height=SIZE, width=SIZE)
+    assert pixels.shape == (SIZE, SIZE)
+
+
+def read_coded(content: bytes) -> None:
+    """Decode a body; the first byte is its content coding."""
+    coding = _CODINGS.get(content[:1], "gzip")
+    body = content[1:]
+    most = measure_decoded(body, coding, max_bytes=MAX_DECODED_BYTES)
+    assert len(finish(decode_body(body, coding, max_bytes=most))) <= MAX_DECODED_BYTES
+
+
+def _open(target: Target) -> Callable[[], AbstractContextManager[Target]]:
+    def run(content: bytes) -> None:
+        with suppress(FashionError):
+            target(content)
+
+    @contextmanager
+    def open_target() -> Iterator[Target]:
+        yield run
+
+    return open_target
+
+
+_MODEL_WALK = "fashion_api.inference.h5_walk"
+
+
+def _list_model_walks() -> Mapping[str, Fuzzing]:
+    """The walk over a model's `.h5`, where there is one."""
+    if importlib.util.find_spec(_MODEL_WALK) is None:
+        return {}
+    return {"model": Fuzzing(_open(importlib.import_module(_MODEL_WALK).check_h5), 64 * 1024)}
+
+
+TARGETS: Mapping[str, Fuzzing] = {
+    "json": Fuzzing(_open(read_json), 4096),
+    "base64": Fuzzing(_open(read_base64), 4096),
+    "multipart": Fuzzing(_open(read_form), 4096),
+    "pictures": Fuzzing(_open(read_picture), 8192),
+    "codings": Fuzzing(_open(read_coded), 4096),
+    "http": Fuzzing(attack_server, 2048),
+    **_list_model_walks(),
+}
