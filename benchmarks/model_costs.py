@@ -22,24 +22,22 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from benchmarks.machine import describe
+from fashion_api.data.dataset import DataSource
 from fashion_api.errors import FashionError, ModelError
-from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.files import write_atomically
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import build, compile_cached, compiled_path
+from fashion_api.inference.compiler import compile_cached
+from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.keras_engine import load_keras_model
-from fashion_api.inference.loading import LoadedModel, load_model
-from fashion_api.inference.manifest import EvaluationRecord, InputSpec
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.model_file import read_model_file
 from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.settings import Settings, load_settings
-from fashion_api.training.evaluate.calibrating import find_temperature, load_training_data
-from fashion_api.training.evaluate.classification import classify_all
-from fashion_api.training.evaluate.cost import count_multiply_adds, time_in_turns
-from fashion_api.training.fit.architectures import build_model
-from fashion_api.training.fit.training import encode_h5
-from fashion_api.training.fit.validation import TrainingData
-from fashion_api.training.recipe import RECIPES
-from fashion_api.training.report.card_sections import percent, table
+from fashion_api.training.classification import classify_all
+from fashion_api.training.evaluate.cost import compile_tutorial, count_multiply_adds, time_in_turns
+from fashion_api.training.report.markdown import percent, table
+from fashion_api.training.validation import TrainingData, load_training_data
 
 _PLOT, _TABLE = Path("docs/accuracy_and_cost.png"), Path("docs/accuracy_and_cost.md")
 _CALIBRATION_IMAGES = 512  # training images that the ranges of the 8-bit activations are taken from
@@ -113,30 +111,23 @@ def prepare(path: Path, settings: Settings) -> Candidate:
     Raises:
         FashionError: it cannot be loaded, or nothing says what it was validated on.
     """
-    settings = settings.model_copy(update={"model_path": path, "engine": "onnx"})
-    model = load_model(settings)
-    data = load_training_data(model, settings)
-    if model.manifest is None or data is None:
+    file = read_model_file(settings.model_copy(update={"model_path": path}))
+    source = DataSource.from_settings(settings, labels=file.labels, shape=file.input.shape)
+    data = load_training_data(file.manifest, source)
+    if file.manifest is None or data is None:
         raise ModelError(f"{path} has no manifest that says what it was validated on")
-    content = path.read_bytes()
-    network = load_keras_model(content, model.input)
-    compiled = _compile(content, model, settings)
+    network = load_keras_model(file.content, file.input)
+    compiled = compile_cached(file, settings.cache_dir)
     chosen = np.random.default_rng(0).permutation(len(data.images))[:_CALIBRATION_IMAGES]
     first, second = (OnnxClassifier(form, threads=1) for form in (compiled, quantise(compiled, data.images[chosen])))
     return Candidate(
         name=path.stem,
         parameters=network.count_params(),
         multiply_adds=count_multiply_adds(network),
-        evaluation=model.manifest.evaluation,
+        evaluation=file.manifest.evaluation,
         forms=(first, second),
         validation_accuracies=(_measure_accuracy(first, data), _measure_accuracy(second, data)),
     )
-
-
-def _compile(content: bytes, model: LoadedModel, settings: Settings) -> bytes:
-    temperature = find_temperature(model)
-    path = compiled_path(settings.cache_dir, sha256_hex(content), model.input, temperature=temperature)
-    return compile_cached(content, path, model.input, temperature=temperature)
 
 
 def _measure_accuracy(classifier: Classifier, data: TrainingData) -> float:
@@ -146,8 +137,7 @@ def _measure_accuracy(classifier: Classifier, data: TrainingData) -> float:
 
 def time_all(candidates: Sequence[Candidate], spec: InputSpec, classes: int) -> list[tuple[float, float]]:
     """Time each candidate's two forms, one image on one thread, over the tutorial's network: all in turns."""
-    tutorial = build_model(RECIPES["tutorial"], shape=(spec.height, spec.width), classes=classes, precision="float32")
-    yardstick = OnnxClassifier(build(encode_h5(tutorial), spec), threads=1)
+    yardstick = OnnxClassifier(compile_tutorial(spec, classes=classes), threads=1)
     flat = [form for candidate in candidates for form in candidate.forms]
     unit, *times = time_in_turns([yardstick, *flat], spec)
     return [(times[at] / unit, times[at + 1] / unit) for at in range(0, len(times), 2)]

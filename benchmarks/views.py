@@ -14,20 +14,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fashion_api.data.dataset import DataSource
 from fashion_api.errors import FashionError, TrainingError
 from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings, load_settings
-from fashion_api.training.evaluate.calibrating import load_training_data
-from fashion_api.training.evaluate.classification import classify_all
-from fashion_api.training.fit.augmentation import list_views
-from fashion_api.training.recipe import RECIPES
+from fashion_api.training.classification import classify_all
+from fashion_api.training.recipes import RECIPES
+from fashion_api.training.synthetic.augmentation import list_views
+from fashion_api.training.validation import load_training_data
 
 
 def _ask(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Give the answers to each view, float32[views, n, classes], and the labels, uint8[n]."""
     settings = load_settings(Settings, overrides={"model_path": path})
     model = load_model(settings)
-    data = load_training_data(model, settings)
+    source = DataSource.from_settings(settings, labels=model.labels, shape=model.input.shape)
+    data = load_training_data(model.manifest, source)
     if data is None:
         raise TrainingError(f"the manifest of {path} does not say what it was trained on")
     views = list_views(data.validation_images, RECIPES["standard"].augmentation)

@@ -26,19 +26,19 @@ def make_sets(method: str, **thresholds: float) -> PredictionSets:
     ("threshold", "found"), [(0.7, [2]), (0.6, [2]), (0.3, [2, 1]), (0.045, [2, 1, 0]), (0.0, [2, 1, 0, 3, 4])]
 )
 def test_least_ambiguous_set_has_the_classes_of_at_least_the_threshold(threshold: float, found: list[int]) -> None:
-    """The classes of at least the threshold's probability are in it, the most probable first; that one always is."""
+    """It has the classes of at least the threshold's probability, and always the most probable one, which is first."""
     assert make_sets("least-ambiguous", **{"0.95": threshold}).find_classes(ROW, 0.95) == found
 
 
 @pytest.mark.parametrize(("threshold", "found"), [(0.0, [2]), (0.6, [2]), (0.61, [2, 1]), (0.93, [2, 1, 0])])
 def test_adaptive_set_adds_up_to_the_threshold(threshold: float, found: list[int]) -> None:
-    """The most probable classes are in it, as few as add up to the threshold; one always is."""
+    """It has the fewest most probable classes that add up to the threshold, and at least one."""
     assert make_sets("adaptive", **{"0.95": threshold}).find_classes(ROW, 0.95) == found
 
 
 @pytest.mark.parametrize("coverage", COVERAGES)
 def test_each_coverage_has_its_own_threshold(coverage: float) -> None:
-    """The threshold is that of the coverage asked for."""
+    """The threshold is that of the coverage."""
     sets = make_sets("least-ambiguous", **{f"{coverage:g}": 0.2})
 
     assert sets.find_classes(ROW, coverage) == [2, 1]
@@ -48,7 +48,7 @@ def _without(*path: str) -> Callable[[dict[str, object]], None]:
     def remove(calibration: dict[str, object]) -> None:
         at: dict[str, object] = calibration
         for name in path[:-1]:
-            at = at[name]  # type: ignore[assignment]  # what is on the way is an object
+            at = at[name]  # type: ignore[assignment]  # the path leads through objects
         del at[path[-1]]
 
     return remove
@@ -58,7 +58,7 @@ def _with(value: object, *path: str) -> Callable[[dict[str, object]], None]:
     def replace(calibration: dict[str, object]) -> None:
         at: dict[str, object] = calibration
         for name in path[:-1]:
-            at = at[name]  # type: ignore[assignment]  # what is on the way is an object
+            at = at[name]  # type: ignore[assignment]  # the path leads through objects
         at[path[-1]] = value
 
     return replace
@@ -91,7 +91,7 @@ def _with(value: object, *path: str) -> Callable[[dict[str, object]], None]:
     ],
 )
 def test_bad_calibration_is_refused(change: Callable[[dict[str, object]], None], where: str, tmp_path: Path) -> None:
-    """A threshold that is missing, negative or no number is refused, and the message names it and the file."""
+    """A missing, negative or non-numeric value is an error that names the field and the file."""
     calibration = json.loads(json.dumps(CALIBRATION))
     change(calibration)
     manifest = {

@@ -3,19 +3,22 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.inference.compiler import MAX_DIFFERENCE
 from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings
 
+pytestmark = pytest.mark.tensorflow
+
 MODEL = Path(__file__).parents[2] / "models" / "fashion_mnist.h5"
 
 
-def test_engines_agree_on_every_test_image() -> None:
-    """On all 10,000 test images the compiled form sees the classes that Keras sees, with its probabilities."""
-    settings = Settings(_env_file=None, model_path=MODEL)
-    images = DataSource.from_settings(settings).load("test").images
+def test_engines_agree_on_every_test_image(shared_cache: Path) -> None:
+    """On all 10,000 test images the compiled form gives the classes of Keras, and its probabilities."""
+    images = DataSource.from_settings(Settings(_env_file=None)).load("test").images
+    settings = Settings(_env_file=None, model_path=MODEL, cache_dir=shared_cache)
     engines = [load_model(settings.model_copy(update={"engine": engine})).classifier for engine in ("onnx", "keras")]
     for start in range(0, len(images), 500):
         ours, theirs = (engine.classify(images[start : start + 500]) for engine in engines)

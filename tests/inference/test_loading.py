@@ -1,10 +1,10 @@
-"""Loading a model: what is refused, and what is served."""
+"""Loading a model: which models are refused, and which are served."""
 
 import io
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -16,54 +16,26 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import import_tensorflow
 from fashion_api.inference.loading import load_model, self_test
-from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.settings import Settings, load_settings
 from tests.fakes import CLASSES, FakeClassifier
+from tests.inference.small_model import LABELS, save_manifest, save_model
 
 import_tensorflow()
-import keras  # noqa: E402  # after it has been made quiet
+import keras  # noqa: E402  # after TensorFlow has been silenced
 
-LABELS = ("a", "b", "c")
-
-
-def save_model(
-    path: Path,
-    *,
-    shape: tuple[int, ...] = (4, 5, 1),
-    outputs: int = 3,
-    activation: str = "softmax",
-) -> keras.Model:
-    """Save a small model with random weights."""
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation=activation)]
-    )
-    model.save(path)
-    return model
-
-
-def save_manifest(path: Path, **changes: Any) -> Manifest:  # noqa: ANN401  # a manifest's fields
-    """Write a manifest that fits the saved model."""
-    fields = {
-        "name": "small",
-        "sha256": sha256_hex(path.read_bytes()),
-        "labels": LABELS,
-        "input": InputSpec(height=4, width=5, pixel_range=(0.0, 255.0)),
-    } | changes
-    manifest = Manifest(**fields)
-    write_manifest(path, manifest)
-    return manifest
+pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the model is to be."""
+    """The path of the model."""
     return tmp_path / "model.h5"
 
 
 @pytest.fixture
 def of_path(path: Path) -> Settings:
-    """Settings that name it, for images of 4×5 and three classes; through Keras, which needs no child process."""
+    """Settings of that model, for images of 4×5 and three classes; on Keras, which needs no child process."""
     return Settings(
         _env_file=None,
         model_path=path,
@@ -83,7 +55,7 @@ def images() -> Images:
 
 @pytest.mark.parametrize("engine", ["onnx", "keras"])
 def test_model_answers_as_keras_does(path: Path, images: Images, engine: Literal["onnx", "keras"]) -> None:
-    """On either engine, the classifier's probabilities are the Keras model's own, for pixels as the manifest says."""
+    """On either engine, the classifier gives the Keras model's probabilities, for pixels scaled by the manifest."""
     model = save_model(path)
     manifest = save_manifest(path, input=InputSpec(height=4, width=5, pixel_range=(-1.0, 1.0)))
     loaded = load_model(Settings(_env_file=None, model_path=path, cache_dir=path.parent, engine=engine))
@@ -96,7 +68,7 @@ def test_model_answers_as_keras_does(path: Path, images: Images, engine: Literal
 def test_model_without_a_manifest_follows_the_tutorial(
     path: Path, of_path: Settings, images: Images, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a manifest, pixels are scaled to 0–1, the labels are the settings', and the log says so."""
+    """Without a manifest, pixels are scaled to 0–1, the labels are the settings', and a warning is logged."""
     model = save_model(path)
     loaded = load_model(of_path)
     expected = model(images[..., None] / 255.0).numpy()
@@ -106,26 +78,26 @@ def test_model_without_a_manifest_follows_the_tutorial(
 
 
 def test_model_that_takes_no_channel_axis_is_served(path: Path, of_path: Settings, images: Images) -> None:
-    """A model of (height, width), without the axis of one channel, is served as well."""
+    """A model of (height, width), without a channel axis, is served."""
     save_model(path, shape=(4, 5))
     assert load_model(of_path).classifier.classify(images).probabilities.shape == (2, 3)
 
 
 def test_two_classes_are_served(path: Path, of_path: Settings, images: Images) -> None:
-    """Two classes make a model like any other."""
+    """A model of two classes is served."""
     save_model(path, outputs=2)
     loaded = load_model(of_path.model_copy(update={"class_names": ("yes", "no")}))
     assert loaded.classifier.classify(images).probabilities.shape == (2, 2)
 
 
 def test_missing_model(of_path: Settings) -> None:
-    """A model that is not there is told with the two ways out."""
+    """A missing model is an error that says how to get one."""
     with pytest.raises(ModelError, match=r"no model .*model\.h5.*fashion-api train.*FASHION_MODEL_PATH"):
         load_model(of_path)
 
 
 def test_folder_in_place_of_a_model(path: Path, of_path: Settings) -> None:
-    """What cannot be read is told with the reason."""
+    """A model that cannot be read is an error with the reason."""
     path.mkdir()
     with pytest.raises(ModelError, match="cannot be read"):
         load_model(of_path)
@@ -133,7 +105,7 @@ def test_folder_in_place_of_a_model(path: Path, of_path: Settings) -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.99], ids=["half", "nearly whole"])
 def test_truncated_model(path: Path, of_path: Settings, share: float) -> None:
-    """A file that is cut short is told apart from one of another kind."""
+    """A truncated file is refused as such."""
     save_model(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -143,14 +115,14 @@ def test_truncated_model(path: Path, of_path: Settings, share: float) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a .keras file"], ids=["empty", "another format"])
 def test_model_that_is_not_hdf5(path: Path, of_path: Settings, content: bytes) -> None:
-    """A file that is not HDF5 is told so."""
+    """A file that is not HDF5 is refused as such."""
     path.write_bytes(content)
     with pytest.raises(ModelError, match="not an HDF5 file"):
         load_model(of_path)
 
 
 def test_weights_without_a_model(path: Path, of_path: Settings) -> None:
-    """A file of weights alone is told apart from a whole model."""
+    """A file of weights alone is refused as such."""
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file["weights"] = np.zeros(3)
@@ -160,7 +132,7 @@ def test_weights_without_a_model(path: Path, of_path: Settings) -> None:
 
 
 def test_model_that_keras_cannot_load(path: Path, of_path: Settings) -> None:
-    """An architecture that Keras does not know is told as that."""
+    """An architecture that Keras does not know is refused."""
     save_model(path)
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = file.attrs["model_config"].replace("Dense", "Condensed")
@@ -169,7 +141,7 @@ def test_model_that_keras_cannot_load(path: Path, of_path: Settings) -> None:
 
 
 def test_digest_that_does_not_match(path: Path, of_path: Settings) -> None:
-    """A model that is not the one of its manifest is refused."""
+    """A model that its manifest does not describe is refused."""
     save_model(path)
     save_manifest(path, sha256="0" * 64)
     with pytest.raises(ModelError, match=r"not the file that .*model\.json describes"):
@@ -185,7 +157,7 @@ def test_input_of_another_size(path: Path, of_path: Settings) -> None:
 
 @pytest.mark.parametrize("shape", [(4, 5, 3), (20,), (None, 5, 1)], ids=["colour", "flat", "any height"])
 def test_input_of_another_form(path: Path, of_path: Settings, shape: tuple[int | None, ...]) -> None:
-    """A model that takes anything but one grey image of a fixed size is refused."""
+    """A model that does not take grey images of a fixed size is refused."""
     flatten = keras.layers.GlobalAveragePooling2D() if None in shape else keras.layers.Flatten()
     keras.Sequential([keras.Input(shape), flatten, keras.layers.Dense(3, "softmax")]).save(path)
     with pytest.raises(ModelError, match="the model's input is"):
@@ -193,14 +165,14 @@ def test_input_of_another_form(path: Path, of_path: Settings, shape: tuple[int |
 
 
 def test_labels_that_do_not_fit_the_output(path: Path, of_path: Settings) -> None:
-    """As many labels as outputs, or the model is not served."""
+    """A model with more outputs than labels is refused."""
     save_model(path, outputs=4)
     with pytest.raises(ModelError, match="4 outputs, but there are 3 labels"):
         load_model(of_path)
 
 
 def test_outputs_that_are_no_probabilities(path: Path, of_path: Settings) -> None:
-    """A model that gives logits would answer nonsense, and is refused."""
+    """A model that gives logits is refused."""
     save_model(path, activation="linear")
     with pytest.raises(ModelError, match="not probabilities"):
         load_model(of_path)
@@ -212,7 +184,7 @@ def test_outputs_that_are_no_probabilities(path: Path, of_path: Settings) -> Non
     ids=["class names", "height", "width"],
 )
 def test_setting_that_contradicts_the_manifest(path: Path, changes: dict[str, object]) -> None:
-    """What is set on purpose and differs from the manifest is refused, and the setting named."""
+    """A setting that contradicts the manifest is an error that names it."""
     save_model(path)
     save_manifest(path)
     settings = load_settings(Settings, env_file=path.with_name(".env"), overrides={"model_path": path, **changes})
@@ -228,7 +200,7 @@ class FailingClassifier:
 
 
 class NanClassifier(FakeClassifier):
-    """Gives NaN, as a model does whose training went wrong."""
+    """Gives NaN, as a model whose training diverged."""
 
     def classify(self, images: Images) -> Predictions:
         return Predictions(super().classify(images).probabilities * np.float32("nan"))
@@ -242,13 +214,13 @@ class NanClassifier(FakeClassifier):
 def test_self_test_refuses_a_model_that_does_not_answer(
     classifier: FailingClassifier | NanClassifier, message: str
 ) -> None:
-    """A model that fails, or gives NaN, does not pass for ready."""
+    """A model that fails, or gives NaN, is refused."""
     with pytest.raises(ModelError, match=message):
         self_test(classifier, InputSpec(height=28, width=28), ("x",) * CLASSES)
 
 
-def test_tensorflow_says_nothing() -> None:
-    """Importing TensorFlow, which has much to say, writes nothing to the terminal."""
+def test_tensorflow_writes_nothing() -> None:
+    """Importing TensorFlow writes nothing to the terminal."""
     code = "from fashion_api.inference.keras_engine import import_tensorflow; import_tensorflow()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)  # noqa: S603  # our own code
     assert (result.stdout, result.stderr) == (b"", b"")

@@ -19,7 +19,7 @@ def write_changed(path: Path, **changes: object) -> None:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """A manifest comes back as it was written, from beside its model."""
+    """A manifest is read as it was written, beside its model."""
     write_manifest(tmp_path / "model.h5", MANIFEST)
     assert (read_manifest(tmp_path / "model.h5"), (tmp_path / "model.json").exists()) == (MANIFEST, True)
 
@@ -29,8 +29,8 @@ def test_no_manifest_is_none(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "model.h5") is None
 
 
-def test_field_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
-    """A manifest with more in it than this version knows is read all the same."""
+def test_field_of_a_later_version_is_ignored(tmp_path: Path) -> None:
+    """A manifest with unknown fields is read."""
     write_changed(tmp_path / "model.h5", later={"x": 1})
     assert read_manifest(tmp_path / "model.h5") == MANIFEST
 
@@ -40,7 +40,7 @@ def test_field_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
     [
         ({"sha256": "xyz"}, "sha256"),
         ({"labels": ["only one"]}, "labels"),
-        ({"labels": ["a", "a"]}, "labels: a label stands there twice"),
+        ({"labels": ["a", "a"]}, "labels: a label occurs twice"),
         ({"input": {"height": 0, "width": 5}}, "input.height"),
         ({"input": {"height": 4, "width": 5, "pixel_range": [1, 0]}}, "pixel_range"),
         ({"input": {"height": 4, "width": 5, "pixel_range": [0, None]}}, "input.pixel_range"),
@@ -50,7 +50,7 @@ def test_field_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
     ids=["digest", "one label", "label twice", "no height", "range", "range of null", "no name", "version"],
 )
 def test_wrong_field_is_named(tmp_path: Path, changes: dict[str, object], place: str) -> None:
-    """A manifest with a wrong value in it is refused, and the field named."""
+    """A manifest with a wrong value is an error that names the field."""
     write_changed(tmp_path / "model.h5", **changes)
     with pytest.raises(ModelError, match=place):
         read_manifest(tmp_path / "model.h5")
@@ -58,14 +58,14 @@ def test_wrong_field_is_named(tmp_path: Path, changes: dict[str, object], place:
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\0"], ids=["empty", "a list", "cut short", "not text"])
 def test_file_of_another_kind_is_refused(tmp_path: Path, content: str) -> None:
-    """A file that is no JSON object is refused by its name."""
+    """A file that is no JSON object is an error that names it."""
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(ModelError, match=r"model\.json is not a manifest"):
         read_manifest(tmp_path / "model.h5")
 
 
 def test_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    """What is there but cannot be read is not taken for missing."""
+    """A manifest that cannot be read is an error."""
     (tmp_path / "model.json").mkdir()
     with pytest.raises(ModelError, match="cannot be read"):
         read_manifest(tmp_path / "model.h5")

@@ -24,14 +24,14 @@ ALL = len(os.sched_getaffinity(0))
     ids=["no quota", "one core", "half a core", "more than there are", "unreadable", "no such file"],
 )
 def test_quota_of_the_control_group_counts(tmp_path: Path, cpu_max: str | None, cores: int) -> None:
-    """A container that may use less than the machine has is taken at its word; it has one core at the least."""
+    """The quota of a container limits the number of cores, which is at least one."""
     path = tmp_path / "cpu.max"
     if cpu_max is not None:
         path.write_text(cpu_max)
     assert count_usable_cores(path) == cores
 
 
-def test_what_is_no_compiled_model_is_damaged() -> None:
-    """Bytes that ONNX Runtime cannot load are told as a damaged model."""
+def test_bytes_of_no_compiled_model_are_damaged() -> None:
+    """Bytes that ONNX Runtime cannot load are a damaged model."""
     with pytest.raises(DamagedModelError):
         OnnxClassifier(b"nonsense", threads=1)

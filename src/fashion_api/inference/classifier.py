@@ -1,4 +1,4 @@
-"""What every engine is to the rest of the house: images in, probabilities out."""
+"""The interface of every engine: images in, probabilities out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from fashion_api.images import Images
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of some images."""
+    """A model's predictions for some images."""
 
     probabilities: npt.NDArray[np.float32]
     """float32[n, classes]; each row sums to 1."""
     novelty: npt.NDArray[np.float32] | None = None
-    """float32[n], from 0 up: how unlike an article each image is, as the model says; `None` where it does not."""
+    """float32[n], from 0 up: how unlike an article each image is; `None` for a model without a novelty output."""
 
     def __len__(self) -> int:
         """How many images were classified."""
@@ -30,13 +30,13 @@ class Predictions:
         return class_ids
 
     def take(self, start: int, stop: int) -> "Predictions":
-        """Give those of the images from `start` to before `stop`."""
+        """Give the predictions for the images from `start` up to, not including, `stop`."""
         novelty = self.novelty
         return Predictions(self.probabilities[start:stop], None if novelty is None else novelty[start:stop])
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """Put the answers to some images after one another; all are one model's."""
+        """Concatenate predictions of one model."""
         novelties = [part.novelty for part in parts if part.novelty is not None]
         return cls(
             np.concatenate([part.probabilities for part in parts]), np.concatenate(novelties) if novelties else None
@@ -44,7 +44,7 @@ class Predictions:
 
 
 class Classifier(Protocol):
-    """An engine with a model in it. Thread-safe; knows nothing of HTTP, of files or of asyncio."""
+    """An engine with a model loaded. Thread-safe; independent of HTTP, files and asyncio."""
 
     def classify(self, images: Images) -> Predictions:
         """Classify uint8[n, height, width], light article on black; n is at least 1."""

@@ -1,6 +1,6 @@
-"""From a Keras model to its compiled form, an ONNX graph: built once, compared with Keras, cached, never edited.
+"""The compiler of a Keras model to an ONNX graph, which is compared with Keras and cached.
 
-TensorFlow, which the export needs, is imported in a child process only, so that the service never pays for it.
+The export needs TensorFlow. It runs in a child process, so that the service never imports it.
 """
 
 import fcntl
@@ -24,33 +24,35 @@ from fashion_api.files import write_atomically
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.model_file import ModelFile
 
 logger = logging.getLogger(__name__)
 
 COMPILER_VERSION = 2
-"""Goes up with every change of what is built, so that what an older version has built is not taken for it."""
+"""To be raised with every change of what is built, so that cached files of older versions are not used."""
 MAX_DIFFERENCE = 1e-5
-"""How far a probability of the compiled form may be from Keras's."""
+"""The largest accepted difference between a probability of the compiled form and Keras's."""
 _COMPARED_IMAGES = 256
 _TIMEOUT_S = 600
-_REFUSED = 3  # the child's exit status when its last line is fit to be shown
+_REFUSED = 3  # the child's exit status if its last line is an error message for the user
 
 
-def compiled_path(cache_dir: Path, sha256: str, spec: InputSpec, *, temperature: float = 1.0) -> Path:
-    """Where the compiled form of a model is kept: what it is built from stands in its name."""
-    low, high = spec.pixel_range
-    name = f"{sha256}-pixels-{low:g}-{high:g}-temperature-{temperature:.9g}-v{COMPILER_VERSION}.onnx"
+def compiled_path(file: ModelFile, cache_dir: Path) -> Path:
+    """Give the path of a model's compiled form in the cache; its name has all that it is built from."""
+    low, high = file.input.pixel_range
+    name = f"{file.sha256}-pixels-{low:g}-{high:g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}.onnx"
     return cache_dir / "compiled" / name
 
 
-def compile_cached(content: bytes, path: Path, spec: InputSpec, *, temperature: float = 1.0) -> bytes:
-    """Give the compiled form of a `.h5` from `path`, or build it in a child process and put it there.
+def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
+    """Give the compiled form of a model from the cache; if it is not there, build it in a child process.
 
-    Several processes that ask at once build it once.
+    If several processes ask at the same time, one builds it and the others wait.
 
     Raises:
-        ModelError: it is not there and cannot be built; says why, and the ways out.
+        ModelError: it is not in the cache and cannot be built; says why, and what to do.
     """
+    path = compiled_path(file, cache_dir)
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -67,7 +69,7 @@ def compile_cached(content: bytes, path: Path, spec: InputSpec, *, temperature: 
     try:
         with _locked(path):
             if not path.exists():  # another process may have built it while this one waited
-                _build_in_child(content, spec, path, temperature)
+                _build_in_child(file, path)
             return path.read_bytes()
     except OSError as error:
         raise ModelError(
@@ -78,20 +80,20 @@ def compile_cached(content: bytes, path: Path, spec: InputSpec, *, temperature: 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock beside a file; the operating system frees it with the process, however that ends."""
+    """Hold the lock beside a file; the operating system releases it when the process ends, however it ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _build_in_child(content: bytes, spec: InputSpec, path: Path, temperature: float) -> None:
+def _build_in_child(file: ModelFile, path: Path) -> None:
     logger.info("compiling the model, once")
     started = time.perf_counter()
-    command = [sys.executable, "-m", __name__, spec.model_dump_json(), repr(temperature), str(path)]
+    command = [sys.executable, "-m", __name__, file.input.model_dump_json(), repr(file.temperature), str(path)]
     try:
         result = subprocess.run(  # noqa: S603  # our own command
-            command, input=content, capture_output=True, timeout=_TIMEOUT_S, check=False
+            command, input=file.content, capture_output=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         raise ModelError(f"the model was not compiled within {_TIMEOUT_S} s") from None
@@ -105,20 +107,20 @@ def _build_in_child(content: bytes, spec: InputSpec, path: Path, temperature: fl
 
 
 def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0) -> bytes:
-    """Export a `.h5` to ONNX, with the cast, the scaling and the temperature in the graph, and hold it against Keras.
+    """Export a `.h5` to ONNX, with the cast, the scaling and the temperature in the graph, and compare it with Keras.
 
-    Its input is uint8[n, height, width], its outputs float32[n, classes] and, where the model has it, the novelty
+    The graph takes uint8[n, height, width], and gives float32[n, classes] and, for a model with a novelty output,
     float32[n, 1].
 
     Raises:
         ModelError: Keras cannot load or export it, or the two differ.
     """
-    from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # TensorFlow
-    from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # the child alone needs both
+    from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # imports TensorFlow
+    from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
 
     model = load_keras_model(content, spec)
     compiled = _export(model, spec, temperature)
-    reference = KerasClassifier(model, pixel_range=spec.pixel_range, temperature=temperature)
+    reference = KerasClassifier(model, spec, temperature=temperature)
     compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
     return compiled
 
@@ -128,19 +130,18 @@ def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: 
 
     from fashion_api.inference.keras_engine import divide_logits, split_outputs  # noqa: PLC0415
 
-    low, high = spec.pixel_range
-    images = keras.Input((spec.height, spec.width), dtype="uint8", name="images")
+    images = keras.Input(spec.shape, dtype="uint8", name="images")
     pixels = keras.ops.reshape(keras.ops.cast(images, "float32"), (-1, *model.input_shape[1:]))
-    if (low, high) != (0.0, 255.0):
-        pixels = pixels * ((high - low) / 255.0) + low
+    if spec.pixel_range != (0.0, 255.0):
+        pixels = spec.scale(pixels)
     whole = keras.Model(images, divide_logits(split_outputs(model(pixels)), temperature))
-    signature = [keras.InputSpec(dtype="uint8", shape=(None, spec.height, spec.width), name="images")]
+    signature = [keras.InputSpec(dtype="uint8", shape=(None, *spec.shape), name="images")]
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf2onnx's own, on NumPy's names
+        warnings.simplefilter("ignore")  # of tf2onnx, on NumPy's names
         path = Path(folder) / "model.onnx"
         try:
             whole.export(path, format="onnx", verbose=False, input_signature=signature)
-        except Exception as error:  # the exporter fails in its own ways on layers that it does not know
+        except Exception as error:  # the exporter raises various kinds for layers that it does not support
             raise ModelError(
                 f"Keras cannot export it to ONNX ({type(error).__name__}); FASHION_ENGINE=keras serves it as it is"
             ) from error
@@ -148,16 +149,16 @@ def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: 
 
 
 def make_comparison_images(spec: InputSpec) -> Images:
-    """Make the fixed batch that engines are compared on: black, white, and noise from dark to light and back."""
+    """Make the fixed images that engines are compared on: black, white, and noise of various brightness."""
     rng = np.random.default_rng(0)
-    shape = (_COMPARED_IMAGES, spec.height, spec.width)
+    shape = (_COMPARED_IMAGES, *spec.shape)
     images = rng.integers(0, 256, shape) * rng.random((_COMPARED_IMAGES, 1, 1)) ** 2
     images[0], images[1] = 0, 255
     return images.astype(np.uint8)
 
 
 def compare(compiled: Classifier, reference: Classifier, images: Images) -> None:
-    """Hold two engines against each other.
+    """Check that two engines agree on some images.
 
     Raises:
         ModelError: a probability differs by more than `MAX_DIFFERENCE`, the novelty by more than a hundredth of a
@@ -180,7 +181,7 @@ def _novelty_agrees(ours: Predictions, theirs: Predictions) -> bool:
 
 
 def main() -> int:
-    """Build in the child process: the input's form, the temperature and the target as arguments, the `.h5` as input."""
+    """Build in the child process: arguments are input spec, temperature and target path; standard input is a `.h5`."""
     spec = InputSpec.model_validate(json.loads(sys.argv[1]))
     try:
         write_atomically(Path(sys.argv[3]), build(sys.stdin.buffer.read(), spec, temperature=float(sys.argv[2])))

@@ -1,32 +1,32 @@
-"""What an evaluation measured beside the accuracy; part of the manifest, written by `fashion-api evaluate`.
+"""What an evaluation measured: the part of the manifest that `fashion-api evaluate` writes.
 
-docs/evaluation.md says how each figure is made.
+docs/evaluation.md defines each figure.
 """
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from fashion_api.inference.record import Record
+
+OWN_OUTPUT = "own output"
+"""The name of a model's novelty output among the methods of a `NoveltySetScore`."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Record(BaseModel):
-    """Unknown fields are kept out of the way, so that an older version reads a newer manifest."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
-
-
-class Estimate(_Record):
-    """A figure with how far it may be off."""
+class Estimate(Record):
+    """A figure with its 95 % interval."""
 
     value: _Finite = Field(description="The figure.")
     low: _Finite = Field(description="The lower end of its 95 % bootstrap interval.")
     high: _Finite = Field(description="The upper end.")
 
 
-class CalibrationScore(_Record):
-    """How well probabilities say how often they are right."""
+class CalibrationScore(Record):
+    """How well the probabilities agree with how often the predictions are right."""
 
     expected_calibration_error: Estimate = Field(
         description="The mean distance between confidence and accuracy, over 15 bins of equal width."
@@ -35,92 +35,129 @@ class CalibrationScore(_Record):
         0.0,
         ge=0,
         allow_inf_nan=False,
-        description="What that would be by chance if every confidence were exactly right.",
+        description="Its expected value, due to chance alone, if every confidence were exactly right.",
     )
     negative_log_likelihood: Estimate = Field(description="The mean of -log P(the right class), in nats.")
     brier: Estimate = Field(description="The mean squared error of the probabilities, summed over the classes; 0 to 2.")
 
 
-class CalibrationReport(_Record):
-    """The same on the test images without and with the temperature."""
+class CalibrationReport(Record):
+    """The calibration on the test images, without and with the temperature."""
 
-    before: CalibrationScore = Field(description="As the network gives the probabilities.")
-    after: CalibrationScore = Field(description="As they are served.")
+    before: CalibrationScore = Field(description="Of the network's probabilities, without the temperature.")
+    after: CalibrationScore = Field(description="Of the served probabilities, with the temperature.")
 
 
-class PredictionSetScore(_Record):
-    """How the prediction sets for one coverage turned out on the test images."""
+class PredictionSetScore(Record):
+    """The prediction sets of one nominal coverage, measured on the test images."""
 
     coverage: Fraction = Field(description="The share of the images whose set holds the right class.")
     coverage_interval: tuple[Fraction, Fraction] = Field(description="The Wilson score interval at 95 %.")
-    class_coverage: dict[str, Fraction] = Field(description="The same for the images of each class, by label.")
+    class_coverage: dict[str, Fraction] = Field(description="The coverage among the images of each class, by label.")
     mean_size: float = Field(ge=1, description="Classes in a set, on average.")
     sizes: tuple[int, ...] = Field(description="How many sets hold one class, two, three and so on.")
 
 
-class NoveltyScore(_Record):
-    """How well one method tells what is no article from articles."""
+class NoveltyScore(Record):
+    """How well one method separates one kind of image from articles."""
 
-    auroc: Fraction = Field(description="The area under the ROC curve: P(an image that is none scores higher).")
-    fpr_95: Fraction = Field(description="The share that is accepted where 95 % of the articles are.")
+    auroc: Fraction = Field(
+        description="The area under the ROC curve: P(an image of this kind scores higher than an article)."
+    )
+    fpr_95: Fraction = Field(description="The share accepted at the threshold that accepts 95 % of the articles.")
 
 
-class NoveltySetScore(_Record):
-    """One kind of image that shows no article, or an altered one."""
+class NoveltySetScore(Record):
+    """One kind of out-of-distribution image: it shows no article, or an altered one."""
 
     images: int = Field(ge=1, description="How many images.")
-    methods: dict[str, NoveltyScore] = Field(description="How well each method tells them from articles.")
-    refused: Fraction | None = Field(
-        None, description="The share that the service says no to; null without a threshold."
-    )
+    methods: dict[str, NoveltyScore] = Field(description="How well each method separates them from articles.")
+    refused: Fraction | None = Field(None, description="The share that the service refuses; null without a threshold.")
     refused_98: Fraction | None = Field(None, description="The share with the threshold that accepts 98 %.")
 
 
-class AcceptedScore(_Record):
-    """How many of the true articles the thresholds let through."""
+class AcceptedScore(Record):
+    """How many of the test images the novelty thresholds accept."""
 
     accepted: Fraction = Field(description="The share of the test images that the service accepts.")
     accepted_98: Fraction = Field(description="The share with the threshold that accepts 98 %.")
     classes: dict[str, Fraction] = Field(description="The share accepted of each class, by label.")
 
 
-class NoveltyReport(_Record):
-    """How images are recognised that show no article."""
+class NoveltyReport(Record):
+    """How well images that show no article are detected."""
 
     best_method: str = Field(
         description="The method with the lowest mean fpr_95 over `choosing`; of equals, the cheapest."
     )
     choosing: dict[str, NoveltySetScore] = Field(
-        description="Validation images against made-up kinds that training did not show; the choice rests on it."
+        description="Validation images against synthetic kinds that training did not use, to choose the best method."
     )
     report: dict[str, NoveltySetScore] = Field(
-        description="Test images against kinds of images that neither training nor the choice has seen."
+        description="Test images against kinds that neither training nor the choice of the method used."
     )
-    not_measured: tuple[str, ...] = Field((), description="Kinds that were not at hand.")
+    not_measured: tuple[str, ...] = Field((), description="Kinds that were not available.")
     articles: AcceptedScore | None = Field(
         None, description="Test images that the service accepts; null for a model without a novelty output."
     )
 
 
-class CorruptionScore(_Record):
+class CorruptionScore(Record):
     """Accuracy on test images corrupted in one way."""
 
-    strengths: tuple[str, str, str] = Field(description="How strong, from mild to hard.")
+    strengths: tuple[str, str, str] = Field(description="The three strengths, from mild to hard.")
     accuracies: tuple[Fraction, Fraction, Fraction] = Field(description="The accuracy at each.")
     is_trained_for: bool | None = Field(
-        None, description="Whether training alters its images in a like way; null where the recipe is not known."
+        None, description="Whether training alters its images similarly; null if the recipe is unknown."
     )
 
 
-class CostRecord(_Record):
-    """What one answer costs."""
+class CostRecord(Record):
+    """What one prediction costs."""
 
     parameters: int = Field(ge=0, description="Weights in the model.")
-    multiply_adds: int = Field(ge=0, description="Multiplications, each with its addition, for one image.")
+    multiply_adds: int = Field(ge=0, description="Multiplications, each with an addition, for one image.")
     relative_time: float | None = Field(
         None,
         gt=0,
         allow_inf_nan=False,
-        description="Time of the compiled form for one image on one thread, over that of the tutorial's network "
-        "measured in turns with it; null where the model does not compile.",
+        description="Time of the compiled form for one image on one thread, divided by that of the tutorial's network "
+        "measured in alternation with it; null if the model cannot be compiled.",
     )
+
+
+class ClassScore(Record):
+    """Precision and recall of one class."""
+
+    precision: Fraction = Field(description="The share of the images predicted as this class that are of it.")
+    recall: Fraction = Field(description="The share of the images of this class that are predicted as it.")
+    images: int = Field(description="Images of this class.")
+
+
+class EvaluationRecord(Record):
+    """How the model scored on the test set."""
+
+    data_sha256: Sha256 = Field(description="SHA-256 of the test images' and then labels' uncompressed IDX files.")
+    images: int = Field(ge=1, description="Images in the test set.")
+    correct: int = Field(ge=0, description="Images classified correctly.")
+    accuracy: Fraction = Field(description="correct / images.")
+    accuracy_interval: tuple[Fraction, Fraction] = Field(description="The Wilson score interval at 95 %.")
+    classes: dict[str, ClassScore] = Field(description="Precision and recall of each class, by label.")
+    confusion_matrix: tuple[tuple[int, ...], ...] = Field(
+        description="Counts, with a row for each actual class and a column for each predicted class."
+    )
+    calibration: CalibrationReport | None = Field(
+        None, description="How well the probabilities are calibrated; null for a model without a calibration."
+    )
+    prediction_sets: dict[str, PredictionSetScore] | None = Field(
+        None,
+        description="The prediction sets, by nominal coverage; null for a model without a calibration.",
+    )
+    novelty: NoveltyReport | None = Field(
+        None, description="How well images that show no article are detected; null if not measured."
+    )
+    mirrored_accuracy: Fraction | None = Field(None, description="Accuracy on the test images mirrored left to right.")
+    corruptions: dict[str, CorruptionScore] | None = Field(
+        None, description="Accuracy on corrupted test images, by kind of corruption."
+    )
+    cost: CostRecord | None = Field(None, description="What one prediction costs.")

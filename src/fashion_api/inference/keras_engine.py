@@ -1,7 +1,7 @@
 """The reference engine: the Keras model itself, as a `tf.function` with a fixed signature.
 
-It takes TensorFlow's start-up time and memory, and serves every model that Keras loads. `Model.predict` is not used: it
-rebuilds its data pipeline at every call, and is not thread-safe.
+It costs TensorFlow's start-up time and memory, and serves every model that Keras can load. `Model.predict` is not used:
+it rebuilds its data pipeline at every call, and is not thread-safe.
 """
 
 import importlib.util
@@ -20,25 +20,23 @@ import numpy as np
 
 from fashion_api.errors import ModelError
 from fashion_api.images import Images
+from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 
-_LEAST_PROBABILITY = 1e-37  # a normal float32, whose logarithm is finite
 _NO_TENSORFLOW = "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
 
 
 class KerasClassifier:
-    """A loaded Keras model that takes uint8[n, height, width] of any n."""
+    """A classifier that runs a Keras model on uint8[n, height, width] for any n."""
 
-    def __init__(self, model: Any, *, pixel_range: tuple[float, float], temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
+    def __init__(self, model: Any, spec: InputSpec, *, temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
         tf = import_tensorflow()
-        low, high = pixel_range
-        height, width = input_shape(model)
         per_image = model.input_shape[1:]
 
-        @tf.function(input_signature=[tf.TensorSpec((None, height, width), tf.uint8)])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])  # type: ignore[untyped-decorator]
         def infer(images: Any) -> Any:  # noqa: ANN401  # tensors
-            pixels = tf.cast(images, tf.float32) * ((high - low) / 255.0) + low
+            pixels = spec.scale(tf.cast(images, tf.float32))
             outputs = model(tf.reshape(pixels, (-1, *per_image)), training=False)
             return divide_logits(split_outputs(outputs), temperature)
 
@@ -51,26 +49,26 @@ class KerasClassifier:
 
 
 def split_outputs(outputs: Any) -> list[Any]:  # noqa: ANN401  # tensors
-    """Give the outputs of a model as a list: its probabilities and, where it has a second output, the novelty."""
+    """Give the outputs of a model as a list: the probabilities and, from a model with two outputs, the novelty."""
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 def divide_logits(outputs: list[Any], temperature: float) -> list[Any]:
-    """Give the outputs with probabilities as if the logits had been divided by `temperature`: softmax(log(p) / T).
+    """Apply a temperature to the probabilities: softmax(log(p) / T), as if the logits had been divided by T.
 
-    So every model that ends in a softmax can be calibrated, however its last layers are called.
+    It needs no access to the logits, so it works for every model that ends in a softmax.
     """
     if temperature == 1.0:
         return outputs
     import keras  # noqa: PLC0415  # see load_keras_model
 
     probabilities, *others = outputs
-    logits = keras.ops.log(keras.ops.maximum(probabilities, _LEAST_PROBABILITY)) / temperature
+    logits = keras.ops.log(keras.ops.maximum(probabilities, LEAST_PROBABILITY)) / temperature
     return [keras.ops.softmax(logits, axis=-1), *others]
 
 
 def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  # Keras ships no types
-    """Load a model from the bytes of its `.h5`, with Keras's safe mode on and the optimiser left out.
+    """Load a model from the bytes of its `.h5`, in Keras's safe mode and without its optimiser.
 
     Raises:
         ModelError: it is damaged, Keras cannot load it, or it takes images of another size.
@@ -79,17 +77,17 @@ def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  #
         raise ModelError(_NO_TENSORFLOW)
     _check_h5(content)
     import_tensorflow()
-    import keras  # noqa: PLC0415  # seconds and hundreds of MB, which only this engine is to cost
+    import keras  # noqa: PLC0415  # seconds and hundreds of MB, only for this engine
 
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
-        path = Path(folder) / "model.h5"  # Keras loads by name only, and tells the format by the suffix
+        path = Path(folder) / "model.h5"  # Keras loads from a path only, and finds the format by the suffix
         path.write_bytes(content)
         try:
             model = keras.models.load_model(path, compile=False, safe_mode=True)
-        except Exception as error:  # Keras raises nearly any kind, for a layer that it does not know for one
+        except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load this model ({type(error).__name__})") from error
     height, width = input_shape(model)
-    if (height, width) != (spec.height, spec.width):
+    if (height, width) != spec.shape:
         raise ModelError(
             f"the model takes images of {height}×{width} pixels, but {spec.height}×{spec.width} are set: correct the "
             "manifest, or FASHION_IMAGE_HEIGHT and FASHION_IMAGE_WIDTH"
@@ -98,8 +96,8 @@ def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  #
 
 
 def _check_h5(content: bytes) -> None:
-    """Look whether it is worth while to import TensorFlow for this file."""
-    import h5py  # noqa: PLC0415  # a tenth of a second, which a service with a compiled model is not to wait
+    """Refuse a file that holds no Keras model, before TensorFlow is imported for it."""
+    import h5py  # noqa: PLC0415  # a tenth of a second, saved with a compiled model
 
     try:
         with h5py.File(io.BytesIO(content)) as file:
@@ -111,10 +109,10 @@ def _check_h5(content: bytes) -> None:
 
 
 def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships no types
-    """Height and width of the images that a Keras model takes.
+    """Give the height and width of a Keras model's input.
 
     Raises:
-        ModelError: it does not take one grey image of a fixed size: (height, width) or (height, width, 1).
+        ModelError: its input is no grey image of a fixed size, (height, width) or (height, width, 1).
     """
     shape = model.input_shape
     match shape:
@@ -126,9 +124,9 @@ def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships n
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Send what is written to the file descriptor of standard error nowhere.
+    """Discard what is written to standard error's file descriptor.
 
-    TensorFlow's C++ part writes some notices while it is imported, before it heeds any setting.
+    TensorFlow's C++ part writes notices while it is imported, before any setting takes effect.
     """
     sys.stderr.flush()
     saved = os.dup(2)
@@ -154,7 +152,7 @@ def import_tensorflow() -> ModuleType:
             import tensorflow as tf  # noqa: PLC0415  # see load_keras_model
     except ModuleNotFoundError as error:
         raise ModelError(_NO_TENSORFLOW) from error
-    for name in ("absl", "tensorflow"):  # after the import, which sets them back
+    for name in ("absl", "tensorflow"):  # after the import, which resets them
         logging.getLogger(name).setLevel(logging.ERROR)
     module: ModuleType = tf
     return module

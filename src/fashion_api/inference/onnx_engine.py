@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.30, and read when it is imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.30; read at import
 
 import onnxruntime as ort
 
@@ -13,7 +13,7 @@ from fashion_api.inference.classifier import Predictions
 
 
 class OnnxClassifier:
-    """A compiled model that takes uint8[n, height, width] of any n.
+    """A classifier that runs a compiled model on uint8[n, height, width] for any n.
 
     Raises:
         DamagedModelError: ONNX Runtime cannot load it.
@@ -23,11 +23,11 @@ class OnnxClassifier:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting must cost others nothing
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting takes no CPU
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's own, which derive from nothing else
+        except Exception as error:  # ONNX Runtime's errors have no common base of their own
             raise DamagedModelError(f"ONNX Runtime cannot load the compiled model ({type(error).__name__})") from error
         self._input = self._session.get_inputs()[0].name
 
@@ -38,7 +38,7 @@ class OnnxClassifier:
 
 
 def count_usable_cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Tell how many cores this process may really use: by its affinity, and by the quota of its control group."""
+    """Count the cores that this process may use, by its affinity and the quota of its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = cgroup.read_text().split()

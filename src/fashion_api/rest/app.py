@@ -26,6 +26,7 @@ from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddle
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
 from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
+from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
@@ -92,6 +93,7 @@ class ServiceApp(FastAPI):
     def __init__(self, settings: Settings, **options: Any) -> None:  # noqa: ANN401  # FastAPI's own
         super().__init__(**options)
         self._settings = settings
+        self.watch = Watch()
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
         self.request_log = RequestLog()
@@ -142,6 +144,7 @@ def create_app(
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
+        app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
         logger.info("ready")
         try:

@@ -3,27 +3,17 @@
 import asyncio
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
 
 from fashion_api.errors import BodyTimeoutError, BodyTooLargeError
+from fashion_api.rest.taken_request import TakenRequest
+from fashion_api.rest.watch import BodyReader
 from fashion_api.service.limits import HeldBody
-from fashion_api.settings import Settings
-from fashion_api.wire.operation import RequestHead
 
-_LENGTH_DIGITS = 18  # of more, Python reads no number in the end
+_MAX_DIGITS = 18  # of a length; Python reads no number of some thousands
 
 
-async def read_body(
-    receive: Receive, head: RequestHead, held: HeldBody, *, settings: Settings, deadline: float
-) -> bytes:
-    """Read a whole body, and no more than is accepted, whatever its Content-Length says.
-
-    Args:
-        receive: gives the body.
-        head: the request's.
-        held: counts its bytes.
-        settings: the limits.
-        deadline: the event loop's time at which it must be whole.
+async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
+    """Read a whole body, and no more than is accepted, whatever its Content-Length says; `held` counts its bytes.
 
     Raises:
         BodyTooLargeError: it is larger than what is accepted.
@@ -31,29 +21,37 @@ async def read_body(
         OverloadedError: there is no memory for it.
         ClientDisconnect: the caller has gone.
     """
-    max_bytes = settings.max_upload_bytes
-    declared = head.find_header(b"content-length")
-    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > max_bytes):
-        raise _too_large(max_bytes)
-    loop = asyncio.get_running_loop()
-    chunks: list[bytes] = []
+    settings = request.service.settings
+    declared = request.head.find_header(b"content-length")
+    if declared.isdecimal() and (len(declared) > _MAX_DIGITS or int(declared) > settings.max_upload_bytes):
+        raise _too_large(settings.max_upload_bytes)
+    held.reader = reader = BodyReader(request.deadline)
+    request.watch.add(reader)
     try:
-        async with asyncio.timeout_at(deadline) as timeout:
-            held.timeout = timeout
-            has_more = True
-            while has_more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
-                has_more = message.get("more_body", False)
-                chunks.append(chunk)
-                held.add(len(chunk), loop.time())
-                if held.size > max_bytes:
-                    raise _too_large(max_bytes)
-    except TimeoutError:
+        return await _read_chunks(request, held)
+    except asyncio.CancelledError:
+        reader.resume()
         held.check()
         raise BodyTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
+    finally:
+        request.watch.remove(reader)
+
+
+async def _read_chunks(request: TakenRequest, held: HeldBody) -> bytes:
+    max_bytes = request.service.settings.max_upload_bytes
+    loop = asyncio.get_running_loop()
+    chunks: list[bytes] = []
+    has_more = True
+    while has_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        has_more = message.get("more_body", False)
+        chunks.append(chunk)
+        held.add(len(chunk), loop.time())
+        if held.size > max_bytes:
+            raise _too_large(max_bytes)
     held.finish()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -1,6 +1,5 @@
 """What FastAPI's routes share."""
 
-import asyncio
 import re
 from typing import Annotated, Any
 
@@ -10,8 +9,9 @@ from fashion_api.rest.body import read_body
 from fashion_api.rest.fast_path import answer
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.scope import get_service
+from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.service.service import Service
-from fashion_api.wire.operation import Operation, RequestHead
+from fashion_api.wire.operation import Operation
 
 
 async def _find_service(request: Request) -> Service:
@@ -32,14 +32,12 @@ def add_operation(router: APIRouter, operation: Operation, **description: Any) -
     router.add_api_route(operation.path, answer_operation, methods=[operation.method], **description)
 
 
-async def read_request(request: Request, service: Service) -> tuple[RequestHead, bytes]:
-    """Read the head and the whole body of a request, as small as the original API's are.
+async def read_request(request: Request) -> tuple[TakenRequest, bytes]:
+    """Take a request in and read its whole body.
 
     Raises:
         RequestError: the body is too large or too slow.
     """
-    scope, settings = request.scope, service.settings
-    head = RequestHead("", scope["query_string"], scope["headers"])
-    deadline = asyncio.get_running_loop().time() + settings.request_timeout_s
-    with service.body_memory.hold() as held:
-        return head, await read_body(request.receive, head, held, settings=settings, deadline=deadline)
+    taken = take_request(request.scope, request.receive)
+    with taken.service.body_memory.hold() as held:
+        return taken, await read_body(taken, held)

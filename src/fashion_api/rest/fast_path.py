@@ -9,21 +9,18 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.errors import FashionError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rest.body import read_body
 from fashion_api.rest.problems import send_reply
-from fashion_api.rest.scope import get_record, get_route_path, get_service
+from fashion_api.rest.scope import get_record, get_route_path
+from fashion_api.rest.taken_request import TakenRequest, take_request
+from fashion_api.rest.watch import Caller
 from fashion_api.service.batcher import Outcome
 from fashion_api.service.limits import UNCOUNTED_BODY_BYTES
-from fashion_api.service.service import Service
-from fashion_api.wire.operation import Job, Operation, Reply, RequestHead, finish_steps
-
-_LISTEN_AFTER_S = 0.03
+from fashion_api.wire.operation import Job, Operation, Reply, finish_steps
 
 
 class OperationTable:
@@ -80,81 +77,42 @@ async def answer(scope: Scope, receive: Receive, operation: Operation, parameter
         FashionError: it cannot be answered.
         ClientDisconnect: the caller has gone.
     """
-    service = get_service(scope)
-    service.batcher.check_room(1)  # first, so that a refusal costs little
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    head = RequestHead(parameter, scope["query_string"], scope["headers"])
+    request = take_request(scope, receive, parameter)
+    request.service.batcher.check_room(1)  # first, so that a refusal costs little
+    job = await _read_job(request, operation)
+    return job.write(await _classify(request, job.images))
+
+
+async def _read_job(request: TakenRequest, operation: Operation) -> Job:
+    service, head = request.service, request.head
     if operation.check is None:
         job = operation.read(service, head, b"")
-        job = job if isinstance(job, Job) else finish_steps(job)
-    else:
-        operation.check(head)
-        job = await _read_job(service, receive, operation, head, deadline=deadline)
-    return job.write(await _classify(service, receive, job.images, deadline=deadline))
-
-
-async def _read_job(
-    service: Service, receive: Receive, operation: Operation, head: RequestHead, *, deadline: float
-) -> Job:
-    settings = service.settings
+        return job if isinstance(job, Job) else finish_steps(job)
+    operation.check(head)
     with service.body_memory.hold() as held:
-        body = await read_body(receive, head, held, settings=settings, deadline=deadline)
+        body = await read_body(request, held)
         job = operation.read(service, head, body)
         if isinstance(job, Job):
             return job
         if len(body) <= UNCOUNTED_BODY_BYTES:
             return finish_steps(job)
-        return await service.decoder.run(job, deadline=deadline, timeout_s=settings.request_timeout_s)
+        timeout_s = service.settings.request_timeout_s
+        return await service.decoder.run(job, deadline=request.deadline, timeout_s=timeout_s)
 
 
-async def _classify(service: Service, receive: Receive, images: Images, *, deadline: float) -> Predictions:
-    """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed.
-
-    Whether the caller disconnects is listened for only once a request has waited: most are answered before.
-    """
+async def _classify(request: TakenRequest, images: Images) -> Predictions:
+    """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed."""
     loop = asyncio.get_running_loop()
     predictions: asyncio.Future[Predictions] = loop.create_future()
-    ticket = service.batcher.submit(images, partial(_settle, predictions), deadline=deadline)
-    listener = _Listener(loop, receive, predictions)
+    ticket = request.service.batcher.submit(images, partial(_settle, predictions), deadline=request.deadline)
+    caller = Caller(request.receive, predictions, loop.time())
+    request.watch.add(caller)
     try:
         return await predictions
     finally:
-        listener.stop()
+        request.watch.remove(caller)
+        caller.stop()
         ticket.cancel()
-
-
-class _Listener:
-    """Ends the wait for an answer whose caller disconnects."""
-
-    __slots__ = ("_answer", "_loop", "_receive", "_task", "_timer")
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, receive: Receive, answer: "asyncio.Future[Predictions]"
-    ) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._answer = answer
-        self._task: asyncio.Task[None] | None = None
-        self._timer = loop.call_later(_LISTEN_AFTER_S, self._start)
-
-    def stop(self) -> None:
-        """Listen no longer."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _start(self) -> None:
-        self._task = self._loop.create_task(self._listen())
-
-    async def _listen(self) -> None:
-        error: Exception = ClientDisconnect()
-        try:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-        except FashionError as refusal:  # a body that the operation does not read is whole, and one too many
-            error = refusal
-        if not self._answer.done():
-            self._answer.set_exception(error)
 
 
 def _settle(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:

@@ -28,6 +28,7 @@ def run_server(settings: Settings) -> bool:
 
     Raises:
         SettingsError: the address cannot be listened on.
+        KeyboardInterrupt: Ctrl-C stopped it.
     """
     sock = bind(settings.host, settings.port)
     config = make_config(settings)
@@ -36,12 +37,15 @@ def run_server(settings: Settings) -> bool:
     logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
     # uvicorn raises the signal that ended it once more when it is done.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    with sock, contextlib.suppress(KeyboardInterrupt):
-        has_started = _run_workers(config, sock) if settings.workers > 1 else _run_here(config, sock)
-        if not has_started:
-            return False
-    logger.info("stopped")
-    return True
+    with sock:
+        try:
+            has_started = _run_workers(config, sock) if settings.workers > 1 else _run_here(config, sock)
+        except KeyboardInterrupt:  # uvicorn has stopped as it does on SIGTERM
+            logger.info("stopped")
+            raise
+    if has_started:
+        logger.info("stopped")
+    return has_started
 
 
 def _run_here(config: uvicorn.Config, sock: socket.socket) -> bool:
@@ -88,8 +92,12 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host} port {port}: {error.strerror}; choose another with FASHION_HOST and FASHION_PORT"

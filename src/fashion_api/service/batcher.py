@@ -257,7 +257,9 @@ class Batcher:
         images = sum(len(part.images) for part in batch)
         self._image_s = computed.duration_s / images
         _deliver(batch, computed.answers)
-        self._loop.call_soon(self._compute_next)
+        # A turn after the answers are taken up, as requests that arrive meanwhile take a turn to be submitted: with 16
+        # callers, batches have 8 images in place of 5.
+        self._loop.call_soon(self._loop.call_soon, self._compute_next)
 
     def _take_batch(self, now: float, room: int) -> list[_Slice]:
         """Take the images that have waited longest, `room` at the most; drop the requests that nobody waits for."""

@@ -1,1 +1,1 @@
-"""From the data set to a model and its manifest; serving never imports this package."""
+"""Offline training: recipes, fitting, calibration, evaluation, and the reports on models."""

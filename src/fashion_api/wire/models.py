@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from fashion_api.inference.calibration import Calibration
-from fashion_api.inference.manifest import EvaluationRecord, InputSpec, TrainingRecord
+from fashion_api.inference.evaluation_record import EvaluationRecord
+from fashion_api.inference.manifest import InputSpec, TrainingRecord
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

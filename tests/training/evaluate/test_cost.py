@@ -1,15 +1,19 @@
+import pytest
+
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.training.evaluate.cost import count_multiply_adds, time_in_turns
-from fashion_api.training.fit.architectures import build_model
-from fashion_api.training.fit.backend import keras
-from fashion_api.training.recipe import RECIPES
+from fashion_api.training.network.architectures import build_model
+from fashion_api.training.network.backend import keras
+from fashion_api.training.recipes import RECIPES
 from tests.fakes import FakeClassifier
+
+pytestmark = pytest.mark.tensorflow
 
 
 class NamedClassifier(FakeClassifier):
-    """Writes its name down whenever it is asked."""
+    """Records its name at every call."""
 
     def __init__(self, name: str, calls: list[str]) -> None:
         self._name, self._calls = name, calls
@@ -20,14 +24,14 @@ class NamedClassifier(FakeClassifier):
 
 
 def test_multiply_adds_of_the_tutorials_network() -> None:
-    """A kernel counts once for each place of its output: by hand."""
+    """A kernel counts once for each pixel of its output: by hand."""
     model = build_model(RECIPES["tutorial"], shape=(28, 28), classes=10, precision="float32")
     by_hand = 28 * 28 * (2 * 2 * 64) + 14 * 14 * (2 * 2 * 64 * 32) + 7 * 7 * 32 * 256 + 256 * 10
     assert count_multiply_adds(model) == by_hand
 
 
 def test_strides_save_multiply_adds() -> None:
-    """A convolution that gives a quarter of the pixels has a quarter of the multiplications."""
+    """A convolution with a quarter of the output pixels has a quarter of the multiplications."""
 
     def count(strides: int) -> int:
         layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(3, 3, strides=strides, padding="same")]
@@ -37,7 +41,7 @@ def test_strides_save_multiply_adds() -> None:
 
 
 def test_classifiers_take_turns() -> None:
-    """Neither of two classifiers is timed twice in a row, and both as often; each gets a time above 0."""
+    """Two classifiers are timed in alternation, equally often; each time is above 0."""
     asked: list[str] = []
     times = time_in_turns([NamedClassifier("a", asked), NamedClassifier("b", asked)], InputSpec(height=28, width=28))
     turns = [asked[index] for index in range(len(asked)) if index == 0 or asked[index] != asked[index - 1]]

@@ -5,44 +5,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.data.dataset import FILES, Split
+from fashion_api.data.dataset import FILES
 from fashion_api.errors import DataError, ModelError, TrainingError
 from fashion_api.files import sha256_hex
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import CostRecord
-from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import manifest_path, read_manifest, write_manifest
+from fashion_api.inference.model_file import ModelFile
 from fashion_api.settings import Settings
-from fashion_api.training.evaluate.classification import classify_all
-from fashion_api.training.evaluate.evaluation import EvaluationOutcome, evaluate_model, score
-from fashion_api.training.fit.architectures import build_model
-from fashion_api.training.fit.backend import Model
-from fashion_api.training.fit.training import TrainingOutcome, encode_h5
-from fashion_api.training.recipe import RECIPES
+from fashion_api.training.evaluate.evaluation import EvaluationOutcome, evaluate_model
+from fashion_api.training.fit.training import TrainingOutcome
+from fashion_api.training.network.architectures import build_model
+from fashion_api.training.network.backend import Model, keras
+from fashion_api.training.network.h5 import encode_h5
+from fashion_api.training.recipes import RECIPES
 from tests.idx import encode_idx
-from tests.training.conftest import LABELS, make_settings, write_data_set
+from tests.training.samples import LABELS, make_settings, write_data_set
+
+pytestmark = pytest.mark.tensorflow
 
 COST = CostRecord(parameters=12, multiply_adds=345, relative_time=0.5)
 
 
-class BandClassifier:
-    """Takes an image whose first pixel is bright for the first of two classes."""
-
-    def classify(self, images: Images) -> Predictions:
-        is_first = images[:, 0, 0] > 128
-        return Predictions(
-            np.stack([is_first, ~is_first], axis=1).astype(np.float32), images[:, 0, 0].astype(np.float32)
-        )
-
-
-def tell_cost(_model: LoadedModel, _network: Model, _settings: Settings) -> CostRecord:
-    """Tell a cost without measuring, which takes seconds."""
+def give_cost(_file: ModelFile, _network: Model, _cache_dir: Path) -> CostRecord:
+    """Give a cost without measuring, which takes seconds."""
     return COST
 
 
 def evaluate(settings: Settings) -> EvaluationOutcome:
-    return evaluate_model(settings, cost=tell_cost, drawn=20)
+    return evaluate_model(settings, cost=give_cost, drawn=20)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +48,9 @@ def evaluated(trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest
 def evaluated_residual(
     trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> EvaluationOutcome:
-    """The evaluation of a network with fresh weights that tells novelty, and that was not calibrated."""
+    """The evaluation of an uncalibrated network with fresh weights and a novelty output."""
     path = tmp_path_factory.mktemp("residual") / "fresh.h5"
+    keras.utils.set_random_seed(0)  # with some weights, even such a network makes no mistake
     content = encode_h5(build_model(RECIPES["compact"], shape=(8, 8), classes=2, precision="float32"))
     path.write_bytes(content)
     changes = {"name": "fresh", "sha256": sha256_hex(content), "calibration": None}
@@ -84,12 +75,12 @@ def bare_model_path(trained: TrainingOutcome, tmp_path: Path) -> Path:
 
 
 def test_scores_are_of_the_test_set(evaluated: EvaluationOutcome) -> None:
-    """A model that tells the classes apart gets every one of the test images right."""
+    """A model that has learnt the classes gets every test image right."""
     assert (evaluated.record.correct, evaluated.record.images) == (32, 32)
 
 
 def test_scores_are_written_into_the_manifest(evaluated: EvaluationOutcome, trained: TrainingOutcome) -> None:
-    """The manifest gains the scores, and keeps all that it said before."""
+    """The manifest gains the scores, and its other fields are unchanged."""
     expected = trained.manifest.model_copy(update={"evaluation": evaluated.record})
 
     assert read_manifest(evaluated.model_path) == expected
@@ -105,17 +96,17 @@ def test_plots_are_drawn_beside_the_model(evaluated: EvaluationOutcome, name: st
 
 
 def test_learning_curves_are_those_of_the_run(evaluated: EvaluationOutcome, trained: TrainingOutcome) -> None:
-    """The training log gives the plot that the run left, to the byte."""
+    """The plot drawn from the training log is the run's, to the byte."""
     path = evaluated.model_path.with_name("bands_learning_curves.png")
 
     assert path in evaluated.paths
     assert path.read_bytes() == trained.curves_path.read_bytes()
 
 
-def test_learning_curves_without_a_log_are_left_alone(
+def test_learning_curves_without_a_log_are_kept(
     trained: TrainingOutcome, data_dir: Path, bare_model_path: Path
 ) -> None:
-    """What cannot be drawn anew is not lost."""
+    """Without a training log, existing learning curves are not removed."""
     shutil.copy(manifest_path(trained.model_path), bare_model_path.parent)
     curves = bare_model_path.with_name("bands_learning_curves.png")
     curves.write_bytes(b"curves")
@@ -126,8 +117,8 @@ def test_learning_curves_without_a_log_are_left_alone(
     assert curves not in outcome.paths
 
 
-def test_broken_log_is_told_at_once(bare_model_path: Path, data_dir: Path) -> None:
-    """A log that is none ends the evaluation before its first minute."""
+def test_broken_log_is_an_error_at_once(bare_model_path: Path, data_dir: Path) -> None:
+    """A broken training log ends the evaluation before anything is measured."""
     bare_model_path.with_name("bands_training_log.csv").write_text("epoch,loss\n")
 
     with pytest.raises(TrainingError, match=r"bands_training_log\.csv is not a training log"):
@@ -135,12 +126,12 @@ def test_broken_log_is_told_at_once(bare_model_path: Path, data_dir: Path) -> No
 
 
 def test_model_without_mistakes_has_no_sheet_of_them(evaluated: EvaluationOutcome) -> None:
-    """Where every image is classified right, there is nothing to show."""
+    """If every image is classified right, no sheet is drawn."""
     assert not evaluated.model_path.with_name("bands_mistakes.png").exists()
 
 
 def test_mistakes_are_shown(evaluated_residual: EvaluationOutcome) -> None:
-    """Where some are wrong, the worst are drawn, and the card shows them."""
+    """The most confident mistakes are drawn, and the card shows them."""
     assert evaluated_residual.model_path.with_name("fresh_mistakes.png").exists()
     assert "(fresh_mistakes.png)" in evaluated_residual.model_path.with_name("README.md").read_text()
 
@@ -156,15 +147,15 @@ def test_everything_is_measured_of_a_calibrated_model(evaluated: EvaluationOutco
     assert record.corruptions is not None
 
 
-def test_model_that_tells_no_novelty_refuses_nothing(evaluated: EvaluationOutcome) -> None:
-    """Of a model with one output, the other methods are compared, and nothing is called refused."""
+def test_model_without_a_novelty_output_refuses_nothing(evaluated: EvaluationOutcome) -> None:
+    """For a model with one output, only the other methods are compared, and there are no shares refused."""
     assert evaluated.record.novelty is not None
     assert evaluated.record.novelty.articles is None
     assert "own output" not in evaluated.record.novelty.report["letters"].methods
 
 
 def test_uncalibrated_model_is_calibrated_first(evaluated_residual: EvaluationOutcome) -> None:
-    """A model with a record of its training, and no calibration, gets one, and is scored with it."""
+    """A model with a record of its training but no calibration is calibrated, and scored with that."""
     manifest = read_manifest(evaluated_residual.model_path)
 
     assert manifest is not None
@@ -173,8 +164,19 @@ def test_uncalibrated_model_is_calibrated_first(evaluated_residual: EvaluationOu
     assert evaluated_residual.record.calibration is not None
 
 
+def test_calibration_is_that_of_the_training(trained: TrainingOutcome, bare_model_path: Path, data_dir: Path) -> None:
+    """A model whose manifest has lost its calibration gets the same one again, on any engine."""
+    write_manifest(bare_model_path, trained.manifest.model_copy(update={"calibration": None}))
+
+    evaluate(make_settings(data_dir, model_path=bare_model_path))
+
+    manifest = read_manifest(bare_model_path)
+    assert manifest is not None
+    assert manifest.calibration == trained.manifest.calibration
+
+
 def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcome) -> None:
-    """Of a model that tells novelty, its own output is one of the methods, and the thresholds are tried."""
+    """For a model with a novelty output, that is one of the methods, and the shares refused are measured."""
     novelty = evaluated_residual.record.novelty
 
     assert novelty is not None
@@ -186,7 +188,7 @@ def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcom
 def test_digits_are_measured_where_they_are_set(
     evaluated: EvaluationOutcome, evaluated_residual: EvaluationOutcome
 ) -> None:
-    """With the digits' file set they are in the report; without it, the report names them as not measured."""
+    """With a file of digits they are in the report; without it, the report names them as not measured."""
     with_digits, without = evaluated_residual.record.novelty, evaluated.record.novelty
 
     assert with_digits is not None
@@ -196,7 +198,7 @@ def test_digits_are_measured_where_they_are_set(
 
 
 def test_evaluating_again_gives_the_same_figures(evaluated_residual: EvaluationOutcome, data_dir: Path) -> None:
-    """Nothing in the record depends on chance, or on what an earlier evaluation has left."""
+    """The record does not depend on chance or on an earlier evaluation."""
     path = evaluated_residual.model_path
     again = evaluate(make_settings(data_dir, model_path=path, engine="keras", digits_file=path.parent / "digits"))
 
@@ -204,37 +206,46 @@ def test_evaluating_again_gives_the_same_figures(evaluated_residual: EvaluationO
 
 
 def test_summary_has_accuracy_with_interval(evaluated: EvaluationOutcome) -> None:
-    """The summary has the accuracy, its interval and where it is written."""
+    """The summary has the accuracy, its interval and the files written."""
     assert "test accuracy 1.0000 (32 of 32; 95 % interval 0.8928–1.0000)" in evaluated.summary()
     assert str(manifest_path(evaluated.model_path)) in evaluated.summary()
 
 
 def test_model_without_manifest_gets_one(evaluated_bare: EvaluationOutcome) -> None:
-    """A model with no manifest, as the tutorial leaves it, is evaluated too, and has a manifest afterwards."""
+    """A model without a manifest, as the tutorial's, is evaluated, and gets a manifest."""
     manifest = read_manifest(evaluated_bare.model_path)
 
     assert manifest is not None
     assert (manifest.labels, manifest.evaluation) == (LABELS, evaluated_bare.record)
 
 
-def test_model_without_a_history_is_scored_in_part(evaluated_bare: EvaluationOutcome) -> None:
-    """Where nobody knows what a model was validated on, there is neither calibration nor novelty; the rest is there."""
+def test_model_without_a_training_record_is_scored_in_part(evaluated_bare: EvaluationOutcome) -> None:
+    """Without a training record, calibration and novelty are left out, and the rest is measured."""
     record = evaluated_bare.record
 
     assert (record.calibration, record.prediction_sets, record.novelty) == (None, None, None)
     assert record.corruptions is not None
 
 
-def test_parts_are_told_as_they_begin(bare_model_path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever waits reads what is being measured."""
+def test_progress_is_logged(bare_model_path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names what is being measured."""
     with caplog.at_level(logging.INFO):
         evaluate(make_settings(data_dir, model_path=bare_model_path, engine="keras"))
 
     assert "robustness: JPEG" in caplog.text
 
 
-def test_missing_model_is_told(data_dir: Path, tmp_path: Path) -> None:
-    """There has to be a model to evaluate."""
+def test_smaller_training_set_is_refused(trained: TrainingOutcome, bare_model_path: Path, data_dir: Path) -> None:
+    """A training set smaller than the model's own is refused before anything is measured."""
+    record = trained.record.model_copy(update={"training_images": 100})
+    write_manifest(bare_model_path, trained.manifest.model_copy(update={"training": record}))
+
+    with pytest.raises(TrainingError, match=r"trained on 116 images.* has 64"):
+        evaluate(make_settings(data_dir, model_path=bare_model_path))
+
+
+def test_missing_model_is_an_error(data_dir: Path, tmp_path: Path) -> None:
+    """A missing model is an error."""
     with pytest.raises(ModelError, match="there is no model"):
         evaluate(make_settings(data_dir, model_path=tmp_path / "none.h5"))
 
@@ -247,41 +258,18 @@ def test_data_of_another_size_is_refused(bare_model_path: Path, tmp_path: Path) 
         evaluate(make_settings(tmp_path / "wide", model_path=bare_model_path))
 
 
-def test_unwritable_place_is_told(bare_model_path: Path, data_dir: Path) -> None:
-    """Where the figures cannot be written, the error says which file and why."""
+def test_unwritable_file_is_named(bare_model_path: Path, data_dir: Path) -> None:
+    """If a figure cannot be written, the error names the file and the reason."""
     bare_model_path.with_name("bands_confusion_matrix.png").mkdir()
 
     with pytest.raises(TrainingError, match="cannot be written: Is a directory"):
         evaluate(make_settings(data_dir, model_path=bare_model_path))
 
 
-def test_every_image_is_classified_in_order() -> None:
-    """Images that fill several batches and a part of one are all classified, in their order."""
-    images = np.zeros((601, 2, 2), np.uint8)
-    images[::3] = 255
-
-    answers = classify_all(BandClassifier(), images)
-
-    np.testing.assert_array_equal(answers.class_ids, np.arange(601) % 3 != 0)
-    assert answers.novelty is not None
-    np.testing.assert_array_equal(answers.novelty, images[:, 0, 0].astype(np.float32))
-
-
-def test_record_is_computed_from_the_answers() -> None:
-    """Accuracy is the share that is right, and the record says which data it is of."""
-    split = Split(np.zeros((10, 1, 1), np.uint8), np.array([0] * 5 + [1] * 5, np.uint8), sha256="a" * 64)
-    predicted = np.array([0, 0, 0, 0, 1, 0, 0, 1, 1, 1])
-
-    record = score(Predictions(np.eye(2, dtype=np.float32)[predicted]), split, LABELS)
-
-    assert (record.correct, record.images, record.accuracy) == (7, 10, 0.7)
-    assert (record.data_sha256, record.confusion_matrix) == ("a" * 64, ((4, 1), (2, 3)))
-
-
 def test_missing_training_set_leaves_out_what_needs_it(
     trained: TrainingOutcome, data_dir: Path, tmp_path: Path
 ) -> None:
-    """With the test images alone, a model is scored without what is measured on images held back from training."""
+    """With the test images alone, what needs validation images is left out, and the rest is measured."""
     for name in FILES["test"]:
         shutil.copy(data_dir / name, tmp_path)
     path = Path(shutil.copy(trained.model_path, tmp_path))

@@ -5,9 +5,9 @@ from fashion_api.data.dataset import Split
 from fashion_api.images import Images
 from fashion_api.inference.calibration import COVERAGES, PredictionSets
 from fashion_api.inference.classifier import Predictions
-from fashion_api.training.evaluate.calibrating import apply_temperature
-from fashion_api.training.evaluate.corruptions import CORRUPTIONS
+from fashion_api.training.calibrate.temperature import apply_temperature
 from fashion_api.training.evaluate.measures import (
+    measure_accuracy,
     measure_calibration,
     measure_corruptions,
     measure_mirrored,
@@ -15,6 +15,7 @@ from fashion_api.training.evaluate.measures import (
     score_calibration,
     score_sets,
 )
+from fashion_api.training.synthetic.corruptions import CORRUPTIONS
 
 NAMES = ("a", "b", "c")
 PROBABILITIES = np.array([[0.8, 0.15, 0.05], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
@@ -37,8 +38,19 @@ def halves() -> Split:
     return Split(images, (np.arange(20) % 2).astype(np.uint8), "0" * 64)
 
 
+def test_record_is_computed_from_the_answers() -> None:
+    """Accuracy is the share of correct answers, and the record has the digest of the data."""
+    split = Split(np.zeros((10, 1, 1), np.uint8), np.array([0] * 5 + [1] * 5, np.uint8), sha256="a" * 64)
+    predicted = np.array([0, 0, 0, 0, 1, 0, 0, 1, 1, 1])
+
+    record = measure_accuracy(Predictions(np.eye(2, dtype=np.float32)[predicted]), split, ("a", "b"))
+
+    assert (record.correct, record.images, record.accuracy) == (7, 10, 0.7)
+    assert (record.data_sha256, record.confusion_matrix) == ("a" * 64, ((4, 1), (2, 3)))
+
+
 def test_temperature_is_undone_for_the_figures_before_it() -> None:
-    """The figures before are those of the probabilities that the network gives."""
+    """The figures without the temperature are those of the network's probabilities."""
     labels = np.array([0, 1, 2])
     report = measure_calibration(apply_temperature(PROBABILITIES, 2.0), labels, temperature=2.0)
     raw = score_calibration(PROBABILITIES, labels)
@@ -47,7 +59,7 @@ def test_temperature_is_undone_for_the_figures_before_it() -> None:
 
 
 def test_interval_holds_the_figure() -> None:
-    """Every figure of calibration lies in its own interval."""
+    """Every figure of calibration is within its interval."""
     score = score_calibration(np.tile(PROBABILITIES, (50, 1)), np.arange(150) % 3)
     for estimate in (score.expected_calibration_error, score.negative_log_likelihood, score.brier):
         assert 0 <= estimate.low <= estimate.value <= estimate.high
@@ -61,7 +73,7 @@ def test_sets_are_counted_by_size_and_class() -> None:
 
 
 def test_sets_are_those_that_are_served() -> None:
-    """The sets that are measured are told by the manifest's thresholds, one for each coverage."""
+    """The sets measured are formed by the manifest's thresholds, one for each coverage."""
     sets = PredictionSets(method="least-ambiguous", thresholds={"0.9": 0.6, "0.95": 0.3, "0.99": 0.0})
     scores = measure_prediction_sets(PROBABILITIES, np.array([0, 1, 2]), sets=sets, names=NAMES)
     assert [scores[f"{coverage:g}"].mean_size for coverage in COVERAGES] == pytest.approx([1, 4 / 3, 3])
@@ -69,12 +81,12 @@ def test_sets_are_those_that_are_served() -> None:
 
 
 def test_mirrored_images_are_mirrored(halves: Split) -> None:
-    """Who goes by left and right gets every mirrored image wrong."""
+    """A classifier by left and right gets every mirrored image wrong."""
     assert measure_mirrored(LeftClassifier(), halves) == 0
 
 
 def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
-    """There are three accuracies and three strengths of each kind."""
+    """Each kind has three accuracies and three strengths."""
     scores = measure_corruptions(LeftClassifier(), halves, recipe="small")
     assert scores.keys() == CORRUPTIONS.keys()
     assert scores["JPEG"].strengths == ("quality 75", "quality 50", "quality 25")
@@ -82,6 +94,6 @@ def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
 
 
 @pytest.mark.parametrize(("recipe", "expected"), [("small", True), ("tutorial", False), ("own", None), (None, None)])
-def test_recipe_tells_what_was_trained_for(halves: Split, recipe: str | None, expected: bool | None) -> None:  # noqa: FBT001  # a case
-    """Moved images are met in training by the recipes that move them; of unknown recipes it is not known."""
+def test_recipe_decides_what_was_trained_for(halves: Split, recipe: str | None, expected: bool | None) -> None:  # noqa: FBT001  # a case
+    """Shifts are trained for by the recipes that shift images; for an unknown recipe it is not known."""
     assert measure_corruptions(LeftClassifier(), halves, recipe=recipe)["shift"].is_trained_for is expected

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fashion_api.errors import TrainingError
-from fashion_api.training.fit.checkpoint import Checkpoint, Epoch
+from fashion_api.training.fit.checkpoint import Checkpoint
+from fashion_api.training.history import Epoch
 
 
 def epoch(validation_accuracy: float, *, loss: float = 0.2) -> Epoch:
@@ -24,7 +25,7 @@ def checkpoint() -> Checkpoint:
 
 
 def test_checkpoint_is_read_as_it_was_written(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """Reading gives back the history, the configuration, and every array with its values and type."""
+    """Reading restores the history, the configuration, and every array with its values and type."""
     checkpoint.write(tmp_path / "run" / "checkpoint.npz")
 
     read = Checkpoint.read(tmp_path / "run" / "checkpoint.npz")
@@ -35,15 +36,15 @@ def test_checkpoint_is_read_as_it_was_written(checkpoint: Checkpoint, tmp_path: 
             np.testing.assert_array_equal(found, expected, strict=True)
 
 
-def test_missing_checkpoint_is_told(tmp_path: Path) -> None:
-    """Where no run was begun, none can be resumed."""
+def test_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
+    """Without a checkpoint there is no run to resume."""
     with pytest.raises(TrainingError, match="no run to resume"):
         Checkpoint.read(tmp_path / "checkpoint.npz")
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 10, 1000])
-def test_damaged_checkpoint_is_told(checkpoint: Checkpoint, tmp_path: Path, kept_bytes: int) -> None:
-    """A file that is cut short is refused as no checkpoint."""
+def test_damaged_checkpoint_is_an_error(checkpoint: Checkpoint, tmp_path: Path, kept_bytes: int) -> None:
+    """A truncated file is refused."""
     path = tmp_path / "checkpoint.npz"
     checkpoint.write(path)
     path.write_bytes(path.read_bytes()[:kept_bytes])
@@ -62,16 +63,16 @@ def test_damaged_checkpoint_is_told(checkpoint: Checkpoint, tmp_path: Path, kept
     ids=["highest accuracy", "of equals the lowest loss", "of equals the first"],
 )
 def test_best_epoch_is_chosen_on_validation(checkpoint: Checkpoint, history: tuple[Epoch, ...], best: int) -> None:
-    """The best epoch is the one with the highest validation accuracy, and of equals that with the lowest loss."""
+    """The best epoch has the highest validation accuracy and, among equals, the lowest loss."""
     assert replace(checkpoint, history=history).best_index == best
 
 
 def test_same_configuration_is_accepted(checkpoint: Checkpoint) -> None:
-    """The run goes on under the configuration that it was started under."""
+    """A run can be resumed with the configuration that it was started with."""
     checkpoint.check_configuration({"epochs": "3", "seed": "1"})
 
 
 def test_other_configuration_is_refused(checkpoint: Checkpoint) -> None:
-    """The run does not go on under another configuration, and the message says what differs."""
+    """A run is not resumed with another configuration; the message has the differences."""
     with pytest.raises(TrainingError, match=r"started differently: seed \(then 1, now 2\);"):
         checkpoint.check_configuration({"seed": "2", "epochs": "3"})

@@ -1,17 +1,61 @@
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from fashion_api.data.dataset import Split
 from fashion_api.errors import TrainingError
-from fashion_api.settings import FASHION_MNIST_LABELS, TrainingSettings
-from fashion_api.training.fit.augmentation import Augmentation
-from fashion_api.training.fit.distillation import load_soft_labels, make_targets
-from fashion_api.training.fit.training import TrainingOutcome
-from tests.fakes import model_loader
-from tests.training.conftest import LABELS, Train, make_settings
+from fashion_api.images import Images
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.settings import FASHION_MNIST_LABELS
+from fashion_api.training.fit.distillation import (
+    LoadTeacher,
+    Targets,
+    Teacher,
+    find_teachers,
+    load_soft_labels,
+    make_targets,
+)
+from fashion_api.training.synthetic.augmentation import Augmentation
+from tests.fakes import fake_model
+from tests.training.conftest import Train
+
+if TYPE_CHECKING:  # at run time it would import TensorFlow, which one of these tests needs
+    from fashion_api.training.fit.training import TrainingOutcome
+
+TEACHER = Teacher(Path("teacher.h5"), "a" * 64)
+IMAGES = np.arange(3 * 28 * 28, dtype=np.uint8).reshape(3, 28, 28)
+
+
+def load_fake(_: Path) -> LoadedModel:
+    return fake_model()
+
+
+def refuse_to_load(path: Path) -> LoadedModel:
+    raise AssertionError(f"{path} was loaded")
+
+
+def ask(
+    cache_dir: Path,
+    *teachers: Teacher,
+    images: Images = IMAGES,
+    augmentation: Augmentation | None = None,
+    load_teacher: LoadTeacher = load_fake,
+    labels: tuple[str, ...] = FASHION_MNIST_LABELS,
+) -> Targets:
+    """The soft labels of some teachers, of one fake teacher by default."""
+    soft_labels = load_soft_labels(
+        teachers or (TEACHER,),
+        images,
+        labels,
+        augmentation=augmentation or Augmentation(),
+        cache_dir=cache_dir,
+        load_teacher=load_teacher,
+    )
+    assert soft_labels is not None
+    return soft_labels
 
 
 def test_targets_are_the_labels_without_teachers() -> None:
@@ -20,122 +64,101 @@ def test_targets_are_the_labels_without_teachers() -> None:
 
 
 def test_targets_lie_between_label_and_teacher() -> None:
-    """The weight says how much of the target is the teacher's answer."""
+    """The weight is the share of the teacher's answer in the target."""
     targets = make_targets(np.array([1], np.uint8), 2, soft_labels=np.array([[0.4, 0.6]], np.float32), weight=0.5)
 
     np.testing.assert_allclose(targets, [[0.2, 0.8]], rtol=1e-6)
 
 
-def test_soft_labels_are_the_teachers_mean_answer(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
-    """A model that is its own two teachers answers what it would alone, a probability for each class."""
-    settings = make_settings(tmp_path, cache_dir=tmp_path)
+def test_soft_labels_are_the_teachers_mean_answer(tmp_path: Path) -> None:
+    """The soft labels of two teachers are the mean of their answers."""
+    answers: dict[Path, npt.NDArray[np.float32]] = {}
 
-    soft_labels = load_soft_labels(
-        (trained.model_path, trained.model_path), test_set.images, settings, LABELS, augmentation=Augmentation()
-    )
+    def load(path: Path) -> LoadedModel:
+        model = fake_model()
+        answers[path] = model.classifier.classify(IMAGES).probabilities
+        return model
 
-    assert soft_labels is not None
-    np.testing.assert_array_equal(soft_labels.argmax(axis=1), test_set.labels)
-    np.testing.assert_allclose(soft_labels.sum(axis=1), 1, rtol=1e-5)
+    teachers = (Teacher(Path("a.h5"), "a" * 64), Teacher(Path("b.h5"), "b" * 64))
+    soft_labels = ask(tmp_path, *teachers, load_teacher=load)
+
+    np.testing.assert_allclose(soft_labels, np.mean(list(answers.values()), axis=0))
+    assert answers.keys() == {Path("a.h5"), Path("b.h5")}
 
 
-def test_teacher_is_asked_of_each_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the recipe mirrors its images, the teacher's answer is the mean of those to the image and its mirror."""
-    monkeypatch.setattr("fashion_api.training.fit.distillation.load_model", model_loader())
-    teachers = (tmp_path / "teacher.h5",)
-    teachers[0].write_bytes(b"a teacher")
-    settings = TrainingSettings(cache_dir=tmp_path)
+def test_teacher_classifies_each_view(tmp_path: Path) -> None:
+    """If the recipe mirrors its images, the teacher's answer is the mean of those to the image and its mirror image."""
     images = np.zeros((1, 28, 28), np.uint8)
-    images[0, 0, 0], images[0, 0, -1] = 3, 7  # which the fake takes for its class, seen this way and that
+    images[0, 0, 0], images[0, 0, -1] = 3, 7  # the fake's class for the image, and for its mirror image
 
-    plain = load_soft_labels(teachers, images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation())
-    mirrored = load_soft_labels(
-        teachers, images, settings, FASHION_MNIST_LABELS, augmentation=Augmentation(is_flipped=True)
-    )
+    plain = ask(tmp_path, images=images)
+    mirrored = ask(tmp_path, images=images, augmentation=Augmentation(is_flipped=True))
 
-    assert plain is not None
-    assert mirrored is not None
     np.testing.assert_allclose(plain[0, [3, 7]], [0.91, 0.01])
     np.testing.assert_allclose(mirrored[0, [3, 7]], [0.46, 0.46])
 
 
-def test_soft_labels_are_computed_once(
-    trained: TrainingOutcome, test_set: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Asked again for the same images of the same teachers, nothing is loaded any more."""
-    settings = make_settings(tmp_path, cache_dir=tmp_path)
-    first = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
+def test_soft_labels_are_computed_once(tmp_path: Path) -> None:
+    """For the same images and teachers, cached soft labels are used and no teacher is loaded."""
+    first = ask(tmp_path)
 
-    def refuse(_: object) -> None:
-        pytest.fail("a teacher was loaded again")
-
-    monkeypatch.setattr("fashion_api.training.fit.distillation.load_model", refuse)
-    second = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
-
-    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(ask(tmp_path, load_teacher=refuse_to_load), first)
 
 
-def test_soft_labels_of_other_images_are_others(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
-    """What was kept for some images is not taken for others."""
-    settings = make_settings(tmp_path, cache_dir=tmp_path)
-    load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
+def test_soft_labels_of_other_images_are_others(tmp_path: Path) -> None:
+    """The cached soft labels of some images are not used for others."""
+    ask(tmp_path)
 
-    other = load_soft_labels((trained.model_path,), test_set.images[:5], settings, LABELS, augmentation=Augmentation())
-
-    assert other is not None
-    assert len(other) == 5
+    assert len(ask(tmp_path, images=IMAGES[:2])) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"no array"], ids=["empty", "other"])
-def test_broken_soft_labels_are_computed_anew(
-    trained: TrainingOutcome, test_set: Split, tmp_path: Path, content: bytes
-) -> None:
-    """What was kept and is broken is replaced."""
-    settings = make_settings(tmp_path, cache_dir=tmp_path)
-    first = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
-    (kept,) = tmp_path.glob("soft-labels/*.npy")
-    whole = kept.read_bytes()
-    kept.write_bytes(content)
+def test_broken_soft_labels_are_computed_again(tmp_path: Path, content: bytes) -> None:
+    """A broken file in the cache is replaced."""
+    first = ask(tmp_path)
+    (cached,) = tmp_path.glob("soft-labels/*.npy")
+    whole = cached.read_bytes()
+    cached.write_bytes(content)
 
-    second = load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
-
-    np.testing.assert_array_equal(first, second)
-    assert kept.read_bytes() == whole
+    np.testing.assert_array_equal(ask(tmp_path), first)
+    assert cached.read_bytes() == whole
 
 
-def test_cache_that_is_no_folder_is_named(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
-    """Soft labels that cannot be kept end the run before it starts."""
+def test_cache_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    """If soft labels cannot be cached, the run ends before it starts."""
     (tmp_path / "soft-labels").write_text("a file")
-    settings = make_settings(tmp_path, cache_dir=tmp_path)
 
     with pytest.raises(TrainingError, match=r"soft-labels.*cannot be read: Not a directory"):
-        load_soft_labels((trained.model_path,), test_set.images, settings, LABELS, augmentation=Augmentation())
+        ask(tmp_path)
 
 
-def test_teacher_of_other_classes_is_refused(trained: TrainingOutcome, test_set: Split, tmp_path: Path) -> None:
-    """A teacher has to answer with the classes that are trained for."""
-    settings = make_settings(tmp_path, cache_dir=tmp_path, class_names=("a", "b"))
-    settings = settings.model_copy(update={"class_names": LABELS})
-
-    with pytest.raises(TrainingError, match="has other classes: top, bottom"):
-        load_soft_labels(
-            (trained.model_path,), test_set.images, settings, ("left", "right"), augmentation=Augmentation()
-        )
+def test_teacher_of_other_classes_is_refused(tmp_path: Path) -> None:
+    """A teacher must have the classes of the run."""
+    with pytest.raises(TrainingError, match="has other classes: T-shirt/top, Trouser"):
+        ask(tmp_path, labels=("left", "right"))
 
 
-def test_missing_teacher_is_named(train: Train, tmp_path: Path) -> None:
-    """A teacher that is not there ends the run before it starts."""
+def test_teacher_of_images_of_another_size_is_refused(tmp_path: Path) -> None:
+    """A teacher must take images of the run's size."""
+    with pytest.raises(TrainingError, match=r"teacher\.h5 takes images of 28×28 pixels"):
+        ask(tmp_path, images=np.zeros((1, 8, 8), np.uint8))
+
+
+def test_missing_teacher_is_named(tmp_path: Path) -> None:
+    """A missing teacher ends the run before it starts."""
     with pytest.raises(TrainingError, match=r"the teacher .*gone\.h5 cannot be read: No such file"):
-        train(teachers=(tmp_path / "gone.h5",), recipe="compact", dropout_rates=())
+        find_teachers([tmp_path / "gone.h5"])
 
 
-def test_student_learns_from_teachers(train: Train, trained: TrainingOutcome, tmp_path: Path) -> None:
-    """A run with a teacher ends, and its record says of which file the teacher was."""
+@pytest.mark.tensorflow
+def test_student_learns_from_teachers(train: Train, trained: "TrainingOutcome", tmp_path: Path) -> None:
+    """A run with a teacher completes, caches the teacher's answers, and records the digest of the teacher's file."""
     teacher = Path(shutil.copy(trained.model_path, tmp_path))
     shutil.copy(trained.model_path.with_suffix(".json"), tmp_path)
 
     outcome = train(teachers=(teacher,), recipe="compact", dropout_rates=(), cache_dir=tmp_path)
 
-    assert outcome.record.recipe == "compact"
-    assert outcome.record.epochs_run == 3
+    assert (outcome.record.recipe, outcome.record.epochs_run) == ("compact", 3)
     assert outcome.record.teachers == (trained.manifest.sha256,)
+    (cached,) = tmp_path.glob("soft-labels/*.npy")
+    assert np.load(cached).shape == (outcome.record.training_images, len(trained.manifest.labels))

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from fashion_api.settings import Optimizer
-from fashion_api.training.fit.backend import KerasOptimizer, keras
 from fashion_api.training.fit.optimizers import build_optimizer
-from fashion_api.training.recipe import RECIPES, Recipe
+from fashion_api.training.network.backend import KerasOptimizer, keras
+from fashion_api.training.recipes import RECIPES, Recipe
+
+pytestmark = pytest.mark.tensorflow
 
 OPTIMIZERS = get_args(Optimizer)
 
@@ -26,7 +28,7 @@ def move(optimizer: KerasOptimizer, *, steps: int = 1) -> float:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_learning_rate_is_the_one_set(name: Optimizer) -> None:
-    """Each optimiser has the learning rate that was set."""
+    """Each optimiser has the learning rate of the recipe."""
     assert float(build_optimizer(recipe_with(name, 0.0123), images=100).learning_rate) == pytest.approx(0.0123)
 
 
@@ -50,7 +52,7 @@ def test_nesterov_looks_ahead() -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_cosine_peaks_at_the_rate_set(name: Optimizer) -> None:
-    """On a schedule, the learning rate that was set is the highest that is used."""
+    """The highest learning rate of a schedule is the recipe's."""
     recipe = replace(recipe_with(name, 0.0123), schedule="cosine", epochs=5, batch_size=10)
     optimizer = build_optimizer(recipe, images=100)
     rates = []
@@ -62,7 +64,7 @@ def test_cosine_peaks_at_the_rate_set(name: Optimizer) -> None:
 
 
 def test_cosine_ends_near_zero_at_the_last_step() -> None:
-    """The schedule comes down by the last step of the last epoch, and not before."""
+    """The schedule ends at the last step of the last epoch."""
     recipe = replace(recipe_with("sgd", 1.0), schedule="cosine", epochs=5, batch_size=10)
     optimizer = build_optimizer(recipe, images=95)
     optimizer.iterations.assign(49)

@@ -9,16 +9,19 @@ import pytest
 from fashion_api.data.dataset import Split
 from fashion_api.errors import TrainingError
 from fashion_api.files import sha256_hex
+from fashion_api.images import Images
 from fashion_api.inference.manifest import read_manifest
-from fashion_api.training import run as run_module
-from fashion_api.training.fit.augmentation import Augmentation, Images, augment
-from fashion_api.training.fit.backend import Model, keras
 from fashion_api.training.fit.training import TrainingOutcome
-from tests.training.conftest import COMMAND, LABELS, Train, write_data_set
+from fashion_api.training.network.backend import Model, keras
+from fashion_api.training.synthetic.augmentation import Augmentation, augment
+from tests.training.conftest import Train
+from tests.training.samples import COMMAND, LABELS, write_data_set
+
+pytestmark = pytest.mark.tensorflow
 
 
 class Epochs:
-    """Stands in for the augmentation, and so has a hand in each epoch before it starts."""
+    """An augmentation that interrupts the run before an epoch, or misleads it in some epochs."""
 
     def __init__(self, *, interrupted: int | None = None, misled: range = range(0)) -> None:
         self._interrupted, self._misled = interrupted, misled
@@ -29,7 +32,7 @@ class Epochs:
         if self._number == self._interrupted:
             raise KeyboardInterrupt  # what Ctrl-C does
         if self._number in self._misled:
-            return images[:, ::-1]  # upside down: each class shows the other
+            return images[:, ::-1]  # upside down: each class looks like the other
         return augment(images, augmentation, rng)
 
 
@@ -48,17 +51,17 @@ def are_equal(first: TrainingOutcome, second: TrainingOutcome) -> bool:
 
 
 def test_model_learns(trained: TrainingOutcome) -> None:
-    """A few steps on data that is easy to tell apart are enough to tell it apart."""
+    """A few steps on simple data are enough to classify it."""
     assert trained.record.validation_accuracy == 1
 
 
 def test_manifest_is_written_beside_the_model(trained: TrainingOutcome) -> None:
-    """The manifest on disk is the outcome's, and has the digest of the model on disk."""
+    """The manifest on disk is the outcome's, with the digest of the model on disk."""
     assert read_manifest(trained.model_path) == trained.manifest
     assert trained.manifest.sha256 == sha256_hex(trained.model_path.read_bytes())
 
 
-def test_manifest_says_what_the_model_takes_and_answers(trained: TrainingOutcome) -> None:
+def test_manifest_has_the_labels_and_the_input(trained: TrainingOutcome) -> None:
     """The manifest has the model's name, its labels, and the size and pixel range of its images."""
     manifest = trained.manifest
 
@@ -66,8 +69,8 @@ def test_manifest_says_what_the_model_takes_and_answers(trained: TrainingOutcome
     assert (manifest.input.height, manifest.input.width, manifest.input.pixel_range) == (8, 8, (0, 255))
 
 
-def test_manifest_says_how_the_model_was_trained(trained: TrainingOutcome) -> None:
-    """The manifest has the command, the recipe, and the images that were trained on and held back."""
+def test_manifest_has_the_training_record(trained: TrainingOutcome) -> None:
+    """The manifest has the command, the recipe, and the numbers of images trained on and held back."""
     record = trained.record
 
     assert (record.command, record.recipe, record.seed, record.precision) == (COMMAND, "small", 0, "mixed_bfloat16")
@@ -76,7 +79,7 @@ def test_manifest_says_how_the_model_was_trained(trained: TrainingOutcome) -> No
 
 
 def test_saved_model_computes_in_float32(trained: TrainingOutcome) -> None:
-    """Whatever precision a model was trained in, the one that is saved computes in float32."""
+    """The saved model computes in float32, whatever the precision of the training."""
     assert {layer.dtype_policy.name for layer in load(trained).layers} == {"float32"}
 
 
@@ -89,7 +92,7 @@ def test_saved_model_has_only_what_inference_needs(trained: TrainingOutcome) -> 
 
 
 def test_training_log_has_the_figures_of_each_epoch(trained: TrainingOutcome) -> None:
-    """The log has a line an epoch; that of the best is what the manifest says of the model."""
+    """The log has a line for each epoch; that of the best epoch has the manifest's figures."""
     record = trained.record
     with trained.log_path.open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -107,22 +110,18 @@ def test_learning_curves_are_a_png(trained: TrainingOutcome) -> None:
 
 
 def test_same_seed_gives_same_weights(train: Train, trained: TrainingOutcome) -> None:
-    """Two runs with the same seed come to the same weights, bit for bit."""
+    """Two runs with the same seed give the same weights, bit for bit."""
     assert are_equal(train(), trained)
 
 
 def test_other_seed_gives_other_weights(train: Train, trained: TrainingOutcome) -> None:
-    """Another seed is another run."""
+    """Another seed gives other weights."""
     assert not are_equal(train(seed=1), trained)
 
 
-def test_resumed_run_ends_as_if_it_had_never_stopped(
-    train: Train, trained: TrainingOutcome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that is interrupted and resumed comes to the very weights of one that is not."""
-    with monkeypatch.context() as patch:
-        patch.setattr(run_module, "augment", Epochs(interrupted=2))
-        train()
+def test_resumed_run_ends_as_if_it_had_never_stopped(train: Train, trained: TrainingOutcome) -> None:
+    """A run that is interrupted and resumed ends with the weights of one that is not."""
+    train(augment=Epochs(interrupted=2))
 
     resumed = train(resume=True)
 
@@ -130,28 +129,24 @@ def test_resumed_run_ends_as_if_it_had_never_stopped(
     assert are_equal(resumed, trained)
 
 
-def test_each_epoch_sees_the_images_in_another_order(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The images are shuffled anew for every epoch, and none is left out."""
+def test_each_epoch_has_the_images_in_another_order(train: Train) -> None:
+    """The images are shuffled again for every epoch, and none is left out."""
     epochs: list[Images] = []
 
     def keep(images: Images, *_: object) -> Images:
         epochs.append(images)
         return images
 
-    monkeypatch.setattr(run_module, "augment", keep)
-
-    train(epochs=2)
+    train(epochs=2, augment=keep)
 
     first, second = epochs
     assert not np.array_equal(first, second)
     assert sorted(image.tobytes() for image in first) == sorted(image.tobytes() for image in second)
 
 
-def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends a run with the model of its best epoch, where later ones made it worse."""
-    monkeypatch.setattr(run_module, "augment", Epochs(misled=range(4, 9), interrupted=9))
-
-    outcome = train(epochs=12)
+def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split) -> None:
+    """Ctrl-C ends a run with the model of its best epoch, even if later epochs made it worse."""
+    outcome = train(epochs=12, augment=Epochs(misled=range(4, 9), interrupted=9))
 
     assert outcome.is_interrupted
     assert outcome.record.epochs_run == 8
@@ -159,49 +154,46 @@ def test_interrupted_run_keeps_the_best_epoch(train: Train, test_set: Split, mon
     np.testing.assert_array_equal(predicted, test_set.labels)
 
 
-def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C before the first epoch is done is told as an error, and no model is written."""
-    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=1))
-
+def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train) -> None:
+    """Ctrl-C in the first epoch is an error, and no model is written."""
     with pytest.raises(TrainingError, match="interrupted before its first epoch was done; nothing was kept"):
-        train()
+        train(augment=Epochs(interrupted=1))
 
     assert not Path("models").exists()
 
 
-def test_run_that_diverges_at_once_is_told(train: Train) -> None:
-    """A loss that is no number in the first epoch is told as an error."""
+def test_run_that_diverges_at_once_is_an_error(train: Train) -> None:
+    """A loss that is not finite in the first epoch is an error."""
     with pytest.raises(TrainingError, match="diverged"):
         train(optimizer="sgd", learning_rate=1e38)
 
 
 def test_resume_without_a_run_is_refused(train: Train) -> None:
-    """There has to be a run to resume."""
+    """Without a checkpoint there is no run to resume."""
     with pytest.raises(TrainingError, match="no run to resume"):
         train(resume=True)
 
 
 def test_resume_of_another_configuration_is_refused(train: Train) -> None:
-    """A run is not gone on with at another learning rate than it was begun with."""
+    """A run is not resumed at another learning rate than it was started with."""
     train(epochs=1)
 
     with pytest.raises(TrainingError, match=r"learning_rate \(then 0\.01, now 0\.02\)"):
         train(epochs=1, learning_rate=0.02, resume=True)
 
 
-def test_training_anew_discards_the_old_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without being asked to resume, an earlier run of the same model counts for nothing."""
+def test_training_again_discards_the_old_run(train: Train) -> None:
+    """Unless resumed, an earlier run of the same model is discarded."""
     train(epochs=1)
-    monkeypatch.setattr(run_module, "augment", Epochs(interrupted=1))
 
     with pytest.raises(TrainingError, match="nothing was kept"):
-        train(epochs=1)
+        train(epochs=1, augment=Epochs(interrupted=1))
 
     assert not Path("runs/small/checkpoint.npz").exists()
 
 
 def test_low_accuracy_ends_in_loud_warnings(train: Train, caplog: pytest.LogCaptureFixture) -> None:
-    """A model that has learnt nothing is called out in the log and in the summary, for either set of images."""
+    """A model that has learnt nothing gives warnings in the log and in the summary, for both sets of images."""
     outcome = train(epochs=1, learning_rate=1e-9)
 
     assert [warning.split(":")[0] for warning in outcome.warnings] == [
@@ -212,17 +204,17 @@ def test_low_accuracy_ends_in_loud_warnings(train: Train, caplog: pytest.LogCapt
 
 
 def test_good_accuracy_ends_in_no_warning(trained: TrainingOutcome) -> None:
-    """A validation accuracy above its limit is not warned of."""
+    """A validation accuracy above its limit gives no warning."""
     assert not any("VALIDATION" in warning for warning in trained.warnings)
 
 
 def test_model_is_named_after_its_recipe_by_default(train: Train) -> None:
-    """Without a path for it, the model is written to models/ under the recipe's name."""
+    """Without a path, the model is written to models/ under the recipe's name."""
     assert train(epochs=1, recipe="tutorial").model_path == Path("models/tutorial.h5")
 
 
 def test_nothing_temporary_is_left(trained: TrainingOutcome) -> None:
-    """Beside the model are its manifest and its learning curves, and nothing else."""
+    """The model's folder has its manifest, learning curves and log, and nothing else."""
     names = sorted(path.name for path in trained.model_path.parent.iterdir())
 
     assert names == ["bands.h5", "bands.json", "bands_learning_curves.png", "bands_training_log.csv"]
@@ -232,7 +224,7 @@ def test_nothing_temporary_is_left(trained: TrainingOutcome) -> None:
 def test_other_data_is_trained_on_by_settings_alone(
     train: Train, tmp_path: Path, height: int, width: int, classes: int
 ) -> None:
-    """Images of another size in another number of classes need nothing but settings."""
+    """Images of another size and another number of classes need only settings."""
     write_data_set(tmp_path / "own", height=height, width=width, classes=classes)
 
     outcome = train(
@@ -247,19 +239,19 @@ def test_other_data_is_trained_on_by_settings_alone(
 
 
 def test_more_data_than_there_is_is_refused(train: Train) -> None:
-    """A number of images that the data set does not have is refused, not quietly lowered."""
+    """A number of images that exceeds the data set is refused."""
     with pytest.raises(TrainingError, match="there are 64 training images, not the 65 that are set"):
         train(data_size=65)
 
 
 def test_other_file_type_is_refused(train: Train) -> None:
-    """A path that is not of a .h5 is refused before anything is trained."""
+    """A path that does not end in .h5 is refused before training."""
     with pytest.raises(TrainingError, match=r"written as a \.h5"):
         train(model_path=Path("model.keras"))
 
 
-def test_unwritable_place_is_told(train: Train, tmp_path: Path) -> None:
-    """Where the model cannot be written, the error says which file and why."""
+def test_unwritable_file_is_named(train: Train, tmp_path: Path) -> None:
+    """If the model cannot be written, the error names the file."""
     (tmp_path / "file").write_bytes(b"")
 
     with pytest.raises(TrainingError, match="cannot be written"):

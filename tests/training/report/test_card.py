@@ -3,17 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.inference.manifest import (
-    ClassScore,
-    EvaluationRecord,
-    InputSpec,
-    Manifest,
-    write_manifest,
-)
+from fashion_api.inference.evaluation_record import ClassScore, EvaluationRecord
+from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.report.card import render_folder, render_seeds, write_card
-from fashion_api.training.report.card_sections import table
-from tests.training.conftest import TRAINING_RECORD
+from fashion_api.training.report.markdown import table
+from tests.training.samples import TRAINING_RECORD
 
 RECORD = EvaluationRecord(
     data_sha256="0" * 64,
@@ -49,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_table_lines_up_its_columns() -> None:
-    """A table has a row for the heads, one for the rule, and one each."""
+    """A table has a header row, a rule, and the rows."""
     assert table(("a", "b"), [("x", "1")]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
 
@@ -62,54 +57,54 @@ def test_card_is_of_the_default_model_whichever_was_evaluated(folder: Path) -> N
 
 
 def test_card_is_of_the_model_evaluated_where_there_is_no_default(tmp_path: Path) -> None:
-    """In a folder of one's own, the full card is that of the model that was evaluated."""
+    """In a folder without the default model, the full card is that of the model that was evaluated."""
     write_manifest(tmp_path / "mine.h5", make_manifest("mine"))
     assert "# `mine.h5`" in render_folder(tmp_path / "mine.h5")
 
 
-def test_card_says_how_it_was_made_and_how_it_scored(folder: Path) -> None:
-    """The command, the images, the accuracy with its interval and the class found least are in it."""
+def test_card_has_the_training_and_the_accuracy(folder: Path) -> None:
+    """The command, the images, the accuracy with its interval and the class with the lowest recall are in it."""
     text = render_folder(folder / "fashion_mnist.h5")
     for said in (
         "fashion-api train --recipe small",
         "55,000 of the training images",
         "**94.99 %** of the 4 test images (95 % Wilson interval 30.00–95.00 %)",
-        "*Shirt*, with a recall of 50.00 %",
+        "*Shirt* has the lowest recall, 50.00 %",
         "People score 83.5 %",
     ):
         assert said in text
 
 
-def test_card_says_whom_it_learnt_from(tmp_path: Path) -> None:
-    """The teachers are in it, where there were any."""
+def test_card_names_the_teachers(tmp_path: Path) -> None:
+    """The digests of the teachers are in it, if there were any."""
     taught = TRAINING_RECORD.model_copy(update={"teachers": ("a" * 64,)})
     write_manifest(tmp_path / "taught.h5", make_manifest("taught", training=taught))
     write_manifest(tmp_path / "alone.h5", make_manifest("alone"))
 
-    assert f"**Learnt from** the answers of `{'a' * 64}`" in render_folder(tmp_path / "taught.h5")
-    assert "Learnt from" not in render_folder(tmp_path / "alone.h5")
+    assert f"**Teachers** (SHA-256) `{'a' * 64}`" in render_folder(tmp_path / "taught.h5")
+    assert "Teachers" not in render_folder(tmp_path / "alone.h5")
 
 
 def test_limits_of_another_data_set_are_not_known(tmp_path: Path) -> None:
-    """What is known of Fashion-MNIST's labels is not said of others."""
+    """The limits of Fashion-MNIST's labels are left out for other data."""
     write_manifest(tmp_path / "pets.h5", make_manifest("pets", labels=("cat", "dog")))
     assert "Known limits" not in render_folder(tmp_path / "pets.h5")
 
 
 def test_what_was_not_measured_is_left_out(folder: Path) -> None:
-    """A record with the accuracy alone makes a card without the other sections."""
+    """A record with the accuracy alone gives a card without the other sections."""
     text = render_folder(folder / "fashion_mnist.h5")
-    assert not any(f"## {part}" in text for part in ("Prediction sets", "Saying no", "Robustness", "Cost"))
+    assert not any(f"## {part}" in text for part in ("Prediction sets", "Novelty", "Robustness", "Cost"))
 
 
 def test_model_that_was_not_evaluated_has_a_card_too(tmp_path: Path) -> None:
-    """Before it is evaluated, a model's card says so."""
+    """The card of a model that was not evaluated says so."""
     write_manifest(tmp_path / "new.h5", make_manifest("new", evaluation=None))
     assert "It has not been evaluated." in render_folder(tmp_path / "new.h5")
 
 
 def test_seeds_have_mean_and_range() -> None:
-    """The runs of a recipe are summed up by the mean, the least and the largest test accuracy."""
+    """The runs of a recipe are summarised by the mean, the least and the largest test accuracy."""
     text = "\n".join(
         render_seeds(
             {f"{name}.json": make_manifest(name, accuracy=accuracy) for name, accuracy in (("s1", 0.9), ("s2", 0.94))}
@@ -139,7 +134,7 @@ def test_seeds_are_read_from_their_folder(folder: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"recipe": "other"}, {"teachers": ("1" * 64,)}, {"epochs": 99}], ids=str)
 def test_model_of_another_set_up_is_not_among_the_seeds(folder: Path, change: dict[str, object]) -> None:
-    """A model that was trained in another way than the runs in `seeds/` is not summed up with them."""
+    """A model that was trained differently from the runs in `seeds/` is not among them."""
     other = TRAINING_RECORD.model_copy(update=change)
     write_manifest(folder / "compact.h5", make_manifest("compact", accuracy=0.5, training=other))
     write_manifest(folder / "seeds" / "standard_1.h5", make_manifest("standard_1", accuracy=0.91))
@@ -151,11 +146,11 @@ def test_model_of_another_set_up_is_not_among_the_seeds(folder: Path, change: di
 
 
 def test_one_seed_alone_has_no_table(folder: Path) -> None:
-    """Without other runs there is nothing to compare."""
+    """Without other runs there is no table of seeds."""
     assert "# Seeds" not in render_folder(folder / "fashion_mnist.h5")
 
 
-def test_json_of_another_kind_is_passed_over(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_json_of_another_kind_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A JSON file that is no manifest is left out of the card, with a warning."""
     (folder / "notes.json").write_text("[]")
     with caplog.at_level(logging.WARNING):
@@ -163,16 +158,16 @@ def test_json_of_another_kind_is_passed_over(folder: Path, caplog: pytest.LogCap
     assert "notes.json is not a manifest" in caplog.text
 
 
-def test_card_is_written_anew(folder: Path) -> None:
-    """A card that was written here is replaced."""
+def test_card_is_replaced(folder: Path) -> None:
+    """A card that evaluation wrote is replaced."""
     first = write_card(folder / "fashion_mnist.h5")
     (folder / "compact.json").unlink()
     assert write_card(folder / "fashion_mnist.h5") == first == [folder / "README.md"]
     assert "compact" not in first[0].read_text()
 
 
-def test_readme_of_somebody_else_is_left_alone(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A README that was not written here is not overwritten, and the log says so."""
+def test_readme_of_others_is_not_overwritten(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A README that evaluation did not write is not overwritten, and a warning is logged."""
     (folder / "README.md").write_text("# My project")
     with caplog.at_level(logging.WARNING):
         assert write_card(folder / "fashion_mnist.h5") == []

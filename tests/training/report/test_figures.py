@@ -1,7 +1,7 @@
-from fashion_api.training.fit.checkpoint import Epoch
+from fashion_api.training.history import Epoch
 from fashion_api.training.report.figures import draw_learning_curves
 from fashion_api.training.report.plots import plot_learning_curves
-from tests.training.conftest import TRAINING_RECORD
+from tests.training.samples import TRAINING_RECORD
 
 
 def test_learning_curves_mark_the_epoch_that_was_kept() -> None:

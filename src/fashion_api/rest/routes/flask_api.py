@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from fashion_api.rest import problems
-from fashion_api.rest.dependencies import ServiceDep, add_operation, read_request
+from fashion_api.rest.dependencies import add_operation, read_request
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.rest.problems import to_response
 from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumberQuery, write_actual_label
@@ -44,7 +44,7 @@ add_operation(
     responses=responses(*_PROBLEMS),
     openapi_extra=_PARAMETERS,
 )
-async def name_actual_class(request: Request, service: ServiceDep) -> Response:
+async def name_actual_class(request: Request) -> Response:
     """Name the class that a test image actually shows."""
-    head, body = await read_request(request, service)
-    return to_response(write_actual_label(service, head, body))
+    taken, body = await read_request(request)
+    return to_response(write_actual_label(taken.service, taken.head, body))

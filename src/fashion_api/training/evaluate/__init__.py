@@ -1,1 +1,1 @@
-"""Scores a model."""
+"""Evaluates a model on the test set."""

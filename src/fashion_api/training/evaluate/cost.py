@@ -1,77 +1,86 @@
-"""What an answer costs: weights, multiply-adds, and time beside the tutorial's network."""
+"""The cost of a prediction: weights, multiply-adds, and time compared with the tutorial's network."""
 
 import logging
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from fashion_api.errors import ModelError
-from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import build, compile_cached, compiled_path
+from fashion_api.inference.compiler import build, compile_cached
 from fashion_api.inference.evaluation_record import CostRecord
-from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.model_file import ModelFile
 from fashion_api.inference.onnx_engine import OnnxClassifier
-from fashion_api.settings import Settings
-from fashion_api.training.evaluate.calibrating import find_temperature
-from fashion_api.training.fit.architectures import build_model
-from fashion_api.training.fit.backend import Model
-from fashion_api.training.fit.training import encode_h5
-from fashion_api.training.recipe import RECIPES
+from fashion_api.training.network.architectures import build_model
+from fashion_api.training.network.backend import Model
+from fashion_api.training.network.h5 import encode_h5
+from fashion_api.training.recipes import RECIPES
 
 _ROUNDS = 40
-_CALLS = 25  # a round and classifier: some milliseconds, within which a machine changes little
+_CALLS = 25  # of each classifier in a round: some milliseconds, in which the load of a machine changes little
 
 
-def measure_cost(model: LoadedModel, network: Model, settings: Settings) -> CostRecord:
-    """Count what `network`, the Keras form of `model`, computes, and time its compiled form beside the tutorial's."""
+def measure_cost(file: ModelFile, network: Model, cache_dir: Path) -> CostRecord:
+    """Measure the cost of a model.
+
+    Args:
+        file: the model.
+        network: its Keras form, whose weights and multiply-adds are counted.
+        cache_dir: where its compiled form, which is timed, is or will be.
+    """
     return CostRecord(
         parameters=network.count_params(),
         multiply_adds=count_multiply_adds(network),
-        relative_time=_measure_relative_time(model, settings),
+        relative_time=_measure_relative_time(file, cache_dir),
     )
 
 
 def count_multiply_adds(network: Model) -> int:
-    """Count the multiplications of the convolutions and dense layers for one image; the other layers' are few."""
+    """Count the multiplications of the convolutions and dense layers for one image; the other layers have few."""
     return sum(_count_in_layer(layer) for layer in network.layers if hasattr(layer, "kernel"))
 
 
 def _count_in_layer(layer: Model) -> int:
-    """A kernel is used once a place of the output: at each pixel for a convolution, once for a dense layer."""
+    """A convolution applies its kernel once for each pixel of its output, a dense layer once."""
     places = math.prod(layer.output.shape[1:-1])
     return int(places * math.prod(layer.kernel.shape))
 
 
-def _measure_relative_time(model: LoadedModel, settings: Settings) -> float | None:
-    spec = model.input
-    tutorial = build_model(
-        RECIPES["tutorial"], shape=(spec.height, spec.width), classes=len(model.labels), precision="float32"
-    )
-    content = settings.model_path.read_bytes()
-    temperature = find_temperature(model)
-    path = compiled_path(settings.cache_dir, sha256_hex(content), spec, temperature=temperature)
-    logging.getLogger("tf2onnx").setLevel(logging.WARNING)  # it tells all it does
+def _measure_relative_time(file: ModelFile, cache_dir: Path) -> float | None:
+    """Time the compiled form over that of the tutorial's network; `None` if the model cannot be compiled."""
+    spec = InputSpec(height=file.input.height, width=file.input.width)
+    logging.getLogger("tf2onnx").setLevel(logging.WARNING)  # it logs every step
     try:
-        compiled = compile_cached(content, path, spec, temperature=temperature)
-        yardstick = build(encode_h5(tutorial), InputSpec(height=spec.height, width=spec.width))
-    except ModelError:  # served by Keras, as it does not export
+        compiled = compile_cached(file, cache_dir)
+        tutorial = compile_tutorial(spec, classes=len(file.labels))
+    except ModelError:  # the Keras engine serves it
         return None
-    ours, theirs = time_in_turns([OnnxClassifier(form, threads=1) for form in (compiled, yardstick)], spec)
+    ours, theirs = time_in_turns([OnnxClassifier(form, threads=1) for form in (compiled, tutorial)], spec)
     return ours / theirs
 
 
-def time_in_turns(classifiers: Sequence[Classifier], spec: InputSpec) -> list[float]:
-    """Time one image at a time: seconds for each classifier.
+def compile_tutorial(spec: InputSpec, *, classes: int) -> bytes:
+    """Build the compiled form of the tutorial's network, with fresh weights.
 
-    They take turns in short rounds, so that what else the machine does meets them all alike; of the rounds' means, the
-    least counts, which other work has disturbed least.
+    Raises:
+        ModelError: it cannot be compiled.
     """
-    image = np.random.default_rng(0).integers(0, 256, (1, spec.height, spec.width), dtype=np.uint8)
+    network = build_model(RECIPES["tutorial"], shape=spec.shape, classes=classes, precision="float32")
+    return build(encode_h5(network), spec)
+
+
+def time_in_turns(classifiers: Sequence[Classifier], spec: InputSpec) -> list[float]:
+    """Time each classifier on one image at a time, in seconds.
+
+    The classifiers take turns in short rounds, so that other load on the machine affects all alike. The result is the
+    least of the rounds' means, which other load has affected least.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (1, *spec.shape), dtype=np.uint8)
     rounds = [[_time_round(classifier, image) for classifier in classifiers] for _ in range(_ROUNDS)]
     return [min(times) for times in zip(*rounds, strict=True)]
 

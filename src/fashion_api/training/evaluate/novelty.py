@@ -1,204 +1,135 @@
-"""Ways of telling what is no article: the model's own output, and those of the literature to hold it against.
+"""The evaluation of novelty detectors: the best is chosen on validation images, and all are reported on test images."""
 
-Each gives a score that is higher for what is less like the articles. All but the model's own come from its last layer:
-from the logits, or from the features that the logits are computed from.
-"""
-
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from fashion_api.data.dataset import Split
 from fashion_api.images import Images
-from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.manifest import InputSpec
-from fashion_api.training.evaluate.classification import classify_all
-from fashion_api.training.evaluate.metrics import Labels
-from fashion_api.training.fit.backend import Model, keras, tf
+from fashion_api.inference.calibration import NoveltyThresholds
+from fashion_api.inference.evaluation_record import (
+    OWN_OUTPUT,
+    AcceptedScore,
+    NoveltyReport,
+    NoveltyScore,
+    NoveltySetScore,
+)
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.training.arrays import Labels
+from fashion_api.training.evaluate.detectors import Detectors, Extractor, Scores
+from fashion_api.training.metrics.intervals import compute_wilson_interval
+from fashion_api.training.metrics.roc import compute_auroc, compute_fpr
+from fashion_api.training.synthetic.out_of_distribution import DIGITS, DRAWN_IMAGES, make_out_of_distribution
+from fashion_api.training.synthetic.outliers import CHOOSING_FAMILIES, draw_outliers
+from fashion_api.training.validation import TrainingData
 
-Scores = Mapping[str, npt.NDArray[np.float64]]
-"""By method: float64[n] each."""
-Matrix = npt.NDArray[np.float64]
+logger = logging.getLogger(__name__)
 
-OWN = "own output"
-_NEIGHBOUR = 10  # of 10,000 images, as Sun et al. take the 50th of 50,000
-_BATCH_SIZE = 500
-_QUERIES = 1000  # at a time, so that the distances fit into the processor's cache and memory
+_REFERENCE_IMAGES = 10_000  # training images that the detectors are fitted on: more change little, and take longer
+_SEED = 0
 
 
 @dataclass(frozen=True)
-class Features:
-    """What a model's last layer is given, and what it makes of it."""
+class Judge:
+    """Scores images by every detector, and compares the scores with those of articles."""
 
-    values: npt.NDArray[np.float32]
-    """float32[n, features]."""
-    logits: npt.NDArray[np.float32]
-    """float32[n, classes]."""
+    detectors: Detectors
+    thresholds: NoveltyThresholds | None
+    """`None` for a model without a novelty output."""
 
+    def compare(self, articles: Scores, kinds: Mapping[str, Images]) -> dict[str, NoveltySetScore]:
+        """Compare each kind of out-of-distribution images with the scores of articles."""
+        return {name: self._compare_kind(articles, images, name) for name, images in kinds.items()}
 
-class FeatureExtractor:
-    """Computes the features and the logits of a model whose last dense layer is called `logits`."""
-
-    def __init__(self, model: Model, spec: InputSpec) -> None:
-        layer = model.get_layer("logits")
-        part = keras.Model(model.inputs[0], [layer.input, layer.output])
-        self._shape = tuple(part.input_shape[1:])
-        self._infer = tf.function(
-            lambda pixels: part(pixels, training=False),
-            input_signature=[tf.TensorSpec((None, *self._shape), tf.float32)],
+    def _compare_kind(self, articles: Scores, images: Images, name: str) -> NoveltySetScore:
+        logger.info("novelty: %s", name)
+        scores = self.detectors.score(images, description=name)
+        return NoveltySetScore(
+            images=len(images),
+            methods={
+                method: NoveltyScore(
+                    auroc=compute_auroc(articles[method], values), fpr_95=compute_fpr(articles[method], values)
+                )
+                for method, values in scores.items()
+            },
+            refused=None if self.thresholds is None else _share(scores[OWN_OUTPUT] > self.thresholds.threshold),
+            refused_98=None if self.thresholds is None else _share(scores[OWN_OUTPUT] > self.thresholds.threshold_98),
         )
-        self._spec = spec
-        kernel, bias = layer.get_weights()
-        self.kernel: Matrix = kernel.astype(np.float64)
-        """float64[features, classes]."""
-        self.bias: Matrix = bias.astype(np.float64)
-        """float64[classes]."""
 
-    def extract(self, images: Images) -> Features:
-        """Compute those of uint8[n, height, width]."""
-        low, high = self._spec.pixel_range
-        batches = []
-        for start in range(0, len(images), _BATCH_SIZE):
-            pixels = images[start : start + _BATCH_SIZE].astype(np.float32) * ((high - low) / 255.0) + low
-            batches.append([output.numpy() for output in self._infer(pixels.reshape(-1, *self._shape))])
-        values, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-        return Features(values.reshape(len(images), -1), logits)
-
-
-def has_features(model: Model) -> bool:
-    """Tell whether a model ends as `FeatureExtractor` needs it."""
-    names = {layer.name for layer in model.layers}
-    return "logits" in names and len(model.get_layer("logits").get_weights()) == 2  # noqa: PLR2004  # kernel and bias
+    def count_accepted(self, articles: Scores, labels: Labels, names: tuple[str, ...]) -> AcceptedScore | None:
+        """Compute the shares of articles that the thresholds accept; `None` without thresholds."""
+        if self.thresholds is None:
+            return None
+        is_accepted = articles[OWN_OUTPUT] <= self.thresholds.threshold
+        return AcceptedScore(
+            accepted=_share(is_accepted),
+            accepted_98=_share(articles[OWN_OUTPUT] <= self.thresholds.threshold_98),
+            classes={
+                name: _share(is_accepted[labels == class_id])
+                for class_id, name in enumerate(names)
+                if (labels == class_id).any()
+            },
+        )
 
 
-class NoveltyMethods:
-    """All methods that a model allows, fitted on articles.
+def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to compare with
+    model: LoadedModel,
+    extractor: Extractor | None,
+    data: TrainingData,
+    test: Split,
+    *,
+    digits: Images | None,
+    drawn: int = DRAWN_IMAGES,
+) -> NoveltyReport:
+    """Choose a detector on the validation images, and report all of them on the test images.
 
     Args:
-        classifier: the model as it is served, for its own output.
-        extractor: for the features; `None` where the model does not end in a dense layer called `logits`.
-        articles: uint8[n, height, width], training images, which the methods learn from.
-        labels: [n], what they show.
+        model: as served.
+        extractor: of the same model's features; `None` if it has none.
+        data: the images that the model was trained and validated on.
+        test: the test images.
+        digits: uint8[n, height, width], MNIST's; `None` if they are not available.
+        drawn: how many images to draw of each synthetic kind.
     """
-
-    def __init__(
-        self, classifier: Classifier, extractor: FeatureExtractor | None, articles: Images, labels: Labels
-    ) -> None:
-        self._classifier = classifier
-        self._extractor = extractor
-        if extractor is None:
-            return
-        known = extractor.extract(articles)
-        self._gaussians = ClassGaussians(known.values, labels)
-        self._neighbours = Neighbours(known.values)
-        self._residual = Residual(known, extractor.kernel, extractor.bias)
-
-    def score(self, images: Images, *, description: str) -> Scores:
-        """Score uint8[n, height, width] by every method, from the cheapest to the dearest to serve."""
-        answers = classify_all(self._classifier, images, description=description)
-        scores = {} if answers.novelty is None else {OWN: answers.novelty.astype(np.float64)}
-        if self._extractor is None:
-            return scores | {"maximum softmax": 1 - answers.probabilities.max(axis=1).astype(np.float64)}
-        features = self._extractor.extract(images)
-        return scores | {
-            "maximum softmax": score_maximum_softmax(features.logits),
-            "energy": -sum_exponentials(features.logits),
-            "Mahalanobis": self._gaussians.score(features.values),
-            "ViM": self._residual.score(features),
-            "k nearest neighbours": self._neighbours.score(features.values),
-        }
+    chosen = np.random.default_rng(_SEED).permutation(len(data.images))[:_REFERENCE_IMAGES]
+    detectors = Detectors(model.classifier, extractor, data.images[chosen], data.labels[chosen])
+    judge = Judge(detectors, None if model.calibration is None else model.calibration.novelty)
+    validation_scores = detectors.score(data.validation_images, description="validation images")
+    choosing = judge.compare(validation_scores, _draw_choosing(data.validation_images, drawn))
+    articles = detectors.score(test.images, description="test images")
+    return NoveltyReport(
+        best_method=choose_detector(choosing),
+        choosing=choosing,
+        report=judge.compare(articles, make_out_of_distribution(test.images, test.labels, digits=digits, drawn=drawn)),
+        not_measured=() if digits is not None else (DIGITS,),
+        articles=judge.count_accepted(articles, test.labels, model.labels),
+    )
 
 
-def sum_exponentials(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Give the logarithm of the sum of the exponentials: float64[n] from [n, classes].
+def choose_detector(choosing: Mapping[str, NoveltySetScore]) -> str:
+    """Name the method that accepts the smallest share of the images at the threshold that accepts 95 % of articles.
 
-    Its negative is the energy, at T = 1 (W. Liu et al., "Energy-based Out-of-distribution Detection",
-    arXiv:2010.03759).
+    Methods whose mean share is within the 95 % Wilson interval of the least are equal up to chance; of these, the
+    cheapest in serving, which is the first, is chosen.
     """
-    values = logits.astype(np.float64)
-    largest = values.max(axis=1)
-    sums: npt.NDArray[np.float64] = largest + np.log(np.exp(values - largest[:, None]).sum(axis=1))
-    return sums
+    shares = {
+        method: sum(kind.methods[method].fpr_95 for kind in choosing.values()) / len(choosing)
+        for method in next(iter(choosing.values())).methods
+    }
+    images, least = sum(kind.images for kind in choosing.values()), min(shares.values())
+    _, limit = compute_wilson_interval(round(least * images), images)
+    return next(method for method, share in shares.items() if share <= limit)
 
 
-def score_maximum_softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Give -log of the largest probability (D. Hendrycks, K. Gimpel, arXiv:1610.02136): float64[n].
-
-    The logarithm keeps apart what float32 rounds to a probability of 1.
-    """
-    values = logits.astype(np.float64)
-    others = np.sort(values - values.max(axis=1, keepdims=True), axis=1)[:, :-1]
-    scores: npt.NDArray[np.float64] = np.log1p(np.exp(others).sum(axis=1))
-    return scores
+def _draw_choosing(articles: Images, drawn: int) -> dict[str, Images]:
+    rng = np.random.default_rng(_SEED)
+    return {
+        name: draw_outliers((family,), drawn, articles=articles, rng=rng) for name, family in CHOOSING_FAMILIES.items()
+    }
 
 
-class ClassGaussians:
-    """The squared Mahalanobis distance to the nearest class (K. Lee et al., arXiv:1807.03888), of the last layer alone.
-
-    The classes are normal distributions with means of their own and one covariance, fitted on `values`, [n, features],
-    of the classes `labels`, [n].
-    """
-
-    def __init__(self, values: npt.NDArray[np.floating], labels: Labels) -> None:
-        known = values.astype(np.float64)
-        classes, members = np.unique(labels, return_inverse=True)
-        self._means = np.stack([known[members == index].mean(axis=0) for index in range(len(classes))])
-        centred = known - self._means[members]
-        # Of features that never vary, and of more features than images, there is no inverse.
-        self._precision = np.linalg.pinv(centred.T @ centred / len(known), hermitian=True)
-
-    def score(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Give float64[n] for [n, features]."""
-        differences = values.astype(np.float64) - self._means[:, None]
-        distances: npt.NDArray[np.float64] = ((differences @ self._precision) * differences).sum(axis=2).min(axis=0)
-        return distances
-
-
-class Neighbours:
-    """The distance to the k-th nearest of known features, all scaled to length 1 (Y. Sun et al., arXiv:2204.06507)."""
-
-    def __init__(self, values: npt.NDArray[np.floating], k: int = _NEIGHBOUR) -> None:
-        self._known = _normalise(values)
-        self._k = min(k, len(values))
-
-    def score(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Give float64[n] for [n, features]."""
-        queries = _normalise(values)
-        nearest = [
-            np.partition(queries[start : start + _QUERIES] @ self._known.T, -self._k, axis=1)[:, -self._k]
-            for start in range(0, len(queries), _QUERIES)
-        ]
-        cosines = np.concatenate(nearest).astype(np.float64)
-        distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(2 - 2 * cosines, 0))
-        return distances
-
-
-def _normalise(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    normalised: npt.NDArray[np.float32] = (values / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return normalised
-
-
-class Residual:
-    """Virtual-logit matching (H. Wang et al., "ViM", arXiv:2203.10807).
-
-    The part of the features outside the articles' principal space, scaled to the logits and held against them: the
-    logarithm of the virtual logit's odds. The principal space has half the features' dimensions, as the authors take it
-    for small networks.
-    """
-
-    def __init__(self, known: Features, kernel: Matrix, bias: Matrix) -> None:
-        self._origin = -np.linalg.pinv(kernel.T) @ bias
-        centred = known.values.astype(np.float64) - self._origin
-        _, directions = np.linalg.eigh(centred.T @ centred)  # from the least variance to the most
-        self._outside = directions[:, : max(1, centred.shape[1] // 2)]
-        lengths = np.linalg.norm(centred @ self._outside, axis=1).mean()
-        self._alpha = known.logits.max(axis=1).astype(np.float64).mean() / max(lengths, 1e-12)
-
-    def score(self, features: Features) -> npt.NDArray[np.float64]:
-        """Give float64[n]."""
-        centred = features.values.astype(np.float64) - self._origin
-        virtual = self._alpha * np.linalg.norm(centred @ self._outside, axis=1)
-        scores: npt.NDArray[np.float64] = virtual - sum_exponentials(features.logits)
-        return scores
+def _share(is_true: npt.NDArray[np.bool_]) -> float:
+    return float(is_true.mean())

@@ -1,4 +1,4 @@
-"""What a training run needs to go on as if it had never stopped, in one file."""
+"""The checkpoint of a training run: all that is needed to resume it, in one file."""
 
 import io
 import json
@@ -13,19 +13,9 @@ import numpy.typing as npt
 
 from fashion_api.errors import TrainingError
 from fashion_api.files import write_atomically
+from fashion_api.training.history import Epoch
 
 Arrays = tuple[npt.NDArray[Any], ...]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to; the training figures are as training saw its images, altered and with dropout."""
-
-    loss: float
-    accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    duration_s: float
 
 
 @dataclass(frozen=True)
@@ -33,25 +23,25 @@ class Checkpoint:
     """The state of a run between two epochs."""
 
     configuration: Mapping[str, str]
-    """All that the run's outcome depends on; a run is only gone on with under the same."""
+    """All that the run's outcome depends on; a run is resumed only with the same configuration."""
     history: tuple[Epoch, ...] = ()
     variables: Arrays = ()
-    """The model's, the state of its dropout layers included."""
+    """The model's variables, including the state of its dropout layers."""
     optimizer_variables: Arrays = ()
     best_weights: Arrays = ()
-    """After the best epoch."""
+    """The weights after the best epoch."""
 
     @property
     def best_index(self) -> int:
-        """The index of the best epoch: that of the highest validation accuracy, of equals that of the lowest loss."""
+        """The index of the best epoch: the highest validation accuracy, then the lowest validation loss, decides."""
         ranks = [(-epoch.validation_accuracy, epoch.validation_loss) for epoch in self.history]
         return ranks.index(min(ranks))
 
     def check_configuration(self, configuration: Mapping[str, str]) -> None:
-        """Do nothing if this run was started under `configuration`.
+        """Check that this run was started with `configuration`.
 
         Raises:
-            TrainingError: it was not; the message says what differs.
+            TrainingError: it was not; the message has the differences.
         """
         names = sorted(set(self.configuration) | set(configuration))
         differing = [name for name in names if self.configuration.get(name) != configuration.get(name)]
@@ -61,11 +51,11 @@ class Checkpoint:
             )
             raise TrainingError(
                 f"the run cannot be resumed, it was started differently: {changes}; "
-                "set these as they were, or train anew without --resume"
+                "set these as they were, or train again without --resume"
             )
 
     def write(self, path: Path) -> None:
-        """Write it to a file, whole or not at all."""
+        """Write it to a file, atomically."""
         content = io.BytesIO()
         texts = {"configuration": dict(self.configuration), "history": [asdict(epoch) for epoch in self.history]}
         np.savez(
@@ -83,7 +73,7 @@ class Checkpoint:
         """Read what `write` wrote.
 
         Raises:
-            TrainingError: there is no such file, or it is something else.
+            TrainingError: there is no such file, or it is no checkpoint.
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
@@ -98,7 +88,7 @@ class Checkpoint:
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume: {path} does not exist") from None
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
-            raise TrainingError(f"{path} is not a checkpoint; train anew without --resume") from error
+            raise TrainingError(f"{path} is not a checkpoint; train again without --resume") from error
 
 
 def _number(kind: str, arrays: Iterable[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -1,24 +1,24 @@
-"""The optimisers by name, each at the learning rate that is set."""
+"""The optimisers, by name."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from fashion_api.training.fit.backend import KerasOptimizer, keras
-from fashion_api.training.recipe import Recipe
+from fashion_api.training.network.backend import KerasOptimizer, keras
+from fashion_api.training.recipes import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOMENTUM = 0.9
-_ADAM_RATE_RATIO = 0.5  # of what Muon leaves to AdamW: normalisation, biases and the last layers
+_ADAM_RATE_RATIO = 0.5  # for what AdamW updates beside Muon: normalisation, biases and the last layers
 _WARMUP_SHARE = 0.1
 _WARMUP_START = 0.04
 
 
 class Muon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras ships no types
-    """Keras's Muon, which takes a convolution for a matrix of height × width × channels in by channels out.
+    """Keras's Muon, applied to convolutions too, as matrices of height × width × input channels by output channels.
 
-    (K. Jordan et al., https://kellerjordan.github.io/posts/muon/; Keras itself leaves them to AdamW.)
+    (K. Jordan et al., https://kellerjordan.github.io/posts/muon/; Keras itself updates convolutions by AdamW.)
     """
 
     def _should_use_adamw(self, variable: Any) -> bool:  # noqa: ANN401  # a Keras variable
@@ -33,7 +33,7 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras ships no types
 
 
 def build_optimizer(recipe: Recipe, *, images: int) -> KerasOptimizer:
-    """Build the recipe's optimiser, its learning rate following the recipe's schedule over `images` an epoch."""
+    """Build the recipe's optimiser, with its learning-rate schedule for epochs of `images` images."""
     rate = _schedule_learning_rate(recipe, images=images)
     decay = {"weight_decay": recipe.weight_decay or None}
     builders: dict[str, Callable[[], KerasOptimizer]] = {

@@ -1,4 +1,4 @@
-"""One training run: epoch after epoch, each of them reproducible, so that a resumed run is the same run."""
+"""A training run. Each epoch is reproducible, so that a resumed run ends like one that was never interrupted."""
 
 import logging
 import math
@@ -14,46 +14,48 @@ from tqdm import tqdm
 
 from fashion_api.errors import TrainingError
 from fashion_api.images import Images
-from fashion_api.training.fit.architectures import build_model
-from fashion_api.training.fit.augmentation import augment
-from fashion_api.training.fit.backend import Model, keras, tf
-from fashion_api.training.fit.checkpoint import Checkpoint, Epoch
+from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.distillation import Targets
 from fashion_api.training.fit.optimizers import build_optimizer
-from fashion_api.training.fit.outliers import TRAINING_FAMILIES, draw_outliers
-from fashion_api.training.fit.validation import TrainingData
-from fashion_api.training.recipe import Recipe
+from fashion_api.training.history import Epoch
+from fashion_api.training.network.architectures import build_model
+from fashion_api.training.network.backend import Model, keras, tf
+from fashion_api.training.recipes import Recipe
+from fashion_api.training.synthetic.augmentation import Augment, augment
+from fashion_api.training.synthetic.outliers import TRAINING_FAMILIES, draw_outliers
+from fashion_api.training.validation import TrainingData
 
 logger = logging.getLogger(__name__)
 
 _VALIDATION_BATCH_SIZE = 500
-_NOVELTY_WEIGHT = 0.3  # of its loss beside that of the classes
-_LEAST_NOVELTY = 1e-6  # where float32 still tells 1 - exp(-novelty) from 0
+_NOVELTY_WEIGHT = 0.3  # of the novelty's loss; the weight of the classes' loss is 1
+_LEAST_NOVELTY = 1e-6  # 1 - exp(-novelty) is above 0 in float32
 
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, data and a seed; from the same three comes the same model, on the same machine and libraries."""
+    """A recipe, data and a seed; the same three give the same model, on the same machine and libraries."""
 
     recipe: Recipe
     data: TrainingData
     targets: Targets
-    """What the network is to answer for each of the data's images."""
+    """The target for each of the data's training images."""
     shape: tuple[int, int]
     """Height and width of an image."""
     classes: int
     seed: int
     precision: str
     checkpoint_path: Path
+    augment: Augment = augment
 
     def train(self, start: Checkpoint) -> tuple[Checkpoint, bool]:
-        """Train from `start`, writing a checkpoint after every epoch, until the recipe's last epoch or Ctrl-C.
+        """Train from `start` until the recipe's last epoch or Ctrl-C, and write a checkpoint after every epoch.
 
         Returns:
-            The state after the last whole epoch, and whether Ctrl-C ended it.
+            The state after the last complete epoch, and whether Ctrl-C ended the run.
 
         Raises:
-            TrainingError: there was no whole epoch with a finite loss.
+            TrainingError: no epoch was completed with a finite loss.
         """
         state, is_interrupted = start, False
         try:
@@ -75,7 +77,7 @@ class Run:
         return state, is_interrupted
 
     def build_best(self, state: Checkpoint) -> Model:
-        """Build the model of the best epoch, in float32 whatever it was trained in."""
+        """Build the model of the best epoch, in float32 whatever the precision of the training."""
         model = build_model(self.recipe, shape=self.shape, classes=self.classes, precision="float32")
         model.set_weights(state.best_weights)
         return model
@@ -85,12 +87,12 @@ class Run:
         tf.config.experimental.enable_op_determinism()
         model = build_model(self.recipe, shape=self.shape, classes=self.classes, precision=self.precision)
         optimizer = build_optimizer(self.recipe, images=len(self.data.images) + self._outliers)
-        is_one = not self.recipe.outlier_share  # output; of several, Keras wants lists in their order
+        has_novelty = bool(self.recipe.outlier_share)  # for two outputs, Keras takes lists in their order
         model.compile(
             optimizer,
-            loss=["categorical_crossentropy", compute_novelty_loss][: 1 if is_one else 2],
-            loss_weights=None if is_one else [1.0, _NOVELTY_WEIGHT],
-            weighted_metrics=["accuracy"] if is_one else [["accuracy"], []],
+            loss=["categorical_crossentropy", compute_novelty_loss][: 1 + has_novelty],
+            loss_weights=[1.0, _NOVELTY_WEIGHT] if has_novelty else None,
+            weighted_metrics=[["accuracy"], []] if has_novelty else ["accuracy"],
         )
         optimizer.build(model.trainable_variables)
         if start.history:
@@ -100,7 +102,7 @@ class Run:
 
     @property
     def _outliers(self) -> int:
-        """How many outliers an epoch shows."""
+        """The number of outliers in an epoch."""
         return round(len(self.data.images) * self.recipe.outlier_share)
 
     def _train_epoch(self, model: Model, index: int) -> Epoch:
@@ -118,7 +120,7 @@ class Run:
                     (is_article, np.ones_like(is_article)) if has_novelty else is_article,
                     size=self.recipe.batch_size,
                 ),
-                shuffle=False,  # done already
+                shuffle=False,  # _draw_epoch has shuffled them
                 verbose=0,
                 callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=_report_to(progress))],
             ).history
@@ -132,9 +134,9 @@ class Run:
         )
 
     def _draw_epoch(self, rng: np.random.Generator) -> tuple[Images, Targets, npt.NDArray[np.float32]]:
-        """Draw an epoch's images, altered and in a random order, what is to be answered, and which are articles."""
+        """Draw an epoch: its images, augmented and shuffled, their targets, and 1 for an article, 0 for an outlier."""
         order = rng.permutation(len(self.data.images))
-        images = augment(self.data.images[order], self.recipe.augmentation, rng)
+        images = self.augment(self.data.images[order], self.recipe.augmentation, rng)
         targets = self.targets[order]
         is_article = np.ones(len(images), np.float32)
         if not self._outliers:
@@ -146,7 +148,7 @@ class Run:
         return images, targets, np.concatenate((is_article, np.zeros(len(outliers), np.float32)))[mixed]
 
     def _validate(self, model: Model) -> tuple[float, float]:
-        """Give the cross-entropy and the accuracy on the validation images."""
+        """Compute the cross-entropy and the accuracy on the validation images."""
         images = _batch(self.data.validation_images[..., np.newaxis], size=_VALIDATION_BATCH_SIZE)
         answers = model.predict(images, verbose=0)
         probabilities = answers[0] if isinstance(answers, list) else answers
@@ -171,17 +173,16 @@ class Run:
 
 
 def compute_novelty_loss(is_outlier: Any, novelty: Any) -> Any:  # noqa: ANN401  # tensors
-    """The cross-entropy of the novelty, which is -log P(article): float32[n] from float32[n, 1] or float32[n]."""
+    """Compute the cross-entropy of the novelty, -log P(article): float32[n] from float32[n, 1] or float32[n]."""
     is_outlier = tf.reshape(tf.cast(is_outlier, novelty.dtype), tf.shape(novelty))
     as_outlier = -tf.math.log(-tf.math.expm1(-tf.maximum(novelty, _LEAST_NOVELTY)))
     return tf.reduce_mean(is_outlier * as_outlier + (1 - is_outlier) * novelty, axis=-1)
 
 
 def _batch(*arrays: Any, size: int) -> Any:  # noqa: ANN401  # arrays, or tuples of them; a TensorFlow data set
-    """Give the arrays' rows in batches, in their order.
+    """Give the arrays' rows in batches, in order.
 
-    TensorFlow's tuning of its data sets is off: there is nothing to tune here, and its thread sleeps for up to a minute
-    before it notices that the epoch is over, which waits for it.
+    Autotuning is off: there is nothing to tune, and the end of an epoch would wait up to a minute for its thread.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -189,7 +190,7 @@ def _batch(*arrays: Any, size: int) -> Any:  # noqa: ANN401  # arrays, or tuples
 
 
 def _find_accuracy(logs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a number, or one an epoch
-    """Give the accuracy, which Keras names after the output where there are several."""
+    """Give the accuracy; for several outputs, Keras puts the output's name before it."""
     return logs["probabilities_accuracy"] if "probabilities_accuracy" in logs else logs["accuracy"]
 
 

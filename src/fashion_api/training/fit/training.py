@@ -1,8 +1,7 @@
-"""Train a model by a recipe, and write it with its manifest."""
+"""Trains a model by a recipe, and writes it with its manifest, learning curves and log."""
 
 import logging
 import platform
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,17 +13,20 @@ from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.keras_engine import KerasClassifier
+from fashion_api.inference.loading import load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
 from fashion_api.settings import TrainingSettings
-from fashion_api.training.evaluate.calibrating import calibrate_classifier
-from fashion_api.training.fit.backend import Model, keras, tf
+from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
-from fashion_api.training.fit.distillation import describe_teacher, load_soft_labels, make_targets
-from fashion_api.training.fit.history import format_history, log_path
+from fashion_api.training.fit.distillation import Targets, Teacher, find_teachers, load_soft_labels, make_targets
 from fashion_api.training.fit.run import Run
-from fashion_api.training.fit.validation import hold_back
-from fashion_api.training.recipe import Recipe, resolve
+from fashion_api.training.history import format_history, log_path
+from fashion_api.training.network.backend import keras, tf
+from fashion_api.training.network.h5 import encode_h5
+from fashion_api.training.recipes import Recipe, resolve_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, draw_learning_curves, figure_path
+from fashion_api.training.synthetic.augmentation import Augment, augment
+from fashion_api.training.validation import TrainingData, hold_back
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,7 @@ LOW_VALIDATION_ACCURACY = 0.7
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a training run left behind."""
+    """The result of a training run, and the files that it wrote."""
 
     model_path: Path
     manifest: Manifest
@@ -50,7 +52,7 @@ class TrainingOutcome:
     """Whether Ctrl-C ended it early."""
 
     def summary(self) -> str:
-        """Say how it went, for the terminal; the warnings stand last, where they are seen."""
+        """Describe the result, for the terminal; warnings are last, where they are noticed."""
         record = self.record
         ended = "interrupted after" if self.is_interrupted else "after"
         epochs = f"{record.epochs_run} of {record.epochs} epochs ({record.duration_s:.0f} s)"
@@ -66,58 +68,53 @@ class TrainingOutcome:
         return "\n".join(lines)
 
 
-def train_model(settings: TrainingSettings, *, command: str, resume: bool = False) -> TrainingOutcome:
+def train_model(
+    settings: TrainingSettings, *, command: str, resume: bool = False, augment: Augment = augment
+) -> TrainingOutcome:
     """Train by the settings' recipe, and write the best epoch's model, its manifest, the learning curves and the log.
 
-    Ctrl-C ends it early with the best weights so far. The run's checkpoint is kept under `runs/`, to be resumed.
+    Ctrl-C ends the training early with the best weights so far. The run's checkpoint under `runs/` can be resumed.
 
     Args:
-        settings: the recipe, what is to differ from it, and where the model goes.
-        command: what reproduces the run, for the manifest.
-        resume: go on with an earlier run of the same model from its last whole epoch.
+        settings: the recipe, changes to it, and the path of the model.
+        command: the command that reproduces the run, for the manifest.
+        resume: continue an earlier run of the same model after its last complete epoch.
+        augment: augments the images of an epoch.
 
     Raises:
         DataError: the training set is missing or broken.
-        TrainingError: the settings do not fit together or the data, there is no such run to resume, not one epoch was
-            done, or a file cannot be written.
+        TrainingError: the settings fit neither each other nor the data, there is no such run to resume, no epoch was
+            completed, or a file cannot be written.
     """
-    recipe = resolve(settings)
-    model_path = _tell_model_path(settings, recipe)
+    recipe = resolve_recipe(settings)
+    model_path = _choose_model_path(settings, recipe)
     source = DataSource.from_settings(settings)
     split = source.load("train")
     _check_data_size(settings, split)
     data = hold_back(split, recipe)
-    teachers = tuple(sorted(describe_teacher(path) for path in recipe.teachers))
-    soft_labels = load_soft_labels(
-        recipe.teachers, data.images, settings, source.labels, augmentation=recipe.augmentation
-    )
+    teachers = find_teachers(recipe.teachers)
     run = Run(
         recipe,
         data,
-        make_targets(data.labels, len(source.labels), soft_labels=soft_labels, weight=recipe.distillation_weight),
+        _make_targets(settings, recipe, data, teachers=teachers, labels=source.labels),
         shape=source.shape,
         classes=len(source.labels),
         seed=settings.seed,
         precision=settings.precision,
         checkpoint_path=RUNS_DIRECTORY / model_path.stem / "checkpoint.npz",
+        augment=augment,
     )
-    start = _start(run, _describe_run(run, split, source, teachers), resume=resume)
+    digests = tuple(sorted(teacher.sha256 for teacher in teachers))
+    start = _start(run, _describe_run(run, split, source, digests), resume=resume)
     try:
         end, is_interrupted = run.train(start)
-        return _write_outcome(
-            run,
-            end,
-            model_path,
-            labels=source.labels,
-            command=command,
-            teachers=teachers,
-            is_interrupted=is_interrupted,
-        )
+        best = _finish(run, end, name=model_path.stem, labels=source.labels, command=command, teachers=digests)
+        return _write(best, end, model_path, is_interrupted=is_interrupted)
     except OSError as error:
         raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
 
 
-def _tell_model_path(settings: TrainingSettings, recipe: Recipe) -> Path:
+def _choose_model_path(settings: TrainingSettings, recipe: Recipe) -> Path:
     path = settings.model_path if "model_path" in settings.model_fields_set else Path("models", f"{recipe.name}.h5")
     if path.suffix != ".h5":
         raise TrainingError(f"the model is written as a .h5, but the path set for it is {path}")
@@ -131,8 +128,28 @@ def _check_data_size(settings: TrainingSettings, split: Split) -> None:
         raise TrainingError(f"there are {len(split)} training images, not the {settings.data_size} that are set")
 
 
+def _make_targets(
+    settings: TrainingSettings,
+    recipe: Recipe,
+    data: TrainingData,
+    *,
+    teachers: Sequence[Teacher],
+    labels: Sequence[str],
+) -> Targets:
+    """Give the training targets, distilled from the teachers if there are any."""
+    soft_labels = load_soft_labels(
+        teachers,
+        data.images,
+        labels,
+        augmentation=recipe.augmentation,
+        cache_dir=settings.cache_dir,
+        load_teacher=lambda path: load_model(settings.model_copy(update={"model_path": path})),
+    )
+    return make_targets(data.labels, len(labels), soft_labels=soft_labels, weight=recipe.distillation_weight)
+
+
 def _describe_run(run: Run, split: Split, source: DataSource, teachers: Sequence[str]) -> dict[str, str]:
-    """Tell, as text, all that decides how a run comes out."""
+    """Describe, as text, all that the outcome of a run depends on."""
     recipe = {name: str(value) for name, value in asdict(run.recipe).items() if name not in {"name", "description"}}
     return recipe | {
         "recipe": run.recipe.name,
@@ -154,48 +171,45 @@ def _start(run: Run, configuration: Mapping[str, str], *, resume: bool) -> Check
     return start
 
 
-def _write_outcome(  # noqa: PLR0913  # what a run is, and what came of it
-    run: Run,
-    end: Checkpoint,
-    model_path: Path,
-    *,
-    labels: tuple[str, ...],
-    command: str,
-    teachers: tuple[str, ...],
-    is_interrupted: bool,
-) -> TrainingOutcome:
+@dataclass(frozen=True)
+class _TrainedModel:
+    content: bytes
+    """Of its `.h5`."""
+    manifest: Manifest
+    record: TrainingRecord
+    """The manifest's."""
+
+
+def _finish(  # noqa: PLR0913  # a run, its end, and what only the caller knows
+    run: Run, end: Checkpoint, *, name: str, labels: tuple[str, ...], command: str, teachers: tuple[str, ...]
+) -> _TrainedModel:
+    """Build and calibrate the model of the best epoch, and describe it in a manifest."""
     model = run.build_best(end)
     content = encode_h5(model)
     record = _record(run, end, command=command, teachers=teachers, parameters=model.count_params())
     height, width = run.shape
     spec = InputSpec(height=height, width=width, pixel_range=(0.0, 255.0))
     manifest = Manifest(
-        name=model_path.stem,
+        name=name,
         sha256=sha256_hex(content),
         labels=labels,
         input=spec,
         training=record,
-        calibration=calibrate_classifier(KerasClassifier(model, pixel_range=spec.pixel_range), run.data),
+        calibration=calibrate_classifier(KerasClassifier(model, spec), run.data),
     )
-    write_atomically(model_path, content)
-    write_manifest(model_path, manifest)
-    curves_path = figure_path(model_path, LEARNING_CURVES)
-    write_atomically(curves_path, draw_learning_curves(record, end.history, name=manifest.name))
-    history_path = log_path(model_path)
+    return _TrainedModel(content, manifest, record)
+
+
+def _write(best: _TrainedModel, end: Checkpoint, model_path: Path, *, is_interrupted: bool) -> TrainingOutcome:
+    curves_path, history_path = figure_path(model_path, LEARNING_CURVES), log_path(model_path)
+    write_atomically(model_path, best.content)
+    write_manifest(model_path, best.manifest)
+    write_atomically(curves_path, draw_learning_curves(best.record, end.history, name=best.manifest.name))
     write_atomically(history_path, format_history(end.history).encode())
-    warnings = tuple(_find_warnings(record))
+    warnings = tuple(_find_warnings(best.record))
     for warning in warnings:
         logger.warning(warning)
-    return TrainingOutcome(model_path, manifest, record, curves_path, history_path, warnings, is_interrupted)
-
-
-def encode_h5(model: Model) -> bytes:
-    """Give a Keras model as the content of a `.h5`."""
-    with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
-        path = Path(folder) / "model.h5"  # Keras saves by name only, and tells the format by the suffix
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Keras advises against the .h5 format at every save
-        model.save(path)
-        return path.read_bytes()
+    return TrainingOutcome(model_path, best.manifest, best.record, curves_path, history_path, warnings, is_interrupted)
 
 
 def _record(run: Run, end: Checkpoint, *, command: str, teachers: tuple[str, ...], parameters: int) -> TrainingRecord:

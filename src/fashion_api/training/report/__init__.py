@@ -1,1 +1,1 @@
-"""Draws and writes the card of a model."""
+"""Writes what is known of a model: its card, its figures, and the summary in the terminal."""

@@ -1,4 +1,4 @@
-"""The model card: `README.md` in the models' folder, written from the manifests there and from nothing else."""
+"""The model card: `README.md` in the models' folder, written from the manifests there."""
 
 import logging
 from collections.abc import Sequence
@@ -9,12 +9,10 @@ import numpy as np
 
 from fashion_api.errors import ModelError
 from fashion_api.files import write_atomically
-from fashion_api.inference.manifest import EvaluationRecord, Manifest, TrainingRecord, read_manifest
+from fashion_api.inference.evaluation_record import EvaluationRecord
+from fashion_api.inference.manifest import Manifest, TrainingRecord, read_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
-from fashion_api.training.evaluate.classes import render_confusion_matrix, render_scores
 from fashion_api.training.report.card_sections import (
-    flow,
-    percent,
     render_accuracy,
     render_calibration,
     render_cost,
@@ -22,9 +20,9 @@ from fashion_api.training.report.card_sections import (
     render_prediction_sets,
     render_robustness,
     render_training,
-    table,
 )
 from fashion_api.training.report.figures import CONFUSION_MATRIX, MISTAKES, figure_path
+from fashion_api.training.report.markdown import flow, percent, table
 
 logger = logging.getLogger(__name__)
 
@@ -38,28 +36,28 @@ _OF_A_RUN = {
     "duration_s",
     "finished_at",
     "versions",
-}  # what a training record tells of one run, as against how it was set up
+}  # fields of a training record that differ between runs of one set-up
 
 CARD_NAME = "README.md"
 SEEDS_FOLDER = "seeds"
 _MARK = "<!-- Written by `fashion-api evaluate`; what is changed here by hand is lost. -->"
 _LIMITS = """
-- The labels of T-shirts, pullovers, coats and, most of all, shirts are noisy: the contact sheet above shows articles
-  that one would call what the model calls them. People score 83.5 % on these images, without training (H. Xiao,
+- The labels of T-shirts, pullovers, coats and, most of all, shirts are noisy: for some articles on the contact sheet
+  above, the model's answer looks right. People score 83.5 % on these images, without training (H. Xiao,
   K. Rasul, R. Vollgraf, [arXiv:1708.07747](https://arxiv.org/abs/1708.07747), and the data set's
   [read-me](https://github.com/zalandoresearch/fashion-mnist)).
-- All of it was measured on images made as the data set's were: one article from a shop's catalogue, cut out, upright,
-  light on black, scaled to fill 28×28 pixels. Photographs of people wearing things are something else.
+- All figures are for images made like the data set's: one article from a shop's catalogue, cut out, upright, light on
+  black, scaled to fill 28×28 pixels. They do not hold for photographs of people wearing clothes.
 - The coverage of the prediction sets holds for such images, on average; it does not hold for each class alone, nor for
   images that show no article. The figures on calibration do not hold for corrupted images.
-- The report on novelty is on the kinds of images that are named in it. Others may pass more often."""
+- The shares refused are for the kinds of images that are named. Other kinds may be accepted more often."""
 
 
 def write_card(model_path: Path) -> list[Path]:
-    """Write the card of the models in the folder of `model_path`, and tell where it is.
+    """Write the card of the models in the folder of `model_path`, and give its path.
 
-    In full for the model that is served by default, where it is there, else for the one at `model_path`. A
-    `README.md` that was not written here is left as it is.
+    The card describes in full the model that is served by default or, in a folder without it, the one at `model_path`.
+    A `README.md` that was not written here is not overwritten; no path is given then.
     """
     path = model_path.with_name(CARD_NAME)
     if path.exists() and not path.read_text(errors="replace").startswith(_MARK):
@@ -83,7 +81,7 @@ def render_folder(model_path: Path) -> str:
 
 
 def read_manifests(folder: Path) -> dict[str, Manifest]:
-    """Read the manifests of a folder, by file name, in the order of the names; other JSON files are passed over."""
+    """Read the manifests of a folder, by file name, in the order of the names; other JSON files are skipped."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
@@ -105,7 +103,7 @@ def render_card(model_path: Path, manifest: Manifest) -> list[str]:
     parts += [*render_accuracy(record), f"![Confusion matrix]({figure_path(model_path, CONFUSION_MATRIX).name})"]
     mistakes = figure_path(model_path, MISTAKES)
     if mistakes.exists():
-        parts += ["## What it gets most confidently wrong", f"![Confident mistakes]({mistakes.name})"]
+        parts += ["## Most confident mistakes", f"![Confident mistakes]({mistakes.name})"]
     parts += [
         *render_calibration(model_path, manifest),
         *render_prediction_sets(manifest),
@@ -127,9 +125,9 @@ def _render_overview(manifests: dict[str, Manifest]) -> list[str]:
     return [
         table(columns, rows),
         flow("""
-            Time is that of one image on one thread, over the time of the tutorial's network. Each model's manifest,
-            the `.json` beside it, has all of its figures; [docs/evaluation.md](../docs/evaluation.md) says how they
-            are made.
+            Time is the time of one image on one thread, divided by that of the tutorial's network. Each model's
+            manifest, the `.json` beside it, has all of its figures; [docs/evaluation.md](../docs/evaluation.md) defines
+            them.
         """),
     ]
 
@@ -149,7 +147,7 @@ def _describe_row(name: str, manifest: Manifest, record: EvaluationRecord | None
 
 
 def _find_siblings(manifests: dict[str, Manifest], others: dict[str, Manifest]) -> dict[str, Manifest]:
-    """Find the models that were trained as one of the others was, but for the seed."""
+    """Find the models that were trained like one of the others, except for the seed."""
     setups = [_describe_setup(other.training) for other in others.values() if other.training is not None]
     return {
         name: manifest
@@ -159,12 +157,12 @@ def _find_siblings(manifests: dict[str, Manifest], others: dict[str, Manifest]) 
 
 
 def _describe_setup(training: TrainingRecord) -> dict[str, object]:
-    """Give what is the same in all runs that differ in their seed alone."""
+    """Give the fields that are equal in all runs that differ in their seed alone."""
     return training.model_dump(exclude=_OF_A_RUN)
 
 
 def render_seeds(manifests: dict[str, Manifest]) -> list[str]:
-    """Write how runs that differ in their seed alone scored, as paragraphs; none where none was evaluated."""
+    """Write the scores of runs that differ in their seed alone, as paragraphs; none if none was evaluated."""
     scored = sorted(
         (
             (manifest.training.recipe, manifest.training.seed, name, manifest.training, manifest.evaluation)
@@ -181,7 +179,7 @@ def render_seeds(manifests: dict[str, Manifest]) -> list[str]:
     ]
     return [
         "# Seeds",
-        "Runs of a recipe that differ in their seed alone, models above among them; none was chosen by its test score.",
+        "Runs of a recipe that differ in their seed alone, including models above; none was chosen by its test score.",
         table(("manifest", "recipe", "seed", "validation accuracy", "test accuracy"), rows),
         _summarise_seeds([(recipe, record) for recipe, _, _, _, record in scored]),
     ]
@@ -197,24 +195,3 @@ def _summarise_seeds(scored: Sequence[tuple[str, EvaluationRecord]]) -> str:
         for recipe, values in by_recipe.items()
     ]
     return "\n".join(lines)
-
-
-def render_summary(record: EvaluationRecord, labels: Sequence[str]) -> str:
-    """Write the main figures of an evaluation for the terminal."""
-    low, high = record.accuracy_interval
-    figures = f"{record.accuracy:.4f} ({record.correct} of {record.images}; 95 % interval {low:.4f}–{high:.4f})"
-    parts = [
-        f"test accuracy {figures}",
-        render_scores(record.classes),
-        render_confusion_matrix(np.array(record.confusion_matrix), labels),
-    ]
-    if record.calibration is not None:
-        before, after = record.calibration.before, record.calibration.after
-        errors = (before.expected_calibration_error.value, after.expected_calibration_error.value)
-        parts.append("expected calibration error {:.4f}, with the temperature {:.4f}".format(*errors))
-    if record.novelty is not None:
-        kinds = (
-            f"{name} {kind.refused:.1%}" for name, kind in record.novelty.report.items() if kind.refused is not None
-        )
-        parts.append("refused: " + (", ".join(kinds) or "nothing, as the model tells no novelty"))
-    return "\n\n".join(parts)

@@ -1,66 +1,57 @@
-"""The sections of a model card, each from the manifest, as paragraphs of Markdown."""
+"""The sections of a model card, from the manifest, as paragraphs of Markdown."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fashion_api.inference.evaluation_record import Estimate, NoveltyReport, NoveltySetScore
-from fashion_api.inference.manifest import EvaluationRecord, Manifest
-from fashion_api.training.evaluate.novelty import OWN
-from fashion_api.training.recipe import RECIPES
+from fashion_api.inference.evaluation_record import (
+    OWN_OUTPUT,
+    Estimate,
+    EvaluationRecord,
+    NoveltyReport,
+    NoveltySetScore,
+)
+from fashion_api.inference.manifest import Manifest
+from fashion_api.training.recipes import RECIPES
 from fashion_api.training.report.figures import LEARNING_CURVES, RELIABILITY, figure_path
+from fashion_api.training.report.markdown import flow, percent, table
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table, its first column to the left and the others to the right."""
-    rule = ("---", *("---:",) * (len(columns) - 1))
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
-
-
-def flow(text: str) -> str:
-    """Write a paragraph as one line, wherever it was broken in the source."""
-    return " ".join(text.split())
-
-
-def percent(share: float) -> str:
-    """Write a share as a percentage with two decimals."""
-    return f"{100 * share:.2f} %"
-
-
-def _tell(estimate: Estimate) -> str:
+def _describe(estimate: Estimate) -> str:
     return f"{estimate.value:.4f} ({estimate.low:.4f}–{estimate.high:.4f})"
 
 
 def render_training(model_path: Path, manifest: Manifest) -> list[str]:
-    """Say what it takes, and how and on what it was trained."""
+    """Write the model's input and labels, and how it was trained."""
     height, width = manifest.input.height, manifest.input.width
     facts = [
         f"- **SHA-256** `{manifest.sha256}`",
-        f"- **Takes** grey images of {height}×{width} pixels, light on black; **tells** {', '.join(manifest.labels)}",
+        f"- **Input** grey images of {height}×{width} pixels, light on black; **classes** {', '.join(manifest.labels)}",
     ]
     training = manifest.training
     if training is None:
-        return ["\n".join([*facts, "- How it was trained is not known."])]
+        return ["\n".join([*facts, "- There is no record of its training."])]
     versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
-    description = RECIPES[training.recipe].description if training.recipe in RECIPES else "not one of this version"
+    description = (
+        RECIPES[training.recipe].description if training.recipe in RECIPES else "which this version does not have"
+    )
     facts += [
         flow(f"""
-            - **Data** {training.training_images:,} of the training images to learn from,
-            {training.validation_images:,} to choose the epoch and to calibrate by; the test images for the figures
-            below and nothing else
+            - **Data** {training.training_images:,} of the training images for training,
+            {training.validation_images:,} for choosing the epoch and for calibration; the test images for the figures
+            below only
         """),
         flow(f"""
             - **Recipe** `{training.recipe}` ({description}), seed {training.seed}: {training.epochs_run} epochs of
             {training.optimizer} at {training.learning_rate:g} in batches of {training.batch_size}, in
-            {training.precision}; epoch {training.best_epoch} is kept
+            {training.precision}; epoch {training.best_epoch} was kept
         """),
         flow(f"""
-            - **Validation accuracy** {percent(training.validation_accuracy)}; training accuracy, on altered
+            - **Validation accuracy** {percent(training.validation_accuracy)}; training accuracy, on augmented
             images, {percent(training.training_accuracy)}
         """),
-        f"- **Took** {training.duration_s / 60:.0f} minutes, to {training.finished_at}, with {versions}",
+        f"- **Duration** {training.duration_s / 60:.0f} minutes, ended {training.finished_at}, with {versions}",
     ]
     if training.teachers:
-        facts.append("- **Learnt from** the answers of " + ", ".join(f"`{sha256}`" for sha256 in training.teachers))
+        facts.append("- **Teachers** (SHA-256) " + ", ".join(f"`{sha256}`" for sha256 in training.teachers))
     curves = figure_path(model_path, LEARNING_CURVES)
     shown = [f"![Learning curves]({curves.name})"] if curves.exists() else []
     return ["\n".join(facts), f"```sh\n{training.command}\n```", *shown]
@@ -74,7 +65,7 @@ def render_accuracy(record: EvaluationRecord) -> list[str]:
         "## Accuracy",
         flow(f"""
             **{percent(record.accuracy)}** of the {record.images:,} test images (95 % Wilson interval
-            {100 * low:.2f}–{100 * high:.2f} %). The class that is found the least is *{worst}*, with a recall of
+            {100 * low:.2f}–{100 * high:.2f} %). *{worst}* has the lowest recall,
             {percent(record.classes[worst].recall)}.
         """),
         table(
@@ -88,28 +79,28 @@ def render_accuracy(record: EvaluationRecord) -> list[str]:
 
 
 def render_calibration(model_path: Path, manifest: Manifest) -> list[str]:
-    """Write how well confidence fits accuracy, without and with the temperature."""
+    """Write how well confidence agrees with accuracy, without and with the temperature."""
     diagram = f"![Reliability diagram]({figure_path(model_path, RELIABILITY).name})"
     calibration, record = manifest.calibration, manifest.evaluation
     if calibration is None or record is None or record.calibration is None:
         return [
             "## Calibration",
-            "No temperature was fitted; the probabilities are served as the network gives them.",
+            "No temperature was fitted; the network's probabilities are served.",
             diagram,
         ]
     before, after = record.calibration.before, record.calibration.after
     rows = (
         (
             "expected calibration error, 15 bins",
-            _tell(before.expected_calibration_error),
-            _tell(after.expected_calibration_error),
+            _describe(before.expected_calibration_error),
+            _describe(after.expected_calibration_error),
         ),
         (
             "negative log-likelihood, nats",
-            _tell(before.negative_log_likelihood),
-            _tell(after.negative_log_likelihood),
+            _describe(before.negative_log_likelihood),
+            _describe(after.negative_log_likelihood),
         ),
-        ("Brier score, 0 to 2", _tell(before.brier), _tell(after.brier)),
+        ("Brier score, 0 to 2", _describe(before.brier), _describe(after.brier)),
     )
     return [
         "## Calibration",
@@ -118,9 +109,9 @@ def render_calibration(model_path: Path, manifest: Manifest) -> list[str]:
             {calibration.images:,} validation images. On the test images, with 95 % intervals (1.96 standard errors by
             the bootstrap, 1,000 resamples):
         """),
-        table(("", "as the network gives it", "as served"), rows),
+        table(("", "network", "as served"), rows),
         flow(f"""
-            Were every confidence exactly right, chance alone would make a calibration error of
+            If every confidence were exactly right, chance alone would give a calibration error of
             {after.expected_calibration_error_floor:.4f} on as many images.
         """),
         diagram,
@@ -150,10 +141,10 @@ def render_prediction_sets(manifest: Manifest) -> list[str]:
         "## Prediction sets",
         flow(f"""
             Split conformal sets by the method *{calibration.prediction_sets.method}*, which was chosen and fitted
-            on the validation images. On the test images, how often a set holds the right class, and how many sets
-            hold how many:
+            on the validation images. Coverage is the share of the test images whose set holds the right class; the last
+            columns count the sets by their number of classes:
         """),
-        table(("wanted", "coverage", "95 % interval", "mean size", *(f"of {size}" for size in sized)), rows),
+        table(("nominal", "coverage", "95 % interval", "mean size", *(f"of {size}" for size in sized)), rows),
         "The coverage of each class:",
         table(
             ("class", *(f"{float(wanted):.0%}".replace("%", " %") for wanted in scores)),
@@ -163,24 +154,23 @@ def render_prediction_sets(manifest: Manifest) -> list[str]:
 
 
 def render_novelty(manifest: Manifest) -> list[str]:
-    """Write what is refused, and how the methods compare."""
+    """Write the shares refused, and a comparison of the methods."""
     record = manifest.evaluation
     if record is None or record.novelty is None:
         return []
     report = record.novelty
     return [
-        "## Saying no",
+        "## Novelty",
         *_render_refusals(manifest, report),
         flow("""
-            How well each method tells them from the test images: AUROC in per cent, and in brackets the share that
-            is taken for an article where 95 % of the articles are. Whatever these tell of a method, it was not
-            chosen by them.
+            How well each method separates these images from the test images: AUROC in per cent and, in brackets, the
+            share accepted at the threshold that accepts 95 % of the articles. No method was chosen by these figures.
         """),
         _compare_methods(report.report),
         flow(f"""
-            Chosen by: the same for validation images, against made-up kinds that training does not show. The choice is
-            *{report.best_method}*: the lowest mean share taken for an article or, of those that chance could have put
-            first, the cheapest to serve. The service goes by the model's own output, where there is one.
+            The best method is chosen by the same figures for the validation images, against synthetic kinds that
+            training did not use. It is *{report.best_method}*: of the methods with the lowest mean share accepted, up
+            to chance, the cheapest to serve. The service uses the model's own output, if there is one.
         """),
         _compare_methods(report.choosing),
     ]
@@ -190,7 +180,7 @@ def _render_refusals(manifest: Manifest, report: NoveltyReport) -> list[str]:
     novelty = None if manifest.calibration is None else manifest.calibration.novelty
     articles = report.articles
     if novelty is None or articles is None:
-        return ["The model tells no novelty, and the service answers for every image."]
+        return ["The model has no novelty output, and the service refuses no image."]
     images = "" if manifest.evaluation is None else f"{manifest.evaluation.images:,}"
     rows = [
         ["test images (articles)", images, percent(1 - articles.accepted), percent(1 - articles.accepted_98)],
@@ -203,14 +193,14 @@ def _render_refusals(manifest: Manifest, report: NoveltyReport) -> list[str]:
     least = min(articles.classes, key=lambda label: articles.classes[label])
     return [
         flow(f"""
-            The service says no to an image with a novelty above {novelty.threshold:.4g}, which 95 % of the
-            validation images do not exceed; 98 % do not exceed {novelty.threshold_98:.4g}. (In its answers, novelty is
-            given as a multiple of the former.) Refused are:
+            The service refuses an image with a novelty above {novelty.threshold:.4g}, which 95 % of the
+            validation images do not exceed; 98 % do not exceed {novelty.threshold_98:.4g}. (Its replies give novelty
+            as a multiple of the former.) The shares refused:
         """),
         table(("", "images", "refused", "with the threshold for 98 %"), rows),
         flow(f"""
-            Of the articles, *{least}* is refused most often: {percent(1 - articles.classes[least])} of its test
-            images. An image upside down shows an article all the same; the model was not taught to refuse it.
+            Of the classes, *{least}* is refused most often: {percent(1 - articles.classes[least])} of its test
+            images. An image upside down still shows an article; the model was not trained to refuse it.
         """),
     ]
 
@@ -230,7 +220,7 @@ def _compare_methods(kinds: dict[str, NoveltySetScore]) -> str:
     means = (sum(kind.methods[method].fpr_95 for kind in kinds.values()) / len(kinds) for method in methods)
     aurocs = (sum(kind.methods[method].auroc for kind in kinds.values()) / len(kinds) for method in methods)
     rows.append(["*mean*", *(f"{100 * auroc:.2f} ({100 * fpr:.1f})" for auroc, fpr in zip(aurocs, means, strict=True))])
-    return table(("", *(f"**{method}**" if method == OWN else method for method in methods)), rows)
+    return table(("", *(f"**{method}**" if method == OWN_OUTPUT else method for method in methods)), rows)
 
 
 def render_robustness(record: EvaluationRecord) -> list[str]:
@@ -243,7 +233,7 @@ def render_robustness(record: EvaluationRecord) -> list[str]:
             f"{abs(100 * lost):.2f} percentage points {'fewer' if lost >= 0 else 'more'}."
         )
     if record.corruptions is not None:
-        said = {None: "not known", True: "yes", False: "no"}
+        answers = {None: "not known", True: "yes", False: "no"}
         rows = [
             [
                 name,
@@ -251,29 +241,29 @@ def render_robustness(record: EvaluationRecord) -> list[str]:
                     f"{percent(accuracy)} ({strength})"
                     for strength, accuracy in zip(score.strengths, score.accuracies, strict=True)
                 ),
-                said[score.is_trained_for],
+                answers[score.is_trained_for],
             ]
             for name, score in record.corruptions.items()
         ]
         parts += [
             flow("""
                 Accuracy under corruptions of the test images at three strengths; the last column says whether
-                training alters its images in a like way, so that the network has met the like:
+                training alters its images similarly:
             """),
-            table(("", "mild", "medium", "hard", "met in training"), rows),
+            table(("", "mild", "medium", "hard", "in training"), rows),
         ]
     return ["## Robustness", *parts] if parts else []
 
 
 def render_cost(record: EvaluationRecord) -> list[str]:
-    """Write what an answer costs."""
+    """Write the cost of a prediction."""
     if record.cost is None:
         return []
     cost = record.cost
-    time = "It does not compile, and was not timed."
+    time = "It cannot be compiled, and was not timed."
     if cost.relative_time is not None:
         time = flow(f"""
             For one image on one thread, the compiled form takes {cost.relative_time:.2f} times as long as the
-            tutorial's network, measured in turns with it: the least of 40 rounds of 25 images each.
+            tutorial's network: both measured in alternation, each the least mean of 40 rounds of 25 images.
         """)
     return ["## Cost", f"{cost.parameters:,} weights; {cost.multiply_adds:,} multiply-adds for an image. {time}"]

@@ -1,4 +1,4 @@
-"""Which plots stand beside an evaluated model, and what is on them."""
+"""The figures beside an evaluated model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,8 @@ from fashion_api.data.dataset import Split
 from fashion_api.files import write_atomically
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import Manifest, TrainingRecord
-from fashion_api.training.evaluate.calibrating import apply_temperature
-from fashion_api.training.fit.checkpoint import Epoch
+from fashion_api.training.calibrate.temperature import apply_temperature
+from fashion_api.training.history import Epoch
 from fashion_api.training.report.plots import (
     plot_confusion_matrix,
     plot_contact_sheet,
@@ -28,20 +28,20 @@ _SHOWN_MISTAKES = 24
 
 
 def figure_path(model_path: Path, name: str) -> Path:
-    """Where the plot of that name of the model at `model_path` is."""
+    """Give the path of a figure of the model at `model_path`."""
     return model_path.with_name(f"{model_path.stem}_{name}.png")
 
 
 def write_figures(
     model_path: Path, manifest: Manifest, test: Split, answers: Predictions, *, history: Sequence[Epoch]
 ) -> list[Path]:
-    """Draw the learning curves, the confusion matrix, the reliability diagram and the worst mistakes.
+    """Draw the learning curves, the confusion matrix, the reliability diagram and the most confident mistakes.
 
-    A model without a mistake has no sheet of them; an older one is removed. Learning curves are drawn where there is a
-    history, and left alone where there is none.
+    For a model without mistakes, the sheet of an earlier evaluation is removed. Without a history, existing learning
+    curves are kept.
 
     Returns:
-        Where the plots are.
+        The paths of the figures drawn.
     """
     title = f"{manifest.name} {manifest.sha256[:12]}: {len(test)} test images"
     contents = {
@@ -61,13 +61,13 @@ def write_figures(
 
 
 def draw_learning_curves(training: TrainingRecord, history: Sequence[Epoch], *, name: str) -> bytes:
-    """Draw loss and accuracy by epoch, the one marked that the model was kept of."""
+    """Draw loss and accuracy by epoch, with a mark at the epoch that was kept."""
     title = f"{name}: recipe {training.recipe}, seed {training.seed}"
     return plot_learning_curves(history, best_index=training.best_epoch - 1, title=title)
 
 
 def draw_confusion_matrix(manifest: Manifest, *, title: str) -> bytes | None:
-    """Draw the confusion matrix of the manifest's evaluation; `None` where it has none."""
+    """Draw the confusion matrix of the manifest's evaluation; `None` if it has none."""
     if manifest.evaluation is None:
         return None
     matrix = np.array(manifest.evaluation.confusion_matrix)
@@ -75,7 +75,7 @@ def draw_confusion_matrix(manifest: Manifest, *, title: str) -> bytes | None:
 
 
 def draw_reliability(manifest: Manifest, test: Split, answers: Predictions, *, title: str) -> bytes:
-    """Draw confidence against accuracy, without and with the temperature where there is one."""
+    """Draw accuracy by confidence, without and, for a calibrated model, with the temperature."""
     served = answers.probabilities
     panels = [("as served", served.max(axis=1))]
     if manifest.calibration is not None:
@@ -88,7 +88,7 @@ def draw_reliability(manifest: Manifest, test: Split, answers: Predictions, *, t
 
 
 def draw_mistakes(manifest: Manifest, test: Split, answers: Predictions) -> bytes | None:
-    """Draw the images of which the model is the surest that they show what they do not; `None` where there are none."""
+    """Draw the mistakes with the highest probabilities; `None` if there are none."""
     confidences = answers.probabilities.max(axis=1)
     wrong = np.flatnonzero(answers.class_ids != test.labels)
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_SHOWN_MISTAKES]

@@ -1,4 +1,4 @@
-"""The pictures that training and evaluation leave behind, as PNG."""
+"""The plots of training and evaluation, as PNG."""
 
 import io
 from collections.abc import Sequence
@@ -10,15 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fashion_api.images import Images
-from fashion_api.training.evaluate.classes import compute_wilson_interval
-from fashion_api.training.evaluate.metrics import BINS, Floats, bin_confidences
-from fashion_api.training.fit.checkpoint import Epoch
+from fashion_api.training.arrays import Floats
+from fashion_api.training.history import Epoch
+from fashion_api.training.metrics.calibration_error import BINS, bin_confidences
+from fashion_api.training.metrics.confusion import ConfusionMatrix
+from fashion_api.training.metrics.intervals import compute_wilson_interval
 
 _TRAINING, _VALIDATION, _MUTED = "#1f6fb4", "#d1671b", "#666666"
 
 
 def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: str) -> bytes:
-    """Draw loss and accuracy by epoch, training against validation, the kept epoch marked."""
+    """Draw loss and accuracy by epoch, in training and validation, with a mark at the kept epoch."""
     figure = Figure(figsize=(10, 4.2), dpi=120, layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     _draw_curves(loss_axes, [epoch.loss for epoch in history], [epoch.validation_loss for epoch in history], best_index)
@@ -47,8 +49,8 @@ def _draw_curves(axes: Axes, training: Sequence[float], validation: Sequence[flo
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def plot_confusion_matrix(matrix: npt.NDArray[np.int64], labels: Sequence[str], *, title: str) -> bytes:
-    """Draw the counts of int[actual, predicted], each row coloured by its shares."""
+def plot_confusion_matrix(matrix: ConfusionMatrix, labels: Sequence[str], *, title: str) -> bytes:
+    """Draw the counts of int[actual, predicted], coloured by the share of the row."""
     side = min(24.0, 3.2 + 0.62 * len(labels))
     figure = Figure(figsize=(side, side * 0.92), dpi=120, layout="constrained")
     axes = figure.subplots()
@@ -69,9 +71,9 @@ def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArr
     """Draw accuracy by confidence (a reliability diagram: A. Niculescu-Mizil, R. Caruana, ICML 2005).
 
     Args:
-        panels: for each, what stands above it, and the confidences [n].
+        panels: the title of each, and its confidences [n].
         is_correct: bool[n], whether the most probable class is the right one.
-        title: stands above all.
+        title: of the figure.
     """
     figure = Figure(figsize=(1 + 4.6 * len(panels), 5.8), dpi=120, layout="constrained")
     axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, height_ratios=(3, 1))
@@ -114,7 +116,7 @@ def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct:
 
 
 def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -> bytes:
-    """Draw uint8[n, height, width], n from 1 up, eight in a row, each with its caption of up to three lines below."""
+    """Draw uint8[n, height, width], n from 1 up, eight in a row, each above its caption of up to three lines."""
     columns = min(8, len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(max(5.0, 1.55 * columns), 0.7 + 2.15 * rows), dpi=120, layout="constrained")
@@ -124,7 +126,7 @@ def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -
     for cell, image, caption in zip(cells, images, captions, strict=False):
         cell.imshow(image, cmap="gray", vmin=0, vmax=255)
         cell.text(0.5, -0.04, caption, transform=cell.transAxes, ha="center", va="top", fontsize=8)
-        cell.set_title(" ", fontsize=14)  # room for the caption of the row above
+        cell.set_title(" ", fontsize=14)  # space for the caption of the row above
     figure.suptitle(title)
     return _encode(figure)
 

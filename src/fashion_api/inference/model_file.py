@@ -1,0 +1,98 @@
+"""A model's `.h5` and manifest, read from disk and checked against each other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fashion_api.errors import ModelError
+from fashion_api.files import sha256_hex
+from fashion_api.inference.calibration import Calibration
+from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path, read_manifest
+from fashion_api.settings import Settings
+
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_VERSION_DIGITS = 12
+_TUTORIAL_PIXEL_RANGE = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A `.h5` in memory, with its manifest; without a manifest, labels and input are those of the settings."""
+
+    path: Path
+    content: bytes
+    sha256: str
+    labels: tuple[str, ...]
+    """In the order of the model's outputs."""
+    input: InputSpec
+    manifest: Manifest | None
+
+    @property
+    def name(self) -> str:
+        """The manifest's name for it, or the file's."""
+        return self.path.stem if self.manifest is None else self.manifest.name
+
+    @property
+    def version(self) -> str:
+        """The first 12 hex digits of the `.h5`'s SHA-256."""
+        return self.sha256[:_VERSION_DIGITS]
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The manifest's calibration, if it has one."""
+        return None if self.manifest is None else self.manifest.calibration
+
+    @property
+    def temperature(self) -> float:
+        """The temperature that it is served with; 1 without a calibration."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
+
+
+def read_model_file(settings: Settings) -> ModelFile:
+    """Read the settings' model and its manifest.
+
+    Raises:
+        ModelError: the `.h5` is missing or is no HDF5 file, the manifest is of another file or is none, or a setting
+            contradicts it.
+    """
+    path = settings.model_path
+    content = _read_h5(path)
+    manifest = read_manifest(path)
+    sha256 = sha256_hex(content)
+    if manifest is None:
+        spec = InputSpec(height=settings.image_height, width=settings.image_width, pixel_range=_TUTORIAL_PIXEL_RANGE)
+        return ModelFile(path, content, sha256, settings.class_names, spec, manifest)
+    _check_digest(path, manifest, sha256)
+    _check_settings(settings, manifest)
+    return ModelFile(path, content, sha256, manifest.labels, manifest.input, manifest)
+
+
+def _read_h5(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(
+            f"there is no model {path}: train one with `fashion-api train`, or set FASHION_MODEL_PATH"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
+    if not content.startswith(_HDF5_SIGNATURE):
+        raise ModelError(f"{path} is not an HDF5 file; a Keras .h5 is")
+    return content
+
+
+def _check_digest(path: Path, manifest: Manifest, sha256: str) -> None:
+    if manifest.sha256 != sha256:
+        raise ModelError(
+            f"{path} is not the file that {manifest_path(path)} describes: its SHA-256 is "
+            f"{sha256[:_VERSION_DIGITS]}…, the manifest says {manifest.sha256[:_VERSION_DIGITS]}…"
+        )
+
+
+def _check_settings(settings: Settings, manifest: Manifest) -> None:
+    """Compare the manifest with the settings that the operator has set explicitly."""
+    path, given = manifest_path(settings.model_path), settings.model_fields_set
+    if "class_names" in given and settings.class_names != manifest.labels:
+        raise ModelError(f"FASHION_CLASS_NAMES and the labels in {path} differ; unset it, or correct one of them")
+    for name, value in (("image_height", manifest.input.height), ("image_width", manifest.input.width)):
+        if name in given and getattr(settings, name) != value:
+            raise ModelError(f"FASHION_{name.upper()} is {getattr(settings, name)}, but {path} says {value}")

@@ -1,0 +1,1 @@
+"""The Keras networks, and the one place where training imports Keras and TensorFlow."""

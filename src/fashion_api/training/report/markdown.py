@@ -1,0 +1,19 @@
+"""Pieces of Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table, with the first column aligned to the left and the others to the right."""
+    rule = ("---", *("---:",) * (len(columns) - 1))
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+
+
+def flow(text: str) -> str:
+    """Write a paragraph as one line, without the line breaks of the source."""
+    return " ".join(text.split())
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage with two decimals."""
+    return f"{100 * share:.2f} %"

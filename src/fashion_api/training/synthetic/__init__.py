@@ -1,0 +1,1 @@
+"""Images altered or drawn by program: augmentation, corruptions, outliers."""

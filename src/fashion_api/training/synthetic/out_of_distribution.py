@@ -1,0 +1,84 @@
+"""The out-of-distribution images of the novelty report; neither training nor the choice of a method uses any of them.
+
+Some are hard cases on purpose: articles upside down, and blends of two articles, resemble articles.
+"""
+
+import gzip
+import logging
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from fashion_api.data.idx import parse_idx
+from fashion_api.errors import DataError
+from fashion_api.images import Images
+from fashion_api.training.arrays import Labels
+from fashion_api.training.synthetic.outliers import REPORT_FONTS, draw_glyph, draw_outliers
+from fashion_api.training.synthetic.pixels import to_pixels
+
+logger = logging.getLogger(__name__)
+
+DIGITS = "MNIST digits"
+DRAWN_IMAGES = 2000
+"""How many images are drawn of each synthetic kind."""
+_SEED = 20_170_825  # no other set of images is drawn from it
+
+
+def make_out_of_distribution(
+    articles: Images, labels: Labels, *, digits: Images | None, drawn: int = DRAWN_IMAGES
+) -> dict[str, Images]:
+    """Give the images of each kind, by name: uint8[m, height, width] each, of the articles' size.
+
+    Args:
+        articles: uint8[n, height, width], the test images.
+        labels: [n], their classes.
+        digits: MNIST's test digits; `None` if they are not available.
+        drawn: how many to draw of each synthetic kind.
+    """
+    rng = np.random.default_rng(_SEED)
+    kinds = {
+        "letters": draw_outliers((draw_glyph(REPORT_FONTS),), drawn, articles=articles, rng=rng),
+        "uniform noise": rng.integers(0, 256, (drawn, *articles.shape[1:]), dtype=np.uint8),
+        "Gaussian noise": draw_normal_noise(articles.shape[1:], drawn, rng),
+        "constant": np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None], (256, *articles.shape[1:])),
+        "inverted": 255 - articles,
+        "upside down": articles[:, ::-1],
+        "blends of two": blend_pairs(articles, labels, drawn, rng),
+    }
+    return kinds if digits is None else {DIGITS: digits} | kinds
+
+
+def draw_normal_noise(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> Images:
+    """Draw independent pixels around a middle grey, with a standard deviation of a quarter of the range."""
+    return to_pixels(rng.normal(127.5, 64, (count, *shape)))
+
+
+def blend_pairs(articles: Images, labels: Labels, count: int, rng: np.random.Generator) -> Images:
+    """Average two articles of different classes, `count` times."""
+    first = rng.integers(0, len(articles), count)
+    others = {int(label): np.flatnonzero(labels != label) for label in np.unique(labels)}
+    second = np.array([rng.choice(others[int(labels[index])]) for index in first])
+    blends: Images = ((articles[first].astype(np.uint16) + articles[second] + 1) // 2).astype(np.uint8)
+    return blends
+
+
+def load_digits(path: Path | None, shape: tuple[int, int]) -> Images | None:
+    """Read images in the IDX format, compressed by gzip or not: uint8[n, height, width]; `None` for no path.
+
+    Raises:
+        DataError: the file cannot be read, is no IDX file of images, or its images are not of this shape.
+    """
+    if path is None:
+        logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", DIGITS)
+        return None
+    try:
+        stored = path.read_bytes()
+        content = gzip.decompress(stored) if path.suffix == ".gz" else stored
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"FASHION_DIGITS_FILE: {path} cannot be read: {error}") from error
+    digits = parse_idx(content, dimensions=3, name=f"FASHION_DIGITS_FILE: {path}")
+    if digits.shape[1:] != shape or not len(digits):
+        found, expected = ("×".join(map(str, size)) for size in (digits.shape, shape))
+        raise DataError(f"FASHION_DIGITS_FILE: {path} holds {found} pixels, not images of {expected}")
+    return digits

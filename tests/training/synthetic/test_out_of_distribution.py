@@ -1,0 +1,94 @@
+import gzip
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashion_api.errors import DataError
+from fashion_api.training.synthetic.out_of_distribution import (
+    DIGITS,
+    blend_pairs,
+    load_digits,
+    make_out_of_distribution,
+)
+from tests.idx import encode_idx
+
+ARTICLES = np.random.default_rng(4).integers(0, 256, (12, 6, 5), dtype=np.uint8)
+CLASSES = np.arange(12) % 3
+DIGIT_IMAGES = np.random.default_rng(5).integers(0, 256, (4, 6, 5), dtype=np.uint8)
+
+
+def test_every_kind_has_the_articles_size() -> None:
+    """All images of the report are uint8 and of the test images' size."""
+    kinds = make_out_of_distribution(ARTICLES, CLASSES, digits=DIGIT_IMAGES, drawn=9)
+    assert {(images.shape[1:], images.dtype) for images in kinds.values()} == {((6, 5), np.dtype(np.uint8))}
+
+
+def test_kinds_are_the_same_every_time() -> None:
+    """The images are the same in every report."""
+    first, second = (make_out_of_distribution(ARTICLES, CLASSES, digits=None, drawn=9) for _ in range(2))
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_digits_are_reported_where_they_are_at_hand() -> None:
+    """With digits, there is one more kind."""
+    with_digits, without = (
+        make_out_of_distribution(ARTICLES, CLASSES, digits=digits, drawn=9).keys() for digits in (DIGIT_IMAGES, None)
+    )
+    assert with_digits - without == {DIGITS}
+
+
+def test_altered_articles_are_the_articles() -> None:
+    """Inverted, black is white; upside down, the first row is the last."""
+    kinds = make_out_of_distribution(ARTICLES, CLASSES, digits=None, drawn=9)
+    np.testing.assert_array_equal(255 - kinds["inverted"], ARTICLES)
+    np.testing.assert_array_equal(kinds["upside down"][:, 0], ARTICLES[:, -1])
+
+
+def test_constant_images_have_every_grey() -> None:
+    """There is one constant image of each grey."""
+    constant = make_out_of_distribution(ARTICLES, CLASSES, digits=None, drawn=9)["constant"]
+    assert (constant == np.arange(256)[:, None, None]).all()
+
+
+def test_blends_are_of_two_classes() -> None:
+    """A blend is the mean of two articles, which are never of one class."""
+    articles = np.stack([np.full((2, 2), grey, np.uint8) for grey in (10, 10, 201)])
+    blends = blend_pairs(articles, np.array([0, 0, 1]), 50, np.random.default_rng(0))
+    assert np.unique(blends).tolist() == [106]
+
+
+@pytest.mark.parametrize("name", ["digits-idx3-ubyte", "digits-idx3-ubyte.gz"])
+def test_digits_are_read(tmp_path: Path, name: str) -> None:
+    """Digits are read as they were published, compressed or not."""
+    content = encode_idx(DIGIT_IMAGES)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    np.testing.assert_array_equal(load_digits(tmp_path / name, (6, 5)), DIGIT_IMAGES)
+
+
+def test_no_digits_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a file of digits there are none, and a warning names the setting."""
+    with caplog.at_level(logging.WARNING):
+        assert load_digits(None, (6, 5)) is None
+    assert "FASHION_DIGITS_FILE" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none", None, "cannot be read"),
+        ("text", b"digits", "not an IDX file"),
+        ("labels", encode_idx(np.zeros(5, np.uint8)), "not an IDX file of unsigned bytes in 3"),
+        ("broken.gz", b"\x1f\x8b\x08 cut short", "cannot be read"),
+        ("larger", encode_idx(np.zeros((2, 7, 5), np.uint8)), "2×7×5 pixels, not images of 6×5"),
+        ("empty", encode_idx(np.zeros((0, 6, 5), np.uint8)), "0×6×5"),
+    ],
+    ids=["missing", "text", "labels", "broken gzip", "another size", "empty"],
+)
+def test_file_that_holds_no_digits_is_refused(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    """A file that is missing, or holds no images of the model's size, is an error that names the setting."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"FASHION_DIGITS_FILE: .*{message}"):
+        load_digits(tmp_path / name, (6, 5))

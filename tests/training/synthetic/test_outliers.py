@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from fashion_api.images import Images
+from fashion_api.training.synthetic.outliers import (
+    CHOOSING_FAMILIES,
+    CHOOSING_FONTS,
+    REPORT_FONTS,
+    TRAINING_FAMILIES,
+    TRAINING_FONTS,
+    draw_glyph,
+    draw_outliers,
+)
+
+ARTICLES = np.random.default_rng(3).integers(0, 256, (30, 28, 24), dtype=np.uint8)
+FAMILIES = {**TRAINING_FAMILIES, **CHOOSING_FAMILIES}
+families = pytest.mark.parametrize("name", FAMILIES)
+
+
+@families
+@pytest.mark.parametrize("shape", [(28, 28), (6, 9), (1, 1)], ids=str)
+def test_outlier_has_the_articles_size(name: str, shape: tuple[int, int]) -> None:
+    """Each family draws uint8 images of the size that the articles have, whatever that is."""
+    articles = np.full((2, *shape), 90, np.uint8)
+
+    image = FAMILIES[name](np.random.default_rng(0), articles)
+
+    assert image.shape == shape
+    assert image.dtype == np.uint8
+
+
+@families
+def test_family_draws_various_images(name: str) -> None:
+    """No two of a family's images are the same."""
+    rng = np.random.default_rng(0)
+    images = {FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}
+
+    assert len(images) > 15  # a constant or a dark shape may come twice
+
+
+@families
+def test_same_generator_state_draws_the_same_image(name: str) -> None:
+    """An image depends on the random generator alone."""
+    first, second = (FAMILIES[name](np.random.default_rng(8), ARTICLES) for _ in range(2))
+
+    np.testing.assert_array_equal(first, second)
+
+
+def test_shuffled_article_has_the_articles_pixels() -> None:
+    """Shuffling moves an article's patches and adds no pixel to them."""
+    articles = ARTICLES[:1]
+    image = TRAINING_FAMILIES["shuffled"](np.random.default_rng(0), articles)
+
+    assert (image != articles[0]).any()
+    assert np.isin(image, np.append(articles[0], 0)).all()
+
+
+def test_outliers_are_of_every_family() -> None:
+    """Many outliers include some of each family."""
+
+    def draw_grey(_: np.random.Generator, articles: Images) -> Images:
+        return np.full(articles.shape[1:], 9, np.uint8)
+
+    outliers = draw_outliers((draw_grey, draw_glyph(("cmr10",))), 40, articles=ARTICLES, rng=np.random.default_rng(0))
+
+    assert outliers.shape == (40, 28, 24)
+    assert 0 < (outliers == 9).all(axis=(1, 2)).sum() < 40
+
+
+def test_fonts_serve_one_purpose_each() -> None:
+    """No font is used for more than one of training, choosing and the report."""
+    fonts = (*TRAINING_FONTS, *CHOOSING_FONTS, *REPORT_FONTS)
+
+    assert len(set(fonts)) == len(fonts)
+
+
+@pytest.mark.parametrize("font", [*TRAINING_FONTS, *CHOOSING_FONTS, *REPORT_FONTS])
+def test_every_font_has_the_glyphs(font: str) -> None:
+    """Each font exists, and has glyphs."""
+    draw = draw_glyph((font,))
+    rng = np.random.default_rng(0)
+
+    assert all(draw(rng, ARTICLES).max() > 60 for _ in range(10))
+
+
+def test_nothing_is_both_trained_and_chosen_on() -> None:
+    """A method is chosen on other families than training uses."""
+    assert not TRAINING_FAMILIES.keys() & CHOOSING_FAMILIES.keys()
+    assert not set(TRAINING_FAMILIES.values()) & set(CHOOSING_FAMILIES.values())
+
+
+def test_tiles_repeat_one_article() -> None:
+    """A tiled image is one article, made small, over and over."""
+    image = CHOOSING_FAMILIES["tiles"](np.random.default_rng(0), np.full((1, 12, 12), 90, np.uint8))
+
+    assert (image == 90).all()
