@@ -42,11 +42,11 @@ def test_all_test_images_give_the_manifests_accuracy(client: httpx2.Client, test
     assert manifest is not None
     assert manifest.evaluation is not None
     correct = 0
-    for start in range(0, len(test_set), 250):
-        images = test_set.images[start : start + 250].tolist()
+    for first in range(0, len(test_set), 250):
+        images = test_set.images[first : first + 250].tolist()
         answer = client.post("/api/v1/predictions", json={"images": images}).json()
         class_ids = [prediction["class_id"] for prediction in answer["predictions"]]
-        correct += int((np.array(class_ids) == test_set.labels[start : start + 250]).sum())
+        correct += int((np.array(class_ids) == test_set.labels[first : first + 250]).sum())
     assert (correct, correct / len(test_set)) == (manifest.evaluation.correct, manifest.evaluation.accuracy)
 
 
