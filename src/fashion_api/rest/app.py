@@ -157,6 +157,7 @@ def create_app(
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
+        app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
         logger.info("ready")
         try:
