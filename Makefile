@@ -49,7 +49,7 @@ types: $(DEV)  ## check types
 coverage: $(DEV) data  ## run the tests and report the lines and branches that they reach
 	$(BIN)/pytest $(ARGS) --cov
 
-bench: data  ## measure the service and its peers (see benchmarks/README.md); takes 20 minutes
+bench: data  ## measure the service and its peers (see benchmarks/README.md); takes an hour
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest versions

@@ -218,3 +218,42 @@ def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> 
     """An API key does not appear where settings are printed."""
     monkeypatch.setenv("FASHION_API_KEYS", "hush")
     assert "hush" not in repr(load_settings(Settings, env_file=env_file))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", ",", " , ", "[]", '["good",""]', '["good"," "]', '["two words"]', '["über"]', '["line\\nbreak"]'],
+    ids=[
+        "empty",
+        "blank",
+        "comma",
+        "commas",
+        "empty list",
+        "one empty",
+        "one blank",
+        "space",
+        "not ASCII",
+        "line break",
+    ],
+)
+def test_keys_that_nobody_can_send_stop_the_start(monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str) -> None:
+    """API keys that are set, but none or not all of which a header can hold, are an error that names the setting."""
+    monkeypatch.setenv("FASHION_API_KEYS", value)
+    with pytest.raises(SettingsError, match="FASHION_API_KEYS"):
+        load_settings(Settings, env_file=env_file)
+
+
+def test_message_about_keys_holds_no_key(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """The message about a bad list of keys does not show the keys."""
+    monkeypatch.setenv("FASHION_API_KEYS", '["secret-one",""]')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(Settings, env_file=env_file)
+    assert "secret-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example/", "shop.example", "ftp://x", "https://a b", "https://*.x"])
+def test_origin_that_no_browser_sends_is_an_error(monkeypatch: pytest.MonkeyPatch, env_file: Path, origin: str) -> None:
+    """A CORS origin with a path, without a scheme or with a pattern is an error: it would never match."""
+    monkeypatch.setenv("FASHION_CORS_ORIGINS", origin)
+    with pytest.raises(SettingsError, match="FASHION_CORS_ORIGINS"):
+        load_settings(Settings, env_file=env_file)

@@ -9,8 +9,7 @@ import json
 import time
 
 import uvicorn
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.server.processes import bind, make_app, make_config
 from fashion_api.settings import Settings, load_settings
@@ -21,9 +20,8 @@ _INTERVAL_S = 0.01
 class LagProbe:
     """An ASGI app around the service's, which answers /lag by itself."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.state = app.state  # the server finds its request log there
         self._lags_s: list[float] = []
         self._timer: asyncio.Task[None] | None = None
 

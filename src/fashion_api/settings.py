@@ -42,6 +42,10 @@ FASHION_MNIST_LABELS = (
 Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta", "muon"]
 
 
+_KEY = re.compile(r"[!-~]+")
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
 def _split_list(value: object) -> object:
     """Read a list from a flag or a variable: JSON, or values with commas between them."""
     if not isinstance(value, str):
@@ -62,6 +66,18 @@ def _parse_network(value: object) -> object:
 
 
 _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
+
+
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not all(_KEY.fullmatch(key.get_secret_value()) for key in keys):
+        raise ValueError("holds a key that is empty, or has other characters than printable ASCII without spaces")
+    return keys
+
+
+def _check_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be a scheme and a host, as https://shop.example or http://localhost:3000, or *")
+    return origin
 
 
 def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -166,8 +182,13 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds that accepted requests have to finish when the service stops.",
     )
-    api_keys: Annotated[tuple[SecretStr, ...], *_EnvList] = Field(
+    api_keys: Annotated[tuple[SecretStr, ...], *_EnvList, AfterValidator(_check_keys)] = Field(
         (), description="Keys of which callers must send one, separated by commas; unset: no key is needed."
+    )
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], *_EnvList] = Field(
+        (),
+        description="Origins whose pages may call the service (CORS), as https://shop.example, separated by commas; *: "
+        "all; unset: none.",
     )
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
@@ -187,6 +208,8 @@ class Settings(BaseSettings):
                 f"FASHION_MAX_IMAGES_PER_REQUEST ({self.max_images_per_request}) is more than FASHION_MAX_QUEUE_SIZE "
                 f"({self.max_queue_size}): such a request could never be taken in"
             )
+        if "api_keys" in self.model_fields_set and not self.api_keys:
+            raise ValueError("FASHION_API_KEYS is set, but holds no key; unset it, so that no key is needed")
         if self.max_upload_bytes > self.max_body_memory_bytes:
             raise ValueError(
                 f"FASHION_MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is more than FASHION_MAX_BODY_MEMORY_BYTES "
@@ -265,6 +288,7 @@ def load_settings(
     """
     flags = overrides or {}
     _refuse_unknown_names(env_file)
+    _refuse_blank_keys(env_file)
     try:
         return cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
@@ -272,6 +296,14 @@ def load_settings(
         message = "; ".join(_describe(problem["loc"], problem["msg"], flags) for problem in problems)
         has_bad_flag = any(problem["loc"][0] in flags for problem in problems if problem["loc"])
         raise (FlagError if has_bad_flag else SettingsError)(message) from None
+
+
+def _refuse_blank_keys(env_file: Path) -> None:
+    """Refuse API keys that are set to nothing: unlike elsewhere, that must not mean that they are unset."""
+    name = name_variable("api_keys")
+    given = {key.upper(): value for key, value in (dotenv_values(env_file) | os.environ).items()}
+    if given.get(name) == "":
+        raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
 
 def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, object]) -> str:

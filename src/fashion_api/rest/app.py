@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fashion_api.data.dataset import DataSource, Split
@@ -104,14 +105,15 @@ class ServiceApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Compose the chain, from the outermost to FastAPI's own; the caller's middleware sees every response."""
-        callers = self.user_middleware
+        callers, settings = self.user_middleware, self._settings
         self.user_middleware = [Middleware(ErrorMiddleware)]  # inside FastAPI too, whose own border would answer first
         app = super().build_middleware_stack()
         self.user_middleware = callers
-        settings = self._settings
+        cors = [_make_cors(settings.cors_origins)] if settings.cors_origins else []
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
             Middleware(RequestLogMiddleware, log=self.request_log),
+            *cors,
             *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
@@ -122,6 +124,17 @@ class ServiceApp(FastAPI):
         for make, arguments, options in reversed(chain):
             app = make(app, *arguments, **options)
         return app
+
+
+def _make_cors(origins: Sequence[str]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-ID", "Retry-After"],
+        max_age=3600,
+    )
 
 
 def create_app(

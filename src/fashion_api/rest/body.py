@@ -9,7 +9,7 @@ from fashion_api.rest.taken_request import TakenRequest
 from fashion_api.rest.watch import BodyReader
 from fashion_api.service.limits import HeldBody
 
-_MAX_DIGITS = 18  # of a length; Python reads no number of some thousands
+_LENGTH_DIGITS = 18  # Python refuses to convert thousands of digits
 
 
 async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
@@ -23,8 +23,9 @@ async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
     """
     settings = request.service.settings
     declared = request.head.find_header(b"content-length")
-    if declared.isdecimal() and (len(declared) > _MAX_DIGITS or int(declared) > settings.max_upload_bytes):
-        raise _too_large(settings.max_upload_bytes)
+    max_bytes = settings.max_upload_bytes
+    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > max_bytes):
+        raise _too_large(max_bytes)
     held.reader = reader = BodyReader(request.deadline)
     request.watch.add(reader)
     try:

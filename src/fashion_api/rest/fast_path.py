@@ -7,20 +7,19 @@ FastAPI call `answer` too. See docs/adr/0009.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rest.body import read_body
+from fashion_api.rest.content_coding import decode_body, measure_decoded, read_coding
 from fashion_api.rest.problems import send_reply
 from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.rest.watch import Caller
-from fashion_api.service.batcher import Outcome
-from fashion_api.service.limits import UNCOUNTED_BODY_BYTES
-from fashion_api.wire.operation import Job, Operation, Reply, finish_steps
+from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
+from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps
 
 
 class OperationTable:
@@ -89,36 +88,41 @@ async def _read_job(request: TakenRequest, operation: Operation) -> Job:
         job = operation.read(service, head, b"")
         return job if isinstance(job, Job) else finish_steps(job)
     operation.check(head)
+    coding = read_coding(head)
     with service.body_memory.hold() as held:
         body = await read_body(request, held)
-        job = operation.read(service, head, body)
-        if isinstance(job, Job):
-            return job
-        if len(body) <= UNCOUNTED_BODY_BYTES:
-            return finish_steps(job)
+        steps = _read_decoded(request, operation, held, body=body, coding=coding) if coding else None
+        found = operation.read(service, head, body) if steps is None else steps
+        if isinstance(found, Job):
+            return found
+        if held.size <= UNCOUNTED_BODY_BYTES:
+            return finish_steps(found)
         timeout_s = service.settings.request_timeout_s
-        return await service.decoder.run(job, deadline=request.deadline, timeout_s=timeout_s)
+        return await service.decoder.run(found, deadline=request.deadline, timeout_s=timeout_s)
+
+
+def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:
+    """Read a request whose body has a content coding; counts its decoded bytes at once, decodes it in steps."""
+    most = measure_decoded(body, coding, max_bytes=request.service.settings.max_upload_bytes)
+    held.add(most, asyncio.get_running_loop().time())
+    held.finish()
+
+    def decode_and_read() -> JobSteps:
+        decoded = yield from decode_body(body, coding, max_bytes=most)
+        job = operation.read(request.service, request.head, decoded)
+        return job if isinstance(job, Job) else (yield from job)
+
+    return decode_and_read()
 
 
 async def _classify(request: TakenRequest, images: Images) -> Predictions:
     """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed."""
-    loop = asyncio.get_running_loop()
-    predictions: asyncio.Future[Predictions] = loop.create_future()
-    ticket = request.service.batcher.submit(images, partial(_settle, predictions), deadline=request.deadline)
-    caller = Caller(request.receive, predictions, loop.time())
+    ticket = request.service.batcher.submit(images, deadline=request.deadline)
+    caller = Caller(request.receive, ticket.answer)
     request.watch.add(caller)
     try:
-        return await predictions
+        return await ticket.answer
     finally:
         request.watch.remove(caller)
         caller.stop()
         ticket.cancel()
-
-
-def _settle(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:
-    if answer.done():
-        return
-    if isinstance(outcome, Predictions):
-        answer.set_result(outcome)
-    else:
-        answer.set_exception(outcome)

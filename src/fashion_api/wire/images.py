@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails
 
 from fashion_api.errors import MAX_FAULTS, ImageError
 from fashion_api.pictures.decoding import decode_base64
+from fashion_api.wire.mistakes import describe_image_mistake
 from fashion_api.wire.validation import make_error, name_json_type
 
 _PIXEL_MAX = 255
@@ -75,6 +76,9 @@ def _convert_rows(rows: list[list[int]], context: ImageContext) -> bytes | None:
 def _convert_odd_rows(rows: list[object], context: ImageContext) -> bytes:
     """Convert rows that may hold anything; accepts whole numbers that are written as 1.0."""
     faults = list(islice(_find_faults(rows, context), MAX_FAULTS))
+    mistake = describe_image_mistake(rows, height=context.height, width=context.width) if faults else None
+    if mistake is not None:
+        raise make_error(mistake)
     if faults:
         raise ValidationError.from_exception_data("image", faults, hide_input=True)
     return np.array(rows, np.uint8).tobytes()

@@ -11,6 +11,7 @@ from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.wire.images import ImageContext, Pixels
 from fashion_api.wire.json_body import parse_json
+from fashion_api.wire.mistakes import describe_list_mistake, find_other_name
 from fashion_api.wire.validation import list_faults, make_error, name_json_type, validate
 
 _UNCOUNTED_BYTES = 16 * 1024
@@ -26,6 +27,9 @@ def _check_images(value: object, info: ValidationInfo[ImageContext]) -> object:
         raise make_error(f"must be a list of images, not {name_json_type(value)}")
     if not value:
         raise make_error("is empty; at least one image is needed")
+    mistake = describe_list_mistake(value, height=info.context.height, width=info.context.width)
+    if mistake is not None:
+        raise make_error(mistake)
     if len(value) > info.context.max_images:
         raise make_error(f"holds {len(value)} images, but one request may hold {info.context.max_images}")
     return value
@@ -44,6 +48,13 @@ class PredictionRequest(BaseModel):
     `ValidationError`, the next iteration goes on with the image after it."""
 
 
+def _check_name(body: object) -> None:
+    """Refuse a body that has its images under another name."""
+    if isinstance(body, dict) and "images" not in body and (name := find_other_name(body)) is not None:
+        message = f"is missing; `{name}` is not read here: name the list of images `images`"
+        raise InvalidRequestError([Fault("images", message)])
+
+
 def read_images(body: bytes, spec: InputSpec, *, max_images: int) -> Generator[None, None, Images]:
     """Read the body of a prediction request, one image at a step.
 
@@ -58,7 +69,9 @@ def read_images(body: bytes, spec: InputSpec, *, max_images: int) -> Generator[N
     )
     if len(body) > _UNCOUNTED_BYTES:
         yield from _check_amount(body, context)
-    request = validate(PredictionRequest, parse_json(body), context=context)
+    document = parse_json(body)
+    _check_name(document)
+    request = validate(PredictionRequest, document, context=context)
     pixels: list[bytes] = []
     faults: list[Fault] = []
     is_complete = False
