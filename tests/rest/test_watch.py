@@ -66,11 +66,10 @@ class Waiting:
 
     def __init__(self) -> None:
         self._incoming: asyncio.Queue[dict[str, object]] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[Predictions] = loop.create_future()
+        self.answer: asyncio.Future[Predictions] = asyncio.get_running_loop().create_future()
         self.error: Exception | None = None
         self.listens = 0
-        self.caller = Caller(self._receive, self.answer, loop.time())
+        self.caller = Caller(self._receive, self.answer)
 
     async def _receive(self) -> dict[str, object]:
         self.listens += 1
@@ -79,11 +78,11 @@ class Waiting:
             raise self.error
         return message
 
-    async def check(self) -> None:
-        """Let it be checked, after some time."""
-        await put_clock_forward(0.04)
-        self.caller.check(asyncio.get_running_loop().time())
-        await turn_over()
+    async def check(self, times: int = 2) -> None:
+        """Let it be checked so many times."""
+        for _ in range(times):
+            self.caller.check(asyncio.get_running_loop().time())
+            await turn_over()
 
     async def receive(self, kind: str) -> None:
         """Let a message come."""
@@ -96,11 +95,9 @@ def test_caller_is_listened_to_only_once_it_has_waited() -> None:
 
     async def test() -> None:
         waiting = Waiting()
-        waiting.caller.check(asyncio.get_running_loop().time())
-        await turn_over()
+        await waiting.check(times=1)
         assert waiting.listens == 0
-        await waiting.check()
-        await waiting.check()
+        await waiting.check(times=3)
         assert waiting.listens == 1
         waiting.caller.stop()
 
