@@ -123,6 +123,7 @@ def test_service_can_be_started_again() -> None:
             slow = call(app, "POST", "/api/v1/predictions", headers, body=None)
             await turn_over()
             await put_clock_forward(6)
+            assert slow.is_answered
             assert (await slow.read_answer()).status == 408
             late = call(app, "GET", "/api/v1/test-images/3/prediction")
             assert (await late.read_answer()).status == 200

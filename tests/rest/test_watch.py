@@ -127,6 +127,7 @@ def test_refusal_while_it_is_listened_to_ends_the_wait() -> None:
         waiting.error = OverloadedError("full")
         await waiting.check()
         await waiting.receive("http.request")
+        assert waiting.answer.done()
         with pytest.raises(OverloadedError):
             await waiting.answer
 

@@ -123,6 +123,24 @@ def test_garbage_after_pipelined_requests_is_no_fault(held: Held, path: str) -> 
     assert not any("Traceback" in line for line in others)
 
 
+@pytest.mark.parametrize("held", ["uvicorn"], indirect=True)
+def test_answer_to_a_connection_that_the_server_has_closed_is_no_fault(held: Held) -> None:
+    """A request that is computed when uvicorn closes its connection for the garbage behind it leaves no traceback."""
+    before = len(held.server.log.lines)
+    with connect(held.server.address) as connection:
+        connection.send(get(1, "X-Request-ID: cut-off") * 2 + bytes(range(143)))
+        batch = held.gate.wait_for_batch()
+        connection.read_rest()
+        ask(held.server.address, write_request("GET", "/livez"))
+        batch.release()
+    held.server.log.wait_for(rf"GET {re.escape(ROUTE)} 499 \S+ ms cut-off")
+    ask(held.server.address, write_request("GET", "/livez", "X-Request-ID: after-it"))
+    held.server.log.wait_for("after-it")
+    others = [line for line in held.server.log.lines[before:] if " ms " not in line]
+    assert len(others) <= 2
+    assert not any("Traceback" in line for line in others)
+
+
 @pytest.fixture(scope="module", params=ASGI_SERVERS)
 def hasty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     """A server that gives a request little time."""
