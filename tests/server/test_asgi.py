@@ -18,7 +18,7 @@ import pytest
 )
 def test_bad_setting_ends_the_start_with_one_line(name: str, value: str, message: str) -> None:
     """A server that imports the app with a bad setting ends, with one line that names it and no traceback."""
-    done = subprocess.run(  # our own
+    done = subprocess.run(
         [sys.executable, "-c", "import fashion_api.server.asgi"],
         env=os.environ | {name: value},
         capture_output=True,
