@@ -43,7 +43,8 @@ _DESCRIPTION = """\
 Which garment is this? Answers for Fashion-MNIST test images, 28×28 arrays and uploaded pictures.
 
 Pictures are of the data set's kind: 28×28 pixels, grey, the article light on black. Errors are
-`application/problem+json` (RFC 9457); [their kinds](problems).
+`application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
+by another method than those that are listed here answers 405, and one that is not listed 404.
 """
 
 _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
@@ -183,7 +184,7 @@ def create_app(
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
-    complete_openapi(app, needs_key=bool(settings.api_keys), is_open=is_open)
+    complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
     return app
 
 

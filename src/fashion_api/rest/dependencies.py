@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from fashion_api.rest.body import read_body
+from fashion_api.rest.body import read_body, start_decoding
+from fashion_api.rest.content_coding import read_coding
 from fashion_api.rest.fast_path import answer
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.scope import get_service
@@ -33,11 +34,20 @@ def add_operation(router: APIRouter, operation: Operation, **description: Any) -
 
 
 async def read_request(request: Request) -> tuple[TakenRequest, bytes]:
-    """Take a request in and read its whole body.
+    """Take a request in and read its whole body, without its content coding.
 
     Raises:
-        RequestError: the body is too large or too slow.
+        RequestError: the body is too large or too slow, or its content coding is wrong.
+        UnavailableError: there is no memory or no time for it.
     """
     taken = take_request(request.scope, request.receive)
-    with taken.service.body_memory.hold() as held:
-        return taken, await read_body(taken, held)
+    service = taken.service
+    coding = read_coding(taken.head)
+    with service.body_memory.hold() as held:
+        body = await read_body(taken, held)
+        if coding:
+            steps = start_decoding(taken, held, body, coding)
+            body = await service.decoder.run(
+                steps, deadline=taken.deadline, timeout_s=service.settings.request_timeout_s
+            )
+    return taken, body

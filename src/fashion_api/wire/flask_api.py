@@ -1,6 +1,6 @@
 """The original Flask API: `GET /predict` and `GET /real`, answered with a label as a JSON string."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
@@ -12,19 +12,19 @@ from fashion_api.wire.validation import validate
 
 
 class ImageNumber(BaseModel):
-    """The JSON body: which test image is meant."""
+    """Which test image is meant: the JSON body, or the query."""
 
     model_config = ConfigDict(frozen=True)
 
     test_image_num: ImageIndex
 
 
-class ImageNumberQuery(BaseModel):
-    """The query, which may hold the number in place of the body."""
+class _ImageNumberQuery(BaseModel):
+    """The query, which may leave the number to the body."""
 
     model_config = ConfigDict(frozen=True)
 
-    test_image_num: ImageIndex | None = Field(None, description="The image's place in the test set, from 0.")
+    test_image_num: ImageIndex | None = None
 
 
 def read_image_number(head: RequestHead, body: bytes) -> int:
@@ -33,7 +33,7 @@ def read_image_number(head: RequestHead, body: bytes) -> int:
     Raises:
         InvalidRequestError: it is in neither, or not a whole number.
     """
-    number = read_query(head, ImageNumberQuery).test_image_num
+    number = read_query(head, _ImageNumberQuery).test_image_num
     if number is None:
         number = validate(ImageNumber, parse_json(body) if body else {}).test_image_num
     return number

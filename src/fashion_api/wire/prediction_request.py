@@ -11,6 +11,7 @@ from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.wire.images import ImageContext, Pixels
 from fashion_api.wire.json_body import parse_json
+from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.mistakes import describe_list_mistake, find_other_name
 from fashion_api.wire.validation import list_faults, make_error, name_json_type, validate
 
@@ -42,7 +43,8 @@ class PredictionRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     images: Annotated[Iterable[Pixels], Field(min_length=1), BeforeValidator(_check_images)] = Field(
-        description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64."
+        description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64.",
+        json_schema_extra={BOUND: "images"},
     )
     """Can be iterated over once. Each image is validated when the iteration reaches it; where that raises a
     `ValidationError`, the next iteration goes on with the image after it."""

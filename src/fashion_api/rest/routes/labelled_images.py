@@ -22,15 +22,14 @@ from fashion_api.wire.queries import (
 router = APIRouter(tags=["test images"])
 
 _PATH = "/api/v1/test-images"
-_PROBLEMS = (problems.NOT_FOUND, problems.INVALID, problems.NOT_READY, problems.NO_DATA)
+_LIST_PROBLEMS = (problems.INVALID, problems.NOT_READY, problems.OVERLOADED, problems.NO_DATA)
+_PROBLEMS = (problems.NOT_FOUND, *_LIST_PROBLEMS)
 _PICTURE = {"description": "The picture.", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 
 Index = Annotated[ImageIndex, Path()]
 
 
-@router.get(
-    _PATH, summary="List test images", responses=responses(problems.INVALID, problems.NOT_READY, problems.NO_DATA)
-)
+@router.get(_PATH, summary="List test images", responses=responses(*_LIST_PROBLEMS))
 async def list_test_images(query: Annotated[LabelledImagesQuery, Query()], service: ServiceDep) -> LabelledImagePage:
     """A page of the test set, in the order of the indices: the index of each image and what it actually shows."""
     return list_labelled_images(service, query)
@@ -60,6 +59,6 @@ add_operation(
     summary="Classify a test image",
     description="What the model sees in a test image, beside what it actually shows.",
     response_model=LabelledPrediction,
-    responses=responses(*_PROBLEMS, problems.OVERLOADED, problems.DEADLINE),
+    responses=responses(*_PROBLEMS, problems.DEADLINE),
     openapi_extra={"parameters": describe_parameters(path=LabelledImagePath, query=PredictionQuery)},
 )

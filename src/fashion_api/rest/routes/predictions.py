@@ -9,6 +9,7 @@ from fashion_api.rest import problems
 from fashion_api.rest.dependencies import add_operation
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.wire.examples import IMAGE_BASE64, IMAGE_ROWS
+from fashion_api.wire.json_schema import BOUND, PICTURE
 from fashion_api.wire.models import PredictionList, UploadPredictionList
 from fashion_api.wire.native import BINARY, FORM, PREDICT_IMAGES, PREDICT_UPLOAD
 from fashion_api.wire.prediction_request import PredictionRequest
@@ -36,10 +37,11 @@ _JSON_CONTENT: dict[str, Any] = {
         },
     }
 }
-_FILE = {"type": "string", "format": "binary"}
+_FILE = {"type": "string", "format": PICTURE, "contentMediaType": BINARY}  # the latter has /docs show a file picker
 _FILES = {
     "type": "array",
     "minItems": 1,
+    BOUND: "images",
     "items": _FILE,
     "description": "One or more picture files of the model's size.",
 }
