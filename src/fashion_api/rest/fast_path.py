@@ -4,7 +4,6 @@ FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing els
 FastAPI call `answer` too. See docs/adr/0009.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
