@@ -1,24 +1,27 @@
-"""The compiled form of a model: built once, compared with Keras, cached."""
+"""The cache of compiled models: each is built once, and used only as it was built."""
 
 import logging
+import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from onnx import helper
 
 from fashion_api.errors import ModelError
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
-from fashion_api.inference.compiler import compare, compile_cached, compiled_path, make_comparison_images
+from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.inference.compiled_cache import compile_cached, compiled_path
 from fashion_api.inference.loading import compile_model, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.settings import Settings
-from tests.fakes import FAKE_CALIBRATION, FakeClassifier
+from tests.fakes import FAKE_CALIBRATION
+from tests.inference.hostile_models import make_h5
+from tests.inference.onnx_files import make_classifier_onnx, make_onnx
 from tests.inference.small_model import LABELS, save_model
 
 FILE = ModelFile(
@@ -108,13 +111,181 @@ def test_other_model_scaling_or_temperature_has_its_own_form(tmp_path: Path, oth
 
 
 @pytest.mark.tensorflow
-def test_damaged_form_is_rebuilt(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A damaged file in the cache is replaced, and the model is served."""
-    whole = compiled.read_bytes()
-    compiled.write_bytes(whole[:100])
+def test_compiled_form_is_kept_with_its_digest(compiled: Path) -> None:
+    """`sha256sum --check` can verify the cache."""
+    line = f"{sha256_hex(compiled.read_bytes())}  {compiled.name}\n"
+    assert compiled.with_name(f"{compiled.name}.sha256").read_text() == line
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """The compiled form of a model in a cache, both made without Keras; `served_from` has its settings."""
+    (tmp_path / "model.h5").write_bytes(make_h5())
+    settings = served_from(tmp_path)
+    path = compiled_path(read_model_file(settings), settings.cache_dir)
+    write_atomically(path, make_classifier_onnx())
+    write_digest(path)
     load_model(settings)
-    assert "is damaged" in caplog.text
+    return path
+
+
+def served_from(folder: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        model_path=folder / "model.h5",
+        cache_dir=folder / "cache",
+        image_height=4,
+        image_width=5,
+        class_names=LABELS,
+    )
+
+
+def write_digest(path: Path) -> None:
+    write_atomically(path.with_name(f"{path.name}.sha256"), sha256_hex(path.read_bytes()).encode())
+
+
+def change_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def exchange_the_graph(path: Path) -> None:
+    path.write_bytes(make_classifier_onnx(scale=2.0))
+
+
+def empty_the_digest(path: Path) -> None:
+    path.with_name(f"{path.name}.sha256").write_bytes(b"")
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def keep_weights_in_another_file(path: Path) -> None:
+    path.write_bytes(make_classifier_onnx(location="weights.bin"))
+    write_digest(path)
+
+
+def use_another_operator(path: Path) -> None:
+    path.write_bytes(make_onnx(helper.make_node("RandomNormalLike", ["images"], ["probabilities"])))
+    write_digest(path)
+
+
+HARMS = pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (change_a_byte, "does not have the digest that was kept with it"),
+        (exchange_the_graph, "does not have the digest"),
+        (empty_the_digest, "does not have the digest"),
+        (cut_off, "does not have the digest"),
+        (keep_weights_in_another_file, "has weights in another file"),
+        (use_another_operator, "has the operator 'RandomNormalLike'"),
+    ],
+)
+
+
+@HARMS
+def test_form_that_is_not_what_was_built_is_refused_without_tensorflow(
+    harm: Callable[[Path], None], reason: str, stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A compiled form that was changed, exchanged or cut off is not served; the message names it, and says why."""
+    harm(stored)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match=rf"model\.h5: its compiled form {stored} cannot be used: it {reason}"):
+        load_model(served_from(tmp_path))
+
+
+def test_form_without_a_digest_is_not_served(stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A compiled form of an earlier version, which has no digest, counts as missing."""
+    stored.with_name(f"{stored.name}.sha256").unlink()
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match="no compiled form yet"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.tensorflow
+def test_form_that_is_not_what_was_built_is_built_anew(
+    settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With TensorFlow, a changed form is replaced by a whole one, and the model is served."""
+    whole = compiled.read_bytes()
+    change_a_byte(compiled)
+    load_model(settings)
+    assert "does not have the digest" in caplog.text
     assert len(compiled.read_bytes()) == len(whole)
+
+
+def plant_link(path: Path, target: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def test_link_in_place_of_the_lock_is_not_followed(stored: Path, tmp_path: Path) -> None:
+    """A link that someone has put in place of the lock is an error, and the file that it names is as it was."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"content")
+    plant_link(stored.with_suffix(".lock"), precious)
+    stored.unlink()
+    with pytest.raises(ModelError, match="cannot be kept in"):
+        load_model(served_from(tmp_path))
+    assert precious.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("suffix", ["", ".sha256"], ids=["form", "digest"])
+def test_link_in_place_of_a_compiled_form_is_not_followed(suffix: str, stored: Path, tmp_path: Path) -> None:
+    """A link in place of a compiled form, or of its digest, is an error that names it."""
+    path = stored.with_name(stored.name + suffix)
+    plant_link(path, path.rename(tmp_path / "moved"))
+    with pytest.raises(ModelError, match=rf"{path} cannot be read: Too many levels of symbolic links; remove it"):
+        load_model(served_from(tmp_path))
+
+
+def test_pipe_in_place_of_a_compiled_form_is_not_waited_for(stored: Path, tmp_path: Path) -> None:
+    """What is no regular file in the cache is an error."""
+    stored.unlink()
+    os.mkfifo(stored)
+    with pytest.raises(ModelError, match=rf"{stored} cannot be read: Not a regular file"):
+        load_model(served_from(tmp_path))
+
+
+def test_form_that_is_too_large_for_its_model_is_not_read(stored: Path, tmp_path: Path) -> None:
+    """A compiled form many times as large as its model is an error, before it is read."""
+    with stored.open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: it takes no room
+    with pytest.raises(ModelError, match=rf"{stored} cannot be read: More than"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.parametrize("folder", ["cache", "cache/compiled"])
+@pytest.mark.parametrize("mode", [0o777, 0o757, 0o775, 0o1777], ids=oct)
+@pytest.mark.usefixtures("stored")
+def test_cache_that_others_may_write_to_is_not_used(folder: str, mode: int, tmp_path: Path) -> None:
+    """A cache in which another user could exchange a file is an error, and the message has the command that helps."""
+    (tmp_path / folder).chmod(mode)
+    with pytest.raises(ModelError, match=f"other users may write to .*: run `chmod go-w {tmp_path / folder}`"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a folder away")
+def test_cache_of_another_user_is_not_used(tmp_path: Path) -> None:
+    """A cache that belongs to neither the superuser nor this user is an error."""
+    os.chown(tmp_path / "cache" / "compiled", 12345, 0)
+    with pytest.raises(ModelError, match="belongs to another user"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.tensorflow
+def test_cache_is_made_for_its_owner_alone(settings: Settings, compiled: Path, tmp_path: Path) -> None:
+    """Whatever the process's default is, others may not write to a cache that the service makes."""
+    before = os.umask(0)
+    try:
+        folder = compile_model(settings.model_copy(update={"cache_dir": tmp_path / "new" / "cache"})).parent
+    finally:
+        os.umask(before)
+    made = (folder, folder.parent, *folder.iterdir(), compiled)
+    assert [oct(path.stat().st_mode & 0o022) for path in made] == ["0o0"] * len(made)
 
 
 @pytest.mark.tensorflow
@@ -133,7 +304,7 @@ def test_without_tensorflow_and_a_cached_form_the_error_says_what_to_do(
 ) -> None:
     """If it can be neither found nor built, the error says what to do."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ModelError, match=r"fashion-api compile.*pip install 'fashion-api\[train\]'"):
+    with pytest.raises(ModelError, match=r"no compiled form yet.*fashion-api compile.*pip install tensorflow tf2onnx"):
         load_model(settings.model_copy(update={"cache_dir": tmp_path}))
 
 
@@ -143,14 +314,15 @@ def test_keras_engine_without_tensorflow_says_what_to_install(
 ) -> None:
     """Without TensorFlow, the Keras engine says what to install."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ModelError, match=r"pip install 'fashion-api\[train\]'"):
+    with pytest.raises(ModelError, match="pip install tensorflow tf2onnx"):
         load_model(settings.model_copy(update={"engine": "keras"}))
 
 
 @pytest.mark.tensorflow
-def test_refusal_of_the_child_process_is_passed_on(settings: Settings, tmp_path: Path) -> None:
-    """An error of the child process is raised with the same message."""
-    with pytest.raises(ModelError, match=r"^the model takes images of 4×5 pixels, but 6×5 are set"):
+def test_refusal_of_the_child_process_is_passed_on(model: Path, settings: Settings, tmp_path: Path) -> None:
+    """An error of the child process is raised with the model's path and the settings that are wrong."""
+    message = rf"^{model}: it takes images of 4×5 pixels, not of 6×5: correct FASHION_IMAGE_HEIGHT and FASHION_IMAGE_W"
+    with pytest.raises(ModelError, match=message):
         load_model(settings.model_copy(update={"cache_dir": tmp_path, "image_height": 6}))
     assert list(tmp_path.rglob("*.onnx")) == []
 
@@ -161,52 +333,6 @@ def test_cache_that_cannot_be_written_is_an_error(settings: Settings, tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match="FASHION_CACHE_DIR"):
         load_model(settings.model_copy(update={"cache_dir": tmp_path / "file"}))
-
-
-class ShiftedClassifier(FakeClassifier):
-    """Differs slightly from the fake classifier."""
-
-    def __init__(self, difference: float) -> None:
-        self._difference = np.float32(difference)
-
-    def classify(self, images: Images) -> Predictions:
-        return Predictions(super().classify(images).probabilities + self._difference)
-
-
-class MirroredClassifier(FakeClassifier):
-    """Gives other classes, all nearly equally probable."""
-
-    def classify(self, images: Images) -> Predictions:
-        probabilities = super().classify(images).probabilities * np.float32(1e-6)
-        return Predictions(probabilities[:, ::-1])
-
-
-class FlatClassifier(FakeClassifier):
-    """Gives all classes nearly equal probabilities."""
-
-    def classify(self, images: Images) -> Predictions:
-        return Predictions(super().classify(images).probabilities * np.float32(1e-6))
-
-
-IMAGES = make_comparison_images(InputSpec(height=28, width=28))
-
-
-def test_rounding_is_no_difference() -> None:
-    """A difference of 1e-6 in a probability is accepted."""
-    compare(ShiftedClassifier(1e-6), FakeClassifier(), IMAGES)
-
-
-@pytest.mark.parametrize("difference", [3e-5, float("nan")], ids=["3e-5", "NaN"])
-def test_difference_in_a_probability_refuses_the_form(difference: float) -> None:
-    """A difference of more than 1e-5, or NaN, refuses the compiled form."""
-    with pytest.raises(ModelError, match="differs from Keras"):
-        compare(ShiftedClassifier(difference), FakeClassifier(), IMAGES)
-
-
-def test_difference_in_a_class_refuses_the_form() -> None:
-    """A different class refuses the compiled form, however near the probabilities are."""
-    with pytest.raises(ModelError, match="different classes"):
-        compare(MirroredClassifier(), FlatClassifier(), IMAGES)
 
 
 @pytest.mark.tensorflow
