@@ -67,7 +67,11 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where missing, so that only their owner may write to them."""
+    """Make a folder and those above it, where missing, so that only their owner may write to them.
+
+    Raises:
+        OSError: one cannot be made.
+    """
     for folder in reversed((path, *path.parents)):
         if not folder.exists():
             folder.mkdir(mode=0o755, exist_ok=True)
