@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataError, FashionError
 from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.rest.dependencies import OperationRouter
 from fashion_api.rest.fast_path import FastPath
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
 from fashion_api.rest.middleware.errors import ErrorMiddleware
@@ -33,8 +34,6 @@ from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
-from fashion_api.wire.flask_api import PREDICT_LABEL
-from fashion_api.wire.native import NATIVE_OPERATIONS
 from fashion_api.wire.operation import Operation
 
 logger = logging.getLogger(__name__)
@@ -43,7 +42,8 @@ _DESCRIPTION = """\
 Which garment is this? Answers for Fashion-MNIST test images, 28×28 arrays and uploaded pictures.
 
 Pictures are of the data set's kind: 28×28 pixels, grey, the article light on black. Errors are
-`application/problem+json` (RFC 9457); [their kinds](problems).
+`application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
+by another method than those that are listed here answers 405, and one that is not listed 404.
 """
 
 _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
@@ -66,7 +66,9 @@ _OPEN_PATHS = frozenset(
     + ["/openapi.json", ""]
 )
 
-OPERATIONS: Sequence[Operation] = (*NATIVE_OPERATIONS, PREDICT_LABEL)
+OPERATIONS: Sequence[Operation] = tuple(
+    operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
+)
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
@@ -183,7 +185,7 @@ def create_app(
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
-    complete_openapi(app, needs_key=bool(settings.api_keys), is_open=is_open)
+    complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
     return app
 
 

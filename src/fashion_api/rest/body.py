@@ -1,10 +1,12 @@
 """Reading a request's body, within limits of size, time and memory."""
 
 import asyncio
+from collections.abc import Generator
 
 from starlette.requests import ClientDisconnect
 
 from fashion_api.errors import BodyTimeoutError, BodyTooLargeError
+from fashion_api.rest.content_coding import decode_body, measure_decoded
 from fashion_api.rest.taken_request import TakenRequest
 from fashion_api.rest.watch import BodyReader
 from fashion_api.service.limits import HeldBody
@@ -36,6 +38,18 @@ async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
         raise BodyTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
     finally:
         request.watch.remove(reader)
+
+
+def start_decoding(request: TakenRequest, held: HeldBody, body: bytes, coding: str) -> Generator[None, None, bytes]:
+    """Give the steps that decode a body with a content coding; `held` counts its decoded bytes at once.
+
+    Raises:
+        OverloadedError: there is no memory for them.
+    """
+    most = measure_decoded(body, coding, max_bytes=request.service.settings.max_upload_bytes)
+    held.add(most, asyncio.get_running_loop().time())
+    held.finish()
+    return decode_body(body, coding, max_bytes=most)
 
 
 async def _read_chunks(request: TakenRequest, held: HeldBody) -> bytes:

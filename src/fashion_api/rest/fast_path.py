@@ -4,7 +4,6 @@ FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing els
 FastAPI call `answer` too. See docs/adr/0009.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -12,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
-from fashion_api.rest.body import read_body
-from fashion_api.rest.content_coding import decode_body, measure_decoded, read_coding
+from fashion_api.rest.body import read_body, start_decoding
+from fashion_api.rest.content_coding import read_coding
 from fashion_api.rest.problems import send_reply
 from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.rest.taken_request import TakenRequest, take_request
@@ -102,13 +101,11 @@ async def _read_job(request: TakenRequest, operation: Operation) -> Job:
 
 
 def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:
-    """Read a request whose body has a content coding; counts its decoded bytes at once, decodes it in steps."""
-    most = measure_decoded(body, coding, max_bytes=request.service.settings.max_upload_bytes)
-    held.add(most, asyncio.get_running_loop().time())
-    held.finish()
+    """Read a request whose body has a content coding, in steps."""
+    steps = start_decoding(request, held, body, coding)
 
     def decode_and_read() -> JobSteps:
-        decoded = yield from decode_body(body, coding, max_bytes=most)
+        decoded = yield from steps
         job = operation.read(request.service, request.head, decoded)
         return job if isinstance(job, Job) else (yield from job)
 

@@ -12,6 +12,8 @@ from pydantic_core import InitErrorDetails
 
 from fashion_api.errors import MAX_FAULTS, ImageError
 from fashion_api.pictures.decoding import decode_base64
+from fashion_api.wire.examples import IMAGE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
 from fashion_api.wire.mistakes import describe_image_mistake
 from fashion_api.wire.validation import make_error, name_json_type
 
@@ -51,8 +53,17 @@ def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes:
         raise make_error(str(error)) from None
 
 
-_Rows = Annotated[list[list[Annotated[int, Field(ge=0, le=_PIXEL_MAX)]]], Field(title="Rows of pixels")]
-_Base64 = Annotated[str, Field(title="A picture file in base64", json_schema_extra={"contentEncoding": "base64"})]
+_Row = Annotated[list[Annotated[int, Field(ge=0, le=_PIXEL_MAX)]], Field(json_schema_extra={BOUND: "row"})]
+_Rows = Annotated[list[_Row], Field(title="Rows of pixels", json_schema_extra={BOUND: "rows"})]
+_Base64 = Annotated[
+    str,
+    Field(
+        title="A picture file in base64",
+        description="A PNG, JPEG, GIF, BMP or WebP file of the model's size, or a `data:` URL of it.",
+        examples=[IMAGE_BASE64],
+        json_schema_extra={"format": PICTURE_BASE64, "contentEncoding": "base64", "contentMediaType": "image/png"},
+    ),
+]
 
 Pixels = Annotated[bytes, PlainValidator(_read_pixels, json_schema_input_type=_Rows | _Base64)]
 """The pixels of one image, row by row; validated with an `ImageContext`.

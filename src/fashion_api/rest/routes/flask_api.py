@@ -2,36 +2,40 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from fashion_api.rest import problems
-from fashion_api.rest.dependencies import add_operation, read_request
+from fashion_api.rest.dependencies import OperationRouter, read_request
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.rest.problems import to_response
-from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumberQuery, write_actual_label
+from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumber, write_actual_label
 
-router = APIRouter(tags=["original API"])
+router = OperationRouter(tags=["original API"])
 
 _PROBLEMS = (
     problems.NOT_FOUND,
     problems.TOO_SLOW,
     problems.TOO_LARGE,
+    problems.UNSUPPORTED,
     problems.INVALID,
     problems.NOT_READY,
     problems.OVERLOADED,
     problems.NO_DATA,
+    problems.DEADLINE,
 )
-_DESCRIPTION = "`test_image_num` is a query parameter, or stands in a JSON body; the answer is a JSON string."
-_PARAMETERS: dict[str, Any] = {"parameters": describe_parameters(query=ImageNumberQuery)}
+_DESCRIPTION = (
+    "`test_image_num` is a query parameter; it may stand in a JSON body instead, as in the original API. The answer is "
+    "a JSON string."
+)
+_PARAMETERS: dict[str, Any] = {"parameters": describe_parameters(query=ImageNumber)}
 
-add_operation(
-    router,
+router.add_operation(
     PREDICT_LABEL,
     name="predict",
     summary="Name the class that the model sees in a test image",
     description=_DESCRIPTION,
     response_model=str,
-    responses=responses(*_PROBLEMS, problems.DEADLINE),
+    responses=responses(*_PROBLEMS),
     openapi_extra=_PARAMETERS,
 )
 
