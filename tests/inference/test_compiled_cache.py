@@ -204,6 +204,14 @@ def test_form_without_a_digest_is_not_served(stored: Path, monkeypatch: pytest.M
         load_model(served_from(tmp_path))
 
 
+def test_form_that_this_version_cannot_run_is_named(stored: Path, tmp_path: Path) -> None:
+    """A compiled form that ONNX Runtime refuses, though it is what was built, is an error that says what to remove."""
+    stored.write_bytes(make_onnx(helper.make_node("Softmax", ["images"], ["other"])))
+    write_digest(stored)
+    with pytest.raises(ModelError, match=rf"model\.h5: ONNX Runtime cannot load .*: remove {stored}, to have it"):
+        load_model(served_from(tmp_path))
+
+
 @pytest.mark.tensorflow
 def test_form_that_is_not_what_was_built_is_built_anew(
     settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture

@@ -1,4 +1,6 @@
-"""The comparison of a compiled form with Keras."""
+"""Compiling, and the comparison of a compiled form with Keras."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import pytest
 from fashion_api.errors import ModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
-from fashion_api.inference.compiler import compare, make_comparison_images
+from fashion_api.inference.compiler import build, compare, make_comparison_images
 from fashion_api.inference.manifest import InputSpec
 from tests.fakes import FakeClassifier
 
@@ -55,3 +57,36 @@ def test_difference_in_a_class_refuses_the_form() -> None:
     """A different class refuses the compiled form, however near the probabilities are."""
     with pytest.raises(ModelError, match="different classes"):
         compare(MirroredClassifier(), FlatClassifier(), IMAGES)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("layer", ["GRU", "SimpleRNN", "LSTM"])
+def test_recurrent_layer_is_compiled(layer: str) -> None:
+    """A model that reads an image row by row is compiled, though its form has a loop."""
+    assert build(encode(Reshape=[(4, 5)], **{layer: [3]}), InputSpec(height=4, width=5)).startswith(b"\x08")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ({"Activation": ["gelu"]}, "has the operator 'Erfc'"),
+        ({"Activation": ["celu"]}, "has the operator 'Expm1'"),
+        ({"Normalization": [-1, 0.5, 0.2]}, "its compiled form cannot be run: ValueError"),
+    ],
+    ids=["gelu", "celu", "normalisation with constants"],
+)
+def test_layer_that_is_not_compiled_is_offered_to_keras(layers: dict[str, list[Any]], reason: str) -> None:
+    """Where Keras exports a layer to what cannot be run, the message says why, and that Keras's engine serves it."""
+    with pytest.raises(ModelError, match=rf"{reason}.*; FASHION_ENGINE=keras serves it as it is"):
+        build(encode(**layers), InputSpec(height=4, width=5))
+
+
+def encode(**layers: list[Any]) -> bytes:
+    """The `.h5` of a model of images of 4×5 with these layers of Keras, by name, each with its arguments."""
+    from fashion_api.training.network.backend import keras  # noqa: PLC0415  # TensorFlow
+    from fashion_api.training.network.h5 import encode_h5  # noqa: PLC0415  # the same
+
+    own = [getattr(keras.layers, name)(*arguments) for name, arguments in layers.items()]
+    last = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    return encode_h5(keras.Sequential([keras.Input((4, 5, 1)), *own, *last]))

@@ -11,7 +11,7 @@ import pytest
 
 from fashion_api.errors import ModelError
 from fashion_api.inference.h5_walk import check_h5
-from fashion_api.inference.keras_engine import import_tensorflow, load_keras_model
+from fashion_api.inference.keras_engine import KerasClassifier, import_tensorflow, load_keras_model
 from fashion_api.inference.loading import load_model
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.settings import Settings
@@ -70,12 +70,19 @@ def test_weights_that_the_file_does_not_have_are_not_made(class_name: str, confi
 )
 def test_layer_that_gives_too_many_numbers_is_refused(class_name: str, config: dict[str, Any]) -> None:
     """Where a layer would give gigabytes for one image, nothing is computed."""
-    from fashion_api.inference.keras_engine import KerasClassifier  # noqa: PLC0415  # the only use
-
     image = keras.Input((4, 5, 1))
     large = getattr(layers, class_name)(**config)(image)
     model = keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(large)))
     with pytest.raises(ModelError, match="numbers for an image, over 67108864"):
+        KerasClassifier(model, SPEC)
+
+
+def test_layers_that_do_not_fit_each_other_are_refused() -> None:
+    """A model that fails when it is computed is refused with the reason, before an image is classified."""
+    image = keras.Input((4, 5, 1))
+    halved = layers.Flatten()(layers.Activation("glu")(layers.Conv2D(4, 1)(image)))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(halved))
+    with pytest.raises(ModelError, match=r"^Keras cannot compute it: ValueError"):
         KerasClassifier(model, SPEC)
 
 

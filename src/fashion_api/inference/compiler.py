@@ -37,13 +37,18 @@ def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by:
     Raises:
         ModelError: it is hostile, Keras cannot load or export it, or the two differ.
     """
-    from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # imports TensorFlow
+    from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model  # noqa: PLC0415  # imports TensorFlow
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
 
     model = load_keras_model(content, spec, said_by=said_by)
     reference = KerasClassifier(model, spec, temperature=temperature)
     compiled = _export(model, spec, temperature)
-    compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
+    try:
+        compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
+    except ModelError as error:
+        raise ModelError(f"{error}; {_SERVED_BY_KERAS}") from error
+    except Exception as error:  # ONNX Runtime's errors have no common base of their own
+        raise ModelError(f"its compiled form cannot be run: {describe_error(error)}; {_SERVED_BY_KERAS}") from error
     return compiled
 
 

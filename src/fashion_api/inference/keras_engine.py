@@ -37,7 +37,8 @@ class KerasClassifier:
     """A classifier that runs a Keras model on uint8[n, height, width] for any n.
 
     Raises:
-        ModelError: a layer gives more numbers for an image than `MAX_NUMBERS_AN_IMAGE`.
+        ModelError: its layers do not fit each other, or one gives more numbers for an image than
+            `MAX_NUMBERS_AN_IMAGE`.
     """
 
     def __init__(self, model: Any, spec: InputSpec, *, temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
@@ -50,7 +51,11 @@ class KerasClassifier:
             outputs = model(tf.reshape(pixels, (-1, *per_image)), training=False)
             return divide_logits(split_outputs(outputs), temperature)
 
-        _check_sizes(infer.get_concrete_function().graph)
+        try:
+            graph = infer.get_concrete_function().graph
+        except Exception as error:  # TensorFlow raises many kinds, for shapes that do not fit for example
+            raise ModelError(f"Keras cannot compute it: {describe_error(error)}") from error
+        _check_sizes(graph)
         self._infer = infer
 
     def classify(self, images: Images) -> Predictions:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fashion_api.errors import ModelError
+from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.compiled_cache import compile_cached, compiled_path
@@ -95,7 +95,12 @@ def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> Class
         network = load_network(file) if network is None else network
         return KerasClassifier(network, file.input, temperature=file.temperature)
     threads = max(1, count_usable_cores() // settings.workers - 1)  # one core is the event loop's
-    return OnnxClassifier(compile_cached(file, settings.cache_dir), threads=threads)
+    compiled = compile_cached(file, settings.cache_dir)
+    try:
+        return OnnxClassifier(compiled, threads=threads)
+    except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
+        path = compiled_path(file, settings.cache_dir)
+        raise ModelError(f"{error}: remove {path}, to have it built anew") from error
 
 
 def load_network(file: ModelFile) -> Any:  # noqa: ANN401  # Keras ships no types

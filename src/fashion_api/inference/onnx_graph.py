@@ -20,9 +20,10 @@ OPERATORS = frozenset(
     Cast Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND Identity OneHot Pad
     Range Reshape Resize ReverseSequence ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile TopK
     Transpose Unsqueeze
+    If Loop Scan
     """.split()  # noqa: SIM905  # easier to read and to change than a list
 )
-"""Those that layers of image classifiers are exported to: no control flow, no random numbers, no text."""
+"""Those that layers of image classifiers are exported to: no random numbers, no text, no extensions."""
 
 _MODEL, _GRAPH, _NODE, _ATTRIBUTE, _TENSOR = "model", "graph", "node", "attribute", "tensor"
 _MESSAGES: Mapping[tuple[str, int], str] = {
@@ -31,15 +32,15 @@ _MESSAGES: Mapping[tuple[str, int], str] = {
     (_GRAPH, 5): _TENSOR,
     (_NODE, 5): _ATTRIBUTE,
     (_ATTRIBUTE, 5): _TENSOR,
+    (_ATTRIBUTE, 6): _GRAPH,
     (_ATTRIBUTE, 10): _TENSOR,
+    (_ATTRIBUTE, 11): _GRAPH,
 }
 """The fields that hold messages which are read in their turn."""
 _REFUSED: Mapping[tuple[str, int], str] = {
     (_MODEL, 20): "training steps",
     (_MODEL, 25): "functions of its own",
     (_GRAPH, 15): "sparse weights",
-    (_ATTRIBUTE, 6): "a graph inside an operator",
-    (_ATTRIBUTE, 11): "a graph inside an operator",
     (_ATTRIBUTE, 22): "sparse weights",
     (_ATTRIBUTE, 23): "sparse weights",
     (_TENSOR, 13): "weights in another file",
@@ -57,7 +58,7 @@ def check_graph(compiled: bytes) -> None:
     """
     try:
         _check_message(_MODEL, memoryview(compiled))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         raise DamagedModelError("it is not an ONNX file") from None
 
 
