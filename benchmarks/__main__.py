@@ -90,8 +90,9 @@ def _make_parser() -> argparse.ArgumentParser:
         metavar="REV",
         help=f"the earlier revision of the part `before` (default: {before.REVISION})",
     )
-    parser.add_argument("--add", action="store_true", help="add to the last results: more rounds, other parts")
-    parser.add_argument("--quick", action="store_true", help="one short round, to see that all works; no fit figures")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--add", action="store_true", help="add to the last results: more rounds, other parts")
+    kind.add_argument("--quick", action="store_true", help="one short round, to see that all works; no fit figures")
     parser.add_argument("--model", type=Path, help="a .h5 to serve; without it, the tutorial's, trained when missing")
     parser.add_argument("--report", action="store_true", help="write the report anew, and measure nothing")
     return parser

@@ -27,7 +27,7 @@ from fashion_api.errors import FashionError, ModelError
 from fashion_api.files import write_atomically
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import compile_cached
+from fashion_api.inference.compiled_cache import compile_cached
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.keras_engine import load_keras_model
 from fashion_api.inference.manifest import InputSpec

@@ -7,6 +7,7 @@ from benchmarks.lineup import SERVICE
 from benchmarks.load import Phase, Tally, run_closed, run_phases
 from benchmarks.measure import CONCURRENCIES, WARM_UP_S, Bench, check
 from benchmarks.results import Overload
+from benchmarks.servers import ContenderError
 
 _FORM = "array"
 _TIMES = 10
@@ -19,7 +20,11 @@ _NORMAL_SLOWDOWN = 2.0
 
 
 def measure_overload(bench: Bench) -> Overload:
-    """Send half of the capacity, ten times the capacity, and half of it again, without a pause between them."""
+    """Send half of the capacity, ten times the capacity, and half of it again, without a pause between them.
+
+    Raises:
+        ContenderError: the service does not start, answers wrongly, or does not answer at all.
+    """
     with bench.run(SERVICE) as server:
         target = bench.target(SERVICE, server, _FORM)
         server.wait_for(target)
@@ -31,6 +36,8 @@ def measure_overload(bench: Bench) -> Overload:
         resident = server.measure_memory().rss
         server.forget_peak()
         before, during, *after = run_phases(target, [calm, flood, *windows], max_connections=_MAX_CONNECTIONS)
+        if not check(before).right:
+            raise ContenderError("answers nothing at half of its capacity")
         return Overload(
             rate=flood.rate,
             seconds=flood.seconds,

@@ -11,7 +11,8 @@ from benchmarks.inputs import post
 from benchmarks.lineup import SERVICE
 from benchmarks.load import Phase, Tally, run_closed, run_phases
 from benchmarks.measure import CONCURRENCIES, MAX_CONNECTIONS, WARM_UP_S, Bench, check
-from benchmarks.results import Latency, SlowCallersRound, need
+from benchmarks.results import Latency, SlowCallersRound
+from benchmarks.servers import ContenderError
 
 _FORM = "array"
 _CALLERS = 500
@@ -71,7 +72,11 @@ def _has_received(caller: socket.socket) -> bool:
 
 
 def measure_slow_callers(bench: Bench, rounds: int) -> list[SlowCallersRound]:
-    """Send half of the capacity, alone and beside the slow callers, in turns."""
+    """Send half of the capacity, alone and beside the slow callers, in turns.
+
+    Raises:
+        ContenderError: the service does not start, answers wrongly, or does not answer at all.
+    """
     with bench.run(SERVICE) as server:
         target = bench.target(SERVICE, server, _FORM)
         server.wait_for(target)
@@ -89,4 +94,7 @@ def measure_slow_callers(bench: Bench, rounds: int) -> list[SlowCallersRound]:
 
 
 def _find_p99_ms(tally: Tally) -> float:
-    return need(Latency.of(check(tally).latencies_s)).p99_ms
+    latency = Latency.of(check(tally).latencies_s)
+    if latency is None:
+        raise ContenderError("answers nothing at half of its capacity")
+    return latency.p99_ms

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from starlette.types import ASGIApp, Message, Scope
@@ -21,7 +22,7 @@ def make_scope(
     *,
     http_version: str = "1.1",
     client: tuple[str, int] | None = CALLER,
-) -> Scope:
+) -> dict[str, Any]:
     """Make the scope of a request, as a server does."""
     if not target.startswith("/"):
         target = urlsplit(target)._replace(scheme="", netloc="").geturl()

@@ -160,4 +160,4 @@ def _make_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment of this process, without its settings."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("FASHION_")}
     path = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH", ""))))
-    return kept | {"PYTHONPATH": path} | changes
+    return {**kept, "PYTHONPATH": path, **changes}

@@ -1,5 +1,6 @@
 """Settings from flags, from the environment and from .env."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -257,3 +258,24 @@ def test_origin_that_no_browser_sends_is_an_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("FASHION_CORS_ORIGINS", origin)
     with pytest.raises(SettingsError, match="FASHION_CORS_ORIGINS"):
         load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("path", ["models/fashion_mnist.h5", "./models/fashion_mnist.json", "models/other.h5"])
+def test_log_file_is_no_model(path: str, env_file: Path) -> None:
+    """A log file in the place of a model or of the manifest of the one that is served is refused."""
+    env_file.write_text(f"FASHION_LOG_FILE={path}\n")
+    with pytest.raises(SettingsError, match=r"^FASHION_LOG_FILE: .* is a model or its manifest"):
+        load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind", "message"),
+    [({"recipe": "x"}, FlagError, "^--recipe: no"), ({}, SettingsError, "^FASHION_RECIPE: no")],
+    ids=["flag", "variable"],
+)
+def test_error_of_a_value_names_what_gave_it(
+    overrides: dict[str, object], kind: type[SettingsError], message: str, env_file: Path
+) -> None:
+    """An error that is found when a setting is used names the flag that gave it, or else its variable."""
+    error = load_settings(TrainingSettings, env_file=env_file, overrides=overrides).make_error("recipe", "no")
+    assert (type(error), re.match(message, str(error)) is not None) == (kind, True)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from platformdirs import user_cache_path
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -112,6 +112,7 @@ class Settings(BaseSettings):
         Path("models/fashion_mnist.h5"),
         description="The Keras `.h5` to serve; its manifest is the `.json` beside it.",
     )
+    max_model_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="The largest `.h5` that is read, in bytes.")
     engine: Literal["onnx", "keras"] = Field(
         "onnx", description="What computes the answers: onnx, the model's compiled form, or keras, the model as it is."
     )
@@ -201,6 +202,16 @@ class Settings(BaseSettings):
     log_file_backups: int = Field(5, ge=1, le=1000, description="How many rotated log files are kept.")
     log_format: Literal["text", "json"] = Field("text", description="How a log line is written: text or json.")
 
+    _flags: frozenset[str] = PrivateAttr(frozenset())
+    """The fields that flags of the command line have set."""
+
+    @model_validator(mode="after")
+    def _check_log_file(self) -> Self:
+        kept = (self.model_path.absolute(), self.model_path.with_suffix(".json").absolute())
+        if self.log_file is not None and (self.log_file.suffix == ".h5" or self.log_file.absolute() in kept):
+            raise ValueError(f"FASHION_LOG_FILE: {self.log_file} is a model or its manifest: name another file")
+        return self
+
     @model_validator(mode="after")
     def _check_limits_agree(self) -> Self:
         if self.max_images_per_request > self.max_queue_size:
@@ -216,6 +227,15 @@ class Settings(BaseSettings):
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
         return self
+
+    def name_source(self, field: str) -> str:
+        """Name what sets a field: its flag where that was given, else its variable."""
+        return name_flag(field) if field in self._flags else name_variable(field)
+
+    def make_error(self, field: str, message: str) -> SettingsError:
+        """Make the error that the value of a field cannot be used, as only who uses it can know."""
+        kind = FlagError if field in self._flags else SettingsError
+        return kind(f"{self.name_source(field)}: {message}")
 
     @classmethod
     def settings_customise_sources(
@@ -290,12 +310,14 @@ def load_settings(
     _refuse_unknown_names(env_file)
     _refuse_blank_keys(env_file)
     try:
-        return cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
+        settings = cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
         problems = error.errors()
         message = "; ".join(_describe(problem["loc"], problem["msg"], flags) for problem in problems)
         has_bad_flag = any(problem["loc"][0] in flags for problem in problems if problem["loc"])
         raise (FlagError if has_bad_flag else SettingsError)(message) from None
+    settings._flags = frozenset(flags)  # the class is of this module
+    return settings
 
 
 def _refuse_blank_keys(env_file: Path) -> None:

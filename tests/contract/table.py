@@ -4,9 +4,11 @@ A request is a line in `REQUESTS`, a door a line in `tests.contract.doors`.
 """
 
 import base64
+import gzip
 import json
+import zlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -100,7 +102,7 @@ _ORIGINAL = Expectation(get("/predict?test_image_num=9"), 200)
 _ORIGINAL_BODY = json.dumps({"test_image_num": 9}).encode()
 
 
-def _of(model: Expectation, raw: bytes, **changes: object) -> Expectation:
+def _of(model: Expectation, raw: bytes, **changes: Any) -> Expectation:  # noqa: ANN401  # its fields
     return model._replace(raw=raw, **changes)
 
 
@@ -181,6 +183,12 @@ REQUESTS: Mapping[str, Expectation] = {
         _JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(b" " * MAX_UPLOAD_BYTES * 2, 9999),
     ),
     "a body that waits to be asked for": _of(_BY_JSON, post(JSON_PATH, JSON, _ARRAY, "Expect: 100-continue")),
+    "a body in gzip": _of(_BY_JSON, post(JSON_PATH, JSON, gzip.compress(_ARRAY, mtime=0), "Content-Encoding: gzip")),
+    "a body in gzip that is cut": _of(
+        _INVALID, post(JSON_PATH, JSON, gzip.compress(_ARRAY, mtime=0)[:-9], "Content-Encoding: gzip")
+    ),
+    "a large body in deflate": _of(_BY_JSON, post(JSON_PATH, JSON, zlib.compress(_LARGE), "Content-Encoding: deflate")),
+    "a body in a coding that is not read": _of(_UNSUPPORTED, post(JSON_PATH, JSON, _ARRAY, "Content-Encoding: br")),
     "PUT of JSON": Expectation(
         post(JSON_PATH, JSON, _ARRAY).replace(b"POST", b"PUT"), 405, PROBLEM, headers={"allow": "POST"}
     ),

@@ -41,6 +41,12 @@ def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         gate.open()
 
 
+def wait_until_full(server: ServerProcess) -> None:
+    """Wait until as many requests are under way as there may be."""
+    while ask(server.address, write_request("GET", "/api/v1/model")).status != HTTPStatus.SERVICE_UNAVAILABLE:
+        pass
+
+
 @pytest.fixture
 def saturated(held: Held) -> Iterator[Held]:
     """The server while two requests are under way: one is computed, and one waits."""
@@ -49,8 +55,7 @@ def saturated(held: Held) -> Iterator[Held]:
         first.send(get(1))
         batch = held.gate.wait_for_batch()
         second.send(get(2))
-        while ask(held.server.address, write_request("GET", "/api/v1/model")).status != HTTPStatus.SERVICE_UNAVAILABLE:
-            pass
+        wait_until_full(held.server)
         yield held
         batch.release()
         held.gate.wait_for_batch().release()
@@ -94,6 +99,7 @@ def test_request_of_a_caller_who_has_gone_is_not_computed(held: Held) -> None:
         batch = held.gate.wait_for_batch()
         with connect(held.server.address) as gone:
             gone.send(get(2, "X-Request-ID: gone"))
+            wait_until_full(held.server)
         held.server.log.wait_for(rf"GET {re.escape(ROUTE)} 499 \S+ ms gone")
         last.send(get(3))
         batch.release()
@@ -112,6 +118,24 @@ def test_garbage_after_pipelined_requests_is_no_fault(held: Held, path: str) -> 
         connection.read_rest()
     ask(held.server.address, write_request("GET", "/livez", f"X-Request-ID: after-{before}"))
     held.server.log.wait_for(f"after-{before}")
+    others = [line for line in held.server.log.lines[before:] if " ms " not in line]
+    assert len(others) <= 2
+    assert not any("Traceback" in line for line in others)
+
+
+@pytest.mark.parametrize("held", ["uvicorn"], indirect=True)
+def test_answer_to_a_connection_that_the_server_has_closed_is_no_fault(held: Held) -> None:
+    """A request that is computed when uvicorn closes its connection for the garbage behind it leaves no traceback."""
+    before = len(held.server.log.lines)
+    with connect(held.server.address) as connection:
+        connection.send(get(1, "X-Request-ID: cut-off") * 2 + bytes(range(143)))
+        batch = held.gate.wait_for_batch()
+        connection.read_rest()
+        ask(held.server.address, write_request("GET", "/livez"))
+        batch.release()
+    held.server.log.wait_for(rf"GET {re.escape(ROUTE)} 499 \S+ ms cut-off")
+    ask(held.server.address, write_request("GET", "/livez", "X-Request-ID: after-it"))
+    held.server.log.wait_for("after-it")
     others = [line for line in held.server.log.lines[before:] if " ms " not in line]
     assert len(others) <= 2
     assert not any("Traceback" in line for line in others)

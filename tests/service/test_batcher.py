@@ -169,6 +169,87 @@ def test_deadline_that_passes_while_computing() -> None:
     run(test)
 
 
+@pytest.mark.parametrize("order", [(5, 20, 10), (20, 10, 5), (10, 5, 20)], ids=["5 first", "5 last", "5 between"])
+def test_deadlines_of_their_own_pass_in_their_order(order: tuple[int, ...]) -> None:
+    """Requests with deadlines of their own end each at its own, in whatever order they came."""
+
+    async def test() -> None:
+        async with held() as (batcher, _, _):
+            now = asyncio.get_running_loop().time()
+            tasks = {
+                seconds: asyncio.create_task(batcher.classify(images(1), deadline=now + seconds)) for seconds in order
+            }
+            await turn_over()
+            over: list[list[int]] = []
+            for _ in range(4):
+                await put_clock_forward(5.5)
+                over.append(sorted(seconds for seconds, task in tasks.items() if task.done()))
+            assert over == [[5], [5, 10], [5, 10], [5, 10, 20]]
+            ends = await asyncio.gather(*tasks.values(), return_exceptions=True)
+            assert {type(end) for end in ends} == {DeadlineExceededError}
+
+    run(test)
+
+
+def test_request_without_a_deadline_ends_among_those_that_have_one() -> None:
+    """A deadline of a request's own changes nothing for the others, which have the batcher's time."""
+
+    async def test() -> None:
+        async with held(timeout_s=10) as (batcher, _, first):
+            now = asyncio.get_running_loop().time()
+            later = asyncio.create_task(batcher.classify(images(1), deadline=now + 30))
+            usual = asyncio.create_task(batcher.classify(images(2)))
+            await turn_over()
+            await put_clock_forward(11)
+            assert [task.done() for task in (first, usual, later)] == [True, True, False]
+            await asyncio.gather(usual, return_exceptions=True)
+            later.cancel()
+
+    run(test)
+
+
+def test_request_whose_timer_is_late_is_not_computed() -> None:
+    """A request whose time is over when its turn comes is dropped, though its timer has not run yet."""
+
+    async def test() -> None:
+        classifier = FakeClassifier()
+        async with batcher_of(classifier) as batcher:
+            with pytest.raises(DeadlineExceededError):
+                await batcher.classify(images(1), deadline=asyncio.get_running_loop().time() - 1)
+
+    run(test)
+
+
+def test_cancelled_answer_disturbs_no_neighbour() -> None:
+    """Where a caller has cancelled its answer, its neighbours in the batch get theirs."""
+
+    async def test() -> None:
+        async with held() as (batcher, classifier, _):
+            batcher.submit(images(1)).answer.cancel()
+            (neighbour,) = ask(batcher, images(2))
+            await turn_over()
+            classifier.release()
+            assert (await neighbour).class_ids.tolist() == [2]
+
+    run(test)
+
+
+def test_batch_that_cannot_be_made_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Images that do not fit into one batch fail their requests, and the next are answered."""
+
+    async def test() -> None:
+        async with held() as (batcher, classifier, _):
+            tasks = ask(batcher, images(1), np.zeros((1, 3, 3), np.uint8))
+            await turn_over()
+            classifier.release()
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [type(answer) for answer in answers] == [EngineError, EngineError]
+            assert (await batcher.classify(images(3))).class_ids.tolist() == [3]
+
+    run(test)
+    assert "a batch of 2 request(s) failed" in caplog.text
+
+
 def test_full_queue_refuses_at_once() -> None:
     """A request that the queue has no room for is refused at once, and those in the queue keep their places."""
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataError, FashionError
 from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.rest.dependencies import OperationRouter
 from fashion_api.rest.fast_path import FastPath
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
 from fashion_api.rest.middleware.errors import ErrorMiddleware
@@ -33,8 +34,6 @@ from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
-from fashion_api.wire.flask_api import PREDICT_LABEL
-from fashion_api.wire.native import NATIVE_OPERATIONS
 from fashion_api.wire.operation import Operation
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,9 @@ _OPEN_PATHS = frozenset(
     + ["/openapi.json", ""]
 )
 
-OPERATIONS: Sequence[Operation] = (*NATIVE_OPERATIONS, PREDICT_LABEL)
+OPERATIONS: Sequence[Operation] = tuple(
+    operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
+)
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
@@ -158,6 +159,7 @@ def create_app(
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
+        app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
         logger.info("ready")
         try:

@@ -1,6 +1,7 @@
 """What FastAPI's routes share."""
 
 import re
+from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -22,15 +23,23 @@ async def _find_service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_find_service)]
 
 
-def add_operation(router: APIRouter, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # FastAPI's own
-    """Add an operation to FastAPI's routes, with what describes it there."""
-    names = re.findall(r"{(\w+)}", operation.path)
+class OperationRouter(APIRouter):
+    """FastAPI's router, which takes operations too: the fast path answers them, and FastAPI describes them."""
 
-    async def answer_operation(request: Request) -> Response:
-        parameter = "".join(request.path_params[name] for name in names)
-        return to_response(await answer(request.scope, request.receive, operation, parameter))
+    def __init__(self, *, tags: list[str | Enum]) -> None:
+        super().__init__(tags=tags)
+        self.operations: list[Operation] = []
 
-    router.add_api_route(operation.path, answer_operation, methods=[operation.method], **description)
+    def add_operation(self, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # add_api_route's own
+        """Add an operation, with its description for OpenAPI."""
+        names = re.findall(r"{(\w+)}", operation.path)
+
+        async def answer_operation(request: Request) -> Response:
+            parameter = "".join(request.path_params[name] for name in names)
+            return to_response(await answer(request.scope, request.receive, operation, parameter))
+
+        self.operations.append(operation)
+        self.add_api_route(operation.path, answer_operation, methods=[operation.method], **description)
 
 
 async def read_request(request: Request) -> tuple[TakenRequest, bytes]:

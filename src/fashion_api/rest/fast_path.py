@@ -4,10 +4,8 @@ FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing els
 FastAPI call `answer` too. See docs/adr/0009.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,7 +17,6 @@ from fashion_api.rest.problems import send_reply
 from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.rest.watch import Caller
-from fashion_api.service.batcher import Outcome
 from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps
 
@@ -117,23 +114,12 @@ def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *
 
 async def _classify(request: TakenRequest, images: Images) -> Predictions:
     """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed."""
-    loop = asyncio.get_running_loop()
-    predictions: asyncio.Future[Predictions] = loop.create_future()
-    ticket = request.service.batcher.submit(images, partial(_settle, predictions), deadline=request.deadline)
-    caller = Caller(request.receive, predictions, loop.time())
+    ticket = request.service.batcher.submit(images, deadline=request.deadline)
+    caller = Caller(request.receive, ticket.answer)
     request.watch.add(caller)
     try:
-        return await predictions
+        return await ticket.answer
     finally:
         request.watch.remove(caller)
         caller.stop()
         ticket.cancel()
-
-
-def _settle(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:
-    if answer.done():
-        return
-    if isinstance(outcome, Predictions):
-        answer.set_result(outcome)
-    else:
-        answer.set_exception(outcome)

@@ -12,10 +12,12 @@ _RECORD = "fashion_api.record"
 class RequestRecord:
     """What becomes of one request, for the log and for errors."""
 
-    __slots__ = ("request_id", "route", "status")
+    __slots__ = ("request_id", "root_path", "route", "status")
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, root_path: str = "") -> None:
         self.request_id = request_id
+        self.root_path = root_path
+        """The app's; the scope's is another once the request has come to a mounted app."""
         self.route: str | None = None
         """The template of its route, once it is found."""
         self.status = 0
@@ -47,11 +49,13 @@ def get_route_path(scope: Scope) -> str:
 
 def find_route(scope: Scope) -> str | None:
     """Give the template of a request's route; `None` where there is none. It never holds what a caller has written."""
-    route: str | None = get_record(scope).route or getattr(scope.get("route"), "path", None)
+    record = get_record(scope)
+    route: str | None = record.route or getattr(scope.get("route"), "path", None)
     if route is not None:
         return route
+    at_entry = {**scope, "root_path": record.root_path}
     for candidate in scope["app"].router.routes:  # it was refused before it was routed
-        match, _ = candidate.matches(scope)
+        match, _ = candidate.matches(at_entry)
         if match is not Match.NONE:
             found: str = candidate.path
             return found

@@ -85,18 +85,19 @@ class BodyReader:
 class Caller:
     """A caller that waits for an answer; whether it disconnects is listened for once it has waited for some time."""
 
-    __slots__ = ("_answer", "_listener", "_receive", "_since")
+    __slots__ = ("_answer", "_has_waited", "_listener", "_receive")
 
-    def __init__(self, receive: Receive, answer: "asyncio.Future[Predictions]", now: float) -> None:
+    def __init__(self, receive: Receive, answer: "asyncio.Future[Predictions]") -> None:
         self._receive = receive
         self._answer = answer
-        self._since = now
+        self._has_waited = False
         self._listener: asyncio.Task[None] | None = None
 
-    def check(self, now: float) -> None:
-        """Listen, where that is due."""
-        if self._listener is None and now >= self._since + _INTERVAL_S:
+    def check(self, now: float) -> None:  # noqa: ARG002  # it waits for no time of day, but for its second check
+        """Listen from the second check on: the caller has waited for 30 ms or more."""
+        if self._listener is None and self._has_waited:
             self._listener = asyncio.get_running_loop().create_task(self._listen())
+        self._has_waited = True
 
     def stop(self) -> None:
         """Listen no longer."""

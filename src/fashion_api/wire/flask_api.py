@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from fashion_api.errors import BodyTooLargeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import parse_json
@@ -9,6 +10,8 @@ from fashion_api.wire.operation import Job, Operation, Reply, RequestHead
 from fashion_api.wire.predictions import write_json
 from fashion_api.wire.queries import ImageIndex, read_query
 from fashion_api.wire.validation import validate
+
+_MAX_BODY_BYTES = 16 * 1024
 
 
 class ImageNumber(BaseModel):
@@ -31,8 +34,11 @@ def read_image_number(head: RequestHead, body: bytes) -> int:
     """Read the index of a test image from the query, or else from the body.
 
     Raises:
+        BodyTooLargeError: the body is far larger than a number.
         InvalidRequestError: it is in neither, or not a whole number.
     """
+    if len(body) > _MAX_BODY_BYTES:
+        raise BodyTooLargeError(f"the body is larger than the {_MAX_BODY_BYTES} bytes that are accepted here")
     number = read_query(head, _ImageNumberQuery).test_image_num
     if number is None:
         number = validate(ImageNumber, parse_json(body) if body else {}).test_image_num

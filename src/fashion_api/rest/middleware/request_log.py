@@ -77,7 +77,8 @@ class RequestLogMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        record = RequestRecord(find_request_id(scope["headers"]) or make_request_id())
+        request_id = find_request_id(scope["headers"]) or make_request_id()
+        record = RequestRecord(request_id, scope.get("root_path", ""))
         keep_record(scope, record)
         header = (_REQUEST_ID, record.request_id.encode())
 

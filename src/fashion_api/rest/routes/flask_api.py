@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from fashion_api.rest import problems
-from fashion_api.rest.dependencies import add_operation, read_request
+from fashion_api.rest.dependencies import OperationRouter, read_request
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.rest.problems import to_response
 from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumber, write_actual_label
 
-router = APIRouter(tags=["original API"])
+router = OperationRouter(tags=["original API"])
 
 _PROBLEMS = (
     problems.NOT_FOUND,
@@ -29,8 +29,7 @@ _DESCRIPTION = (
 )
 _PARAMETERS: dict[str, Any] = {"parameters": describe_parameters(query=ImageNumber)}
 
-add_operation(
-    router,
+router.add_operation(
     PREDICT_LABEL,
     name="predict",
     summary="Name the class that the model sees in a test image",

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from fashion_api.rest import problems
-from fashion_api.rest.dependencies import ServiceDep, add_operation
+from fashion_api.rest.dependencies import OperationRouter, ServiceDep
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.rest.problems import to_response
 from fashion_api.wire.labelled_images import describe_labelled_image, draw_labelled_image, list_labelled_images
@@ -19,7 +19,7 @@ from fashion_api.wire.queries import (
     PredictionQuery,
 )
 
-router = APIRouter(tags=["test images"])
+router = OperationRouter(tags=["test images"])
 
 _PATH = "/api/v1/test-images"
 _LIST_PROBLEMS = (problems.INVALID, problems.NOT_READY, problems.OVERLOADED, problems.NO_DATA)
@@ -52,8 +52,7 @@ def get_test_image_picture(index: Index, query: Annotated[PictureQuery, Query()]
     return to_response(draw_labelled_image(service, index, scale=query.scale))
 
 
-add_operation(
-    router,
+router.add_operation(
     PREDICT_LABELLED_IMAGE,
     name="predict_test_image",
     summary="Classify a test image",
