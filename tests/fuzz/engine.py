@@ -1,6 +1,7 @@
 """Runs libFuzzer on one target: `python -m tests.fuzz.engine TARGET FLAGS_OF_LIBFUZZER`."""
 
 import importlib
+import resource
 import sys
 
 import atheris
@@ -23,6 +24,8 @@ def main() -> None:
     _, name, *flags = sys.argv
     with atheris.instrument_imports(include=_WATCHED):
         targets = importlib.import_module("tests.fuzz.targets").TARGETS
+    if targets[name].most_data_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (targets[name].most_data_bytes,) * 2)
     with targets[name].open() as target:
         atheris.Setup([name, *flags], target)
         atheris.Fuzz()

@@ -267,6 +267,18 @@ def make_twins() -> bytes:
     return content.replace(nowhere + size, address.to_bytes(8, "little") + size)
 
 
+def make_endless_heap(size: int) -> bytes:
+    """A file whose texts are followed by a free space of this size; it has 3,608 bytes."""
+    content = bytearray(make_h5())
+    at = content.index(b"GCOL") + 16
+    while index := int.from_bytes(content[at : at + 2], "little"):
+        length = int.from_bytes(content[at + 8 : at + 16], "little")
+        at += 16 + (length + 7) // 8 * 8
+    assert index == 0
+    content[at + 8 : at + 16] = size.to_bytes(8, "little")
+    return bytes(content)
+
+
 _DEEP: list[object] = []
 for _ in range(200):
     _DEEP = [_DEEP]
@@ -290,6 +302,8 @@ SIZES: Mapping[str, bytes] = {
     "nested groups": make_h5(_nest_groups(50)),
     "attributes": make_h5(_make_attributes, track_order=True),
     "shared texts of an attribute": make_attribute_bomb(),
+    "heap without an end": make_endless_heap(0),
+    "heap that goes back": make_endless_heap(2**64 - 8),
     "reference": make_h5(_refer),
     "layers": make_h5(config=make_config(*_LAYERS)),
     "units": with_layer("Dense", units=300_000_000),

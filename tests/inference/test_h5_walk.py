@@ -65,6 +65,8 @@ SIZE_REASONS = {
     "nested groups": "nested more than 32 deep",
     "attributes": "has more than 100 attributes",
     "shared texts of an attribute": "'layer_names' may take more than 1073741824 bytes",
+    "heap without an end": "its global heap is damaged",
+    "heap that goes back": "its global heap is damaged",
     "reference": "'elsewhere' is neither text nor numbers",
     "layers": "it has 3004 layers, more than 1000",
     "units": "its configuration has units 300000000, more than 16777216",

@@ -7,6 +7,7 @@ of its weights, once each, in its own bytes, so that reading it takes no more me
 import io
 import math
 import re
+import struct
 from collections.abc import Iterator
 
 import h5py
@@ -24,7 +25,11 @@ MAX_ATTRIBUTE_BYTES = 1 << 30
 _CONFIG = "model_config"
 _WEIGHTS = "model_weights"
 _TEXT, _NUMBERS = h5py.h5t.STRING, (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
+"""What HDF5 and h5py raise for broken files."""
 _HEAP = re.compile(rb"GCOL\x01...(.{8})", re.DOTALL)
+_HEAP_OBJECT = struct.Struct("<H6xQ")
+_HEAP_ALIGNMENT = 8
 
 
 def check_h5(content: bytes) -> None:
@@ -38,7 +43,7 @@ def check_h5(content: bytes) -> None:
             _check_file(file, content)
     except ModelError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:  # HDF5's, of broken files
+    except _BROKEN as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"it is damaged or cut short ({len(content)} bytes): {reason:.200}") from error
 
@@ -132,8 +137,24 @@ def _measure_heap(content: bytes) -> int:
     Attributes refer to such texts, and any number of them may refer to the same one. See "Global Heap" in
     https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
     """
-    sizes = (int.from_bytes(match[1], "little") for match in _HEAP.finditer(content))
-    return max((min(size, len(content)) for size in sizes), default=0)
+    most = 0
+    for match in _HEAP.finditer(content):
+        size = min(int.from_bytes(match[1], "little"), len(content))
+        _check_heap(content, match.end(), match.start() + size)
+        most = max(most, size)
+    return most
+
+
+def _check_heap(content: bytes, at: int, end: int) -> None:
+    """Check that each object of a global heap ends after it begins: HDF5 reads one that does not for ever."""
+    end = min(end, len(content))
+    while at + _HEAP_OBJECT.size <= end:
+        index, size = _HEAP_OBJECT.unpack_from(content, at)
+        if index:  # else the rest is free, and the size includes this head
+            size += _HEAP_OBJECT.size + -size % _HEAP_ALIGNMENT
+        if not _HEAP_OBJECT.size <= size <= end - at:
+            raise ModelError("its global heap is damaged")
+        at += size
 
 
 def _check_names(weights: h5py.Group) -> None:
