@@ -109,7 +109,7 @@ def test_statuses_of_each_operation_are_described(document: dict[str, Any]) -> N
     assert described == STATUSES
 
 
-@pytest.mark.parametrize("operation", [name for name in STATUSES if "z" not in name])
+@pytest.mark.parametrize("operation", [name for name in STATUSES if name not in {"GET /livez", "GET /readyz"}])
 def test_overload_is_described(client: TestClient, operation: str) -> None:
     """What an operation answers where too many requests are under way is among its statuses."""
     method, path = operation.split()

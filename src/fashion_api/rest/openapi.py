@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from fashion_api.rest import problems
 from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, PROBLEMS_PATH, UNAUTHORIZED, ProblemKind
 from fashion_api.service.service import Service
 from fashion_api.wire.json_schema import complete_schemas, make_bounds
@@ -16,6 +17,12 @@ _SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of FASHION_API_KEYS."},
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of FASHION_API_KEYS."},
 }
+
+
+OF_A_BODY = (problems.TOO_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED, problems.INVALID)
+"""The problems of an operation that reads a body."""
+OF_A_PREDICTION = (problems.NOT_READY, problems.OVERLOADED, problems.DEADLINE)
+"""The problems of an operation that has images classified."""
 
 
 def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:

@@ -131,7 +131,7 @@ _RECIPES = (
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})
-"""By name. A new recipe of a known architecture is one entry above, and nothing else."""
+"""By name. Of a known architecture, a new recipe is one entry above; the command line shows it by itself."""
 
 
 def resolve_recipe(settings: TrainingSettings) -> Recipe:

@@ -6,23 +6,13 @@ from fastapi import Request, Response
 
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, read_request
-from fashion_api.rest.openapi import describe_parameters, responses
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, responses
 from fashion_api.rest.problems import to_response
 from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumber, write_actual_label
 
 router = OperationRouter(tags=["original API"])
 
-_PROBLEMS = (
-    problems.NOT_FOUND,
-    problems.TOO_SLOW,
-    problems.TOO_LARGE,
-    problems.UNSUPPORTED,
-    problems.INVALID,
-    problems.NOT_READY,
-    problems.OVERLOADED,
-    problems.NO_DATA,
-    problems.DEADLINE,
-)
+_PROBLEMS = (problems.NOT_FOUND, problems.NO_DATA, *OF_A_BODY, *OF_A_PREDICTION)
 _DESCRIPTION = (
     "`test_image_num` is a query parameter; it may stand in a JSON body instead, as in the original API. The answer is "
     "a JSON string."

@@ -3,9 +3,8 @@
 from typing import Any
 
 from fashion_api.pictures.file_types import MEDIA_TYPES
-from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter
-from fashion_api.rest.openapi import describe_parameters, responses
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, responses
 from fashion_api.wire.examples import IMAGE_BASE64, IMAGE_ROWS
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.json_schema import BOUND, PICTURE
@@ -17,15 +16,7 @@ from fashion_api.wire.uploads import PART_NAME
 
 router = OperationRouter(tags=["predictions"])
 
-_RESPONSES = responses(
-    problems.TOO_SLOW,
-    problems.TOO_LARGE,
-    problems.UNSUPPORTED,
-    problems.INVALID,
-    problems.NOT_READY,
-    problems.OVERLOADED,
-    problems.DEADLINE,
-)
+_RESPONSES = responses(*OF_A_BODY, *OF_A_PREDICTION)
 _JSON_CONTENT: dict[str, Any] = {
     JSON: {
         "schema": PredictionRequest.model_json_schema(),
