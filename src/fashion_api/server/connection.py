@@ -69,7 +69,6 @@ class Connections:
         self.guests: dict[GuardedConnection, None] = {}
         """Those beyond the limit, the oldest first."""
         self.refused_count = 0
-        """How many requests and connections were refused, for whatever reason."""
         self.limit = _fit_open_files(settings.max_connections)
         self.head_timeout_s = settings.header_timeout_s
         self.body_timeout_s = settings.request_timeout_s + settings.header_timeout_s
@@ -151,7 +150,8 @@ class GuardedConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._is_guest = False
         self._rest = b""
-        """What has come and is not taken yet: the beginning of a head, or what waits for an answer before it."""
+        """What has come and is not taken yet, from `_rest_start` on: half a head, or what waits for an answer."""
+        self._rest_start = 0
         self._is_paused = False
         self._body: Body | None = None
         """What is missing of the request that was handed on."""
@@ -196,9 +196,15 @@ class GuardedConnection(asyncio.Protocol):
         if self._is_refused:
             return
         if self._rest:
-            data = self._rest + data
+            data = self._rest[self._rest_start :] + data
             self._rest = b""
-        position = 0
+        self._take(data, 0)
+        if self._rest and self.is_busy:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def _take(self, data: bytes, position: int) -> None:
+        """Take what there is from `position` on, up to what must wait for an answer."""
         try:
             while position < len(data):
                 if self._body is not None:
@@ -206,9 +212,7 @@ class GuardedConnection(asyncio.Protocol):
                 elif not self.is_busy:
                     position = self._take_head(data, position)
                 else:
-                    self._rest = data[position:]
-                    self._is_paused = True
-                    self._transport.pause_reading()
+                    self._rest, self._rest_start = data, position
                     return
         except FashionError as error:
             self._refuse(error, data[position:] if self._body is None else b"")
@@ -219,7 +223,7 @@ class GuardedConnection(asyncio.Protocol):
             start += 2
         head = read_head(data, start)
         if head is None:
-            self._rest = data[start:]
+            self._rest, self._rest_start = data[start:], 0
             if self._rest and self._due == _NEVER:
                 self._due = self._connections.after(self._connections.head_timeout_s)
             return len(data)
@@ -272,13 +276,14 @@ class GuardedConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         if self._transport.is_closing():
             return
-        if self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
         if self._is_refused:
             self._end()
-        else:
-            self.data_received(b"")
+        elif not self.is_busy:
+            rest, self._rest = self._rest, b""
+            self._take(rest, self._rest_start)
+        if self._is_paused and not (self._rest and self.is_busy):
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _refuse(self, error: FashionError, head: bytes) -> None:
         """Write the problem and end the connection; `head` is the beginning of what is refused."""
@@ -332,8 +337,8 @@ class GuardedConnection(asyncio.Protocol):
         elif self._is_guest:
             self.turn_away()
         elif self._rest:
-            message = f"the head was not there after {self._connections.head_timeout_s:g} seconds"
-            self._refuse(HeadTimeoutError(message), self._rest)
+            error = HeadTimeoutError(f"a head has {self._connections.head_timeout_s:g} seconds to arrive")
+            self._refuse(error, self._rest)
         else:
             self._transport.close()
 
@@ -368,19 +373,16 @@ def _write_refusal(error: FashionError, head: bytes) -> bytes:
     problem = explain(error, request_id=request_id)
     reply = write_problem(problem, instance=path[1].decode() if path else "", request_id=request_id)
     logger.debug("refused with %d: %s (%s)", reply.status, problem.detail, request_id)
-    fields = [
-        ("date", formatdate(usegmt=True)),
-        ("content-type", reply.media_type),
-        ("content-length", str(len(reply.body))),
-        ("x-request-id", request_id),
-        ("connection", "close"),
-        *reply.headers,
-    ]
-    lines = [
-        f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}",
-        *(f"{name}: {value}" for name, value in fields),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + (b"" if head.startswith(b"HEAD ") else reply.body)
+    fields = {
+        "date": formatdate(usegmt=True),
+        "content-type": reply.media_type,
+        "content-length": str(len(reply.body)),
+        "x-request-id": request_id,
+        "connection": "close",
+    }
+    lines = (f"{name}: {value}\r\n" for name, value in [*fields.items(), *reply.headers])
+    text = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n{''.join(lines)}\r\n"
+    return text.encode() + (b"" if head.startswith(b"HEAD ") else reply.body)
 
 
 def _fit_open_files(limit: int) -> int:

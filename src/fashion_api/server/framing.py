@@ -156,32 +156,23 @@ class ChunkedBody:
         """
         buffer = self._begun + data[start:]
         self._begun = b""
-        pieces: list[bytes] = []
-        position = 0
-        while position < len(buffer) and not self.is_whole:
-            if self._missing_bytes:
-                piece = buffer[position : position + self._missing_bytes]
-                pieces.append(piece)
-                self._missing_bytes -= len(piece)
-                position += len(piece)
-            else:
-                position = (self._read_trailers if self._has_ended else self._read_line)(buffer, position)
+        pieces, position = [buffer[: self._missing_bytes]], self._missing_bytes
+        while position < len(buffer) and not self._has_ended:  # written for bodies of many small chunks
+            match = self._line.match(buffer, position, position + _MAX_CHUNK_LINE_BYTES)
+            if match is None:
+                self._begun = _keep_line(buffer[position : position + _MAX_CHUNK_LINE_BYTES])
+                position = len(buffer)
+                break
+            self._line = _NEXT_CHUNK_LINE
+            size, line_end = int(match[1], 16), match.end()
+            self._has_ended = size == 0
+            position = line_end + size
+            pieces.append(buffer[line_end:position])
+        self._missing_bytes = max(0, position - len(buffer))
+        position = self._read_trailers(buffer, position) if self._has_ended else min(position, len(buffer))
         content = b"".join(pieces)
         chunk = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
         return chunk + b"0\r\n\r\n" if self.is_whole else chunk, len(data) - len(buffer) + position
-
-    def _read_line(self, buffer: bytes, start: int) -> int:
-        match = self._line.match(buffer, start, start + _MAX_CHUNK_LINE_BYTES)
-        if match is None:
-            rest = buffer[start : start + _MAX_CHUNK_LINE_BYTES]
-            if len(rest) == _MAX_CHUNK_LINE_BYTES or not _CHUNK_LINE_SO_FAR.fullmatch(rest):
-                raise MalformedRequestError("a chunk of the body must be as long as the line before it says")
-            self._begun = rest
-            return len(buffer)
-        self._line = _NEXT_CHUNK_LINE
-        self._missing_bytes = int(match[1], 16)
-        self._has_ended = self._missing_bytes == 0
-        return match.end()
 
     def _read_trailers(self, buffer: bytes, start: int) -> int:
         limit = start + MAX_HEAD_BYTES
@@ -198,3 +189,10 @@ class ChunkedBody:
             raise HeadTooLargeError(_TOO_LARGE)
         self._begun = buffer[start:]
         return len(buffer)
+
+
+def _keep_line(line: bytes) -> bytes:
+    """Give the beginning of a line before a chunk; refuse what will be none."""
+    if len(line) == _MAX_CHUNK_LINE_BYTES or not _CHUNK_LINE_SO_FAR.fullmatch(line):
+        raise MalformedRequestError("a chunk of the body must be as long as the line before it says")
+    return line
