@@ -160,7 +160,6 @@ BAD_VALUES = [
     ("dropout_rates", "0.3,1.5", "less than 1"),
     ("root_path", "fashion", "must begin with / and not end with it"),
     ("root_path", "/fashion/", "must begin with / and not end with it"),
-    ("root_path", "/api", "must not begin as the service's own paths do"),
     ("trusted_proxies", "10.0.0.1,proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
     ("trusted_proxies", "10.0.0.1/8", "has host bits set"),
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fashion_api.cli.main import run
+from fashion_api.training.recipes import RECIPES
 from tests.idx import write_small_data_set
 
 
@@ -80,7 +81,7 @@ def test_model_that_is_there_is_not_overwritten(
 @pytest.mark.parametrize(
     ("flag", "value", "message"),
     [
-        ("recipe", "large", "there is no recipe 'large'; there are: small, standard, compact, tutorial"),
+        ("recipe", "large", f"there is no recipe 'large'; there are: {', '.join(RECIPES)}"),
         ("dropout_rates", "0.1", "the recipe 'small' has 3 dropout layers, but 1 rate(s) are set"),
         ("data_size", "1000", "there are 6 training images, not the 1000 that are set"),
         ("epochs", "many", "Input should be a valid integer"),

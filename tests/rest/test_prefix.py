@@ -9,7 +9,9 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.rest.app import ServiceApp
+from fashion_api.errors import SettingsError
+from fashion_api.rest.app import ServiceApp, create_app
+from fashion_api.settings import Settings
 from tests.fakes import fake_app
 
 PREFIX = "/shop/fashion"
@@ -140,3 +142,10 @@ def test_each_caller_has_the_prefix_of_its_proxy() -> None:
             for prefix in ("/one", "/two")
         ]
     assert named == [[{"url": "/one"}], [{"url": "/two"}]]
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/api/v1", "/predict", "/docs", "/livez", "/static-docs"])
+def test_prefix_that_is_the_beginning_of_a_path_is_refused(settings: Settings, prefix: str) -> None:
+    """A prefix with which a path could be read in two ways stops the start, and the message names both."""
+    with pytest.raises(SettingsError, match=f"FASHION_ROOT_PATH: {prefix} is where {prefix}"):
+        create_app(settings.model_copy(update={"root_path": prefix}))

@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fashion_api.data.dataset import DataSource, Split
-from fashion_api.errors import DataError, FashionError
+from fashion_api.errors import DataError, FashionError, SettingsError
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.rest.dependencies import OperationRouter
 from fashion_api.rest.fast_path import FastPath
@@ -155,6 +155,9 @@ def create_app(
         load_model: gives the model; takes seconds.
         load_test_set: gives the test set, or raises `DataError`: the service then answers without one.
         lifespan: is entered with the service once that is ready, and left before it stops.
+
+    Raises:
+        SettingsError: the root path is the beginning of a route's path.
     """
 
     @asynccontextmanager
@@ -187,6 +190,13 @@ def create_app(
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
     complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
     return app
+
+
+def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
+    """Refuse a prefix that is the beginning of a path: with it and without it, that path would look the same."""
+    taken = [path for path in paths if f"{path}/".startswith(f"{root_path}/")] if root_path else []
+    if taken:
+        raise SettingsError(f"FASHION_ROOT_PATH: {root_path} is where {taken[0]} begins; choose another prefix")
 
 
 async def _start_service(settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader) -> Service:

@@ -12,7 +12,6 @@ from fashion_api.settings import Settings, load_settings
 try:
     _settings = load_settings(Settings)
     configure_logging(_settings)
+    app = create_app(_settings, lifespan=own_process)
 except SettingsError as error:
     raise SystemExit(f"fashion-api: {error}") from None
-
-app = create_app(_settings, lifespan=own_process)
