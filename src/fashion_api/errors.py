@@ -13,6 +13,9 @@
     │   ├── UnknownTestImageError       no test image has that index
     │   ├── UnauthenticatedError        it has no valid API key
     │   ├── UnsupportedMediaTypeError   its body is of a type that is not read
+    │   ├── MalformedRequestError       it does not follow its protocol, so that its end is unknown
+    │   ├── HeadTooLargeError           its head is larger than what is accepted
+    │   ├── HeadTimeoutError            its head did not arrive in time
     │   ├── BodyTooLargeError           its body is larger than what is accepted
     │   └── BodyTimeoutError            its body did not arrive in time
     ├── ImageError                      one picture or array of the caller cannot be classified
@@ -107,6 +110,18 @@ class UnauthenticatedError(RequestError):
 
 class UnsupportedMediaTypeError(RequestError):
     """The body is of a type that is not read."""
+
+
+class MalformedRequestError(RequestError):
+    """The request does not follow its protocol, so that nobody knows where it ends."""
+
+
+class HeadTooLargeError(RequestError):
+    """The head is larger than what is accepted."""
+
+
+class HeadTimeoutError(RequestError):
+    """The head did not arrive within the time that it is given."""
 
 
 class BodyTooLargeError(RequestError):

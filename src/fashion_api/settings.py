@@ -151,6 +151,17 @@ class Settings(BaseSettings):
         description="Addresses or networks of proxies whose X-Forwarded-Prefix and -Proto are believed, separated by "
         "commas; []: none.",
     )
+    max_connections: int = Field(
+        768,
+        ge=1,
+        description="The most open connections of a worker; on more, only health is answered, all else is 503.",
+    )
+    header_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="Seconds that a new connection has to send the head of a request."
+    )
+    keep_alive_s: int = Field(
+        75, ge=1, le=3600, description="Seconds after an answer until a connection without another request is closed."
+    )
     max_concurrent_requests: int = Field(
         128,
         ge=1,

@@ -59,8 +59,14 @@ BAD_REQUEST = ProblemKind(
 TOO_SLOW = ProblemKind(
     "too-slow",
     HTTPStatus.REQUEST_TIMEOUT,
-    "Body too slow",
-    "The body did not arrive within the request's time.",
+    "Request too slow",
+    "The head or the body did not arrive within its time.",
+)
+HEAD_TOO_LARGE = ProblemKind(
+    "head-too-large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "Head too large",
+    "The request line and the headers have too many bytes or too many lines; the connection is closed.",
 )
 TOO_LARGE = ProblemKind(
     "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large", "Send fewer or smaller images in one request."
@@ -112,6 +118,7 @@ KINDS = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     TOO_SLOW,
+    HEAD_TOO_LARGE,
     TOO_LARGE,
     UNSUPPORTED,
     NOT_READY,
@@ -127,6 +134,9 @@ _KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (errors.InvalidRequestError, INVALID),
     (errors.UnauthenticatedError, UNAUTHORIZED),
     (errors.UnsupportedMediaTypeError, UNSUPPORTED),
+    (errors.MalformedRequestError, BAD_REQUEST),
+    (errors.HeadTooLargeError, HEAD_TOO_LARGE),
+    (errors.HeadTimeoutError, TOO_SLOW),
     (errors.BodyTooLargeError, TOO_LARGE),
     (errors.BodyTimeoutError, TOO_SLOW),
     (errors.UnsupportedImageError, UNSUPPORTED),

@@ -5,7 +5,6 @@ import functools
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -13,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 
 from fashion_api.errors import SettingsError
 from fashion_api.rest.app import create_app
+from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.logs import configure_logging
 from fashion_api.server.process import own_process
 from fashion_api.settings import Settings
@@ -66,6 +66,8 @@ def make_config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         functools.partial(make_app, settings),
         factory=True,
+        http=make_protocol(Connections(settings)),
+        timeout_keep_alive=settings.keep_alive_s,
         workers=settings.workers,
         ws="none",
         lifespan="on",
@@ -77,10 +79,10 @@ def make_config(settings: Settings) -> uvicorn.Config:
     )
 
 
-def make_app(settings: Settings) -> Callable[..., Awaitable[None]]:
+def make_app(settings: Settings) -> App:
     """Make the app in the process that serves it."""
     configure_logging(settings)
-    return create_app(settings, lifespan=own_process)
+    return track_answers(create_app(settings, lifespan=own_process))
 
 
 def bind(host: str, port: int) -> socket.socket:
