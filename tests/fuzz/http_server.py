@@ -197,6 +197,7 @@ def attack_server() -> Iterator[Callable[[bytes], None]]:
         [sys.executable, "-m", "tests.fuzz.served"],
         cwd=ROOT,
         env=kept | SETTINGS | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,  # is closed when this process ends, however it does
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -209,9 +210,7 @@ def attack_server() -> Iterator[Callable[[bytes], None]]:
         attack.check_server()
     finally:
         process.terminate()
-        process.wait(LIMIT_S)
-        if process.stdout is not None:
-            process.stdout.close()
+        process.communicate(timeout=LIMIT_S)
 
 
 def _wait_until_it_listens(address: Address) -> None:

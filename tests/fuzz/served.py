@@ -3,7 +3,9 @@
 import importlib
 import importlib.util
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import uvicorn
@@ -19,7 +21,8 @@ _CONNECTION = "fashion_api.server.connection"
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until standard input ends: libFuzzer ends without a word."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
     settings = load_settings(Settings, env_file=Path(os.devnull))
     configure_logging(settings)
     config = make_config(settings)
@@ -34,6 +37,11 @@ def main() -> None:
         sys.stdout.write(f"{sock.getsockname()[1]}\n")
         sys.stdout.flush()
         uvicorn.Server(config).run(sockets=[sock])
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
