@@ -1,12 +1,13 @@
 """What reaches the service as bytes, sent through raw sockets to a real server."""
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fashion_api.server.connection import MAX_GUESTS
+from fashion_api.server.connection import MAX_GUESTS, Connections, GuardedConnection
 from fashion_api.server.framing import MAX_FIELDS, MAX_HEAD_BYTES
 from fashion_api.settings import Settings
 from tests.server.raw_http import Caller, RunningServer, Serve, start_servers
@@ -357,6 +358,14 @@ class TestMalformedRequests:
         assert [answer.status for answer in answers] == [200, 200, 400]
         assert answers[-1].is_final_problem()
 
+    def test_many_requests_at_once_are_answered_in_order(self, caller: Caller) -> None:
+        """Requests that come faster than answers are read wait, and all are answered before garbage is."""
+        ids = [str(number) for number in range(300)]
+        requests = [get(b"/openapi.json", b"X-Request-ID: %b\r\n" % number.encode()) for number in ids]
+        *answers, last = caller.ask(b"".join(requests) + b"garbage\r\n")
+        assert [answer.headers["x-request-id"] for answer in answers] == ids
+        assert last.status == 400
+
     @pytest.mark.parametrize("sent", (GARBAGE | UNCLEAR).values(), ids=GARBAGE | UNCLEAR)
     def test_log_has_no_line_of_it(self, server: RunningServer, caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
         """At debug level there is one line; above, none, and no traceback."""
@@ -445,3 +454,102 @@ def test_the_other_protocol_of_uvicorn_is_guarded_as_well(serve: Serve, offer: b
     answers = caller.ask(post(offer) + CHUNKED_POST + offer + b"\r\n" + CHUNKED_IMAGE + b"\r\n" + b"garbage\r\n\r\n")
     assert [answer.status for answer in answers] == [200, 200, 400]
     assert answers[-1].is_final_problem()
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written, and has a caller who reads nothing."""
+
+    def __init__(self, *, can_write_eof: bool = True) -> None:
+        super().__init__()
+        self.events: list[str] = []
+        self._can_write_eof = can_write_eof
+
+    def can_write_eof(self) -> bool:
+        return self._can_write_eof
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.events.append(bytes(data).split()[1].decode())
+
+    def write_eof(self) -> None:
+        self.events.append("end")
+
+    def close(self) -> None:
+        self.events.append("close")
+
+    def is_closing(self) -> bool:
+        return "close" in self.events
+
+    def abort(self) -> None:
+        self.events.append("abort")
+
+
+Open = Callable[[FakeTransport], GuardedConnection]
+
+
+class TestEnds:
+    """How a connection ends."""
+
+    LATER = 10**9
+
+    @pytest.fixture
+    def open_one(self, settings: Settings) -> Iterator[Open]:
+        """Open connections of a server that answers nothing, on an event loop that does not run."""
+        connections = Connections(settings)
+
+        def open_one(transport: FakeTransport) -> GuardedConnection:
+            connection = GuardedConnection(connections, app_state={}, inner=lambda **_: asyncio.Protocol())
+            connection.connection_made(transport)
+            return connection
+
+        with asyncio.Runner() as runner:
+
+            async def start() -> None:
+                open_one(FakeTransport())  # the clock starts with the first
+
+            runner.run(start())
+            yield open_one
+
+    def test_sending_side_is_closed_after_a_refusal(self, open_one: Open) -> None:
+        """After a refusal nothing more is written, and what the caller still sends is read for a while."""
+        transport = FakeTransport()
+        connection = open_one(transport)
+        connection.data_received(b"garbage\r\n")
+        connection.data_received(b"garbage\r\n")
+        assert transport.events == ["400", "end"]
+        connection.check(self.LATER)
+        assert transport.events == ["400", "end", "close"]
+
+    def test_transport_that_cannot_half_close_is_closed(self, open_one: Open) -> None:
+        """Where the sending side cannot be closed alone, as under TLS, all is closed."""
+        transport = FakeTransport(can_write_eof=False)
+        open_one(transport).data_received(b"garbage\r\n")
+        assert transport.events == ["400", "close"]
+
+    def test_what_is_never_read_is_given_up(self, open_one: Open) -> None:
+        """A connection that waits for its caller to read before it can close is cut off."""
+        transport = FakeTransport()
+        connection = open_one(transport)
+        transport.close()
+        connection.check(0)
+        assert transport.events == ["close"]
+        connection.check(self.LATER)
+        assert transport.events == ["close", "abort"]
+
+    def test_answer_that_has_begun_is_the_only_one(self, open_one: Open) -> None:
+        """Where the body goes wrong while its request is being answered, that answer is the only one."""
+        transport = FakeTransport()
+
+        async def send(_message: object) -> None:
+            transport.write(b"HTTP/1.1 200 OK")
+
+        async def answer() -> None:
+            connection = open_one(transport)
+            connection.data_received(CHUNKED_POST + b"\r\n")
+            await connection.watch(send)({})
+            connection.data_received(b"no size\r\n")
+            assert transport.events == ["200"]
+            connection.end_answer()
+            await asyncio.sleep(0)
+
+        asyncio.run(answer())
+        assert transport.events == ["200", "end"]
