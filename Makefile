@@ -13,7 +13,7 @@ DEV := .venv/.installed-dev
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test test-quick check lint types coverage bench requirements clean
+.PHONY: help serve train evaluate data test test-quick check lint types coverage bench soak requirements clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ types: $(DEV)  ## check types
 
 coverage: $(DEV) data  ## run the tests and report the lines and branches that they reach
 	$(BIN)/pytest $(ARGS) --cov
+
+soak: data  ## prove the service reliable (see docs/reliability.md); up to 15 minutes a part, ARGS=PART for one
+	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: data  ## measure the service and its peers (see benchmarks/README.md); takes 20 minutes
 	@exec $(BIN)/python -m benchmarks $(ARGS)

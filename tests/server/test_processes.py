@@ -168,7 +168,7 @@ def test_server_stops_on_sigterm_with_success() -> None:
     """SIGTERM ends the service with status 0, and its log has one line a request."""
     with serve(FASHION_LOG_FORMAT="json") as server:
         with server.wait_until_ready() as client:
-            client.get("/livez", headers={"X-Request-ID": "the-only-one"})
+            client.get("/api/v1/model", headers={"X-Request-ID": "the-only-one"})
         assert server.stop() == 0
         records = [json.loads(line) for line in server.lines]
         assert [record["status"] for record in records if record.get("request_id") == "the-only-one"] == [200]
