@@ -16,29 +16,6 @@ _OK = 200
 _BETWEEN_KILLS_S = 13.0  # five ends within a minute would slow the restarts down
 
 
-def measure_capacity(service: SoakedService, *, seconds: float = 3.0) -> float:
-    """Requests a second that a service answers to as many callers as are used here."""
-    return asyncio.run(_measure_capacity(service, seconds))
-
-
-async def _measure_capacity(service: SoakedService, seconds: float) -> float:
-    answered = 0
-    end = time.perf_counter() + seconds
-
-    async def call() -> None:
-        nonlocal answered
-        streams = await asyncio.open_connection(*service.address)
-        while time.perf_counter() < end:
-            await exchange(streams, INDEX)
-            answered += 1
-        streams[1].close()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(_CALLERS):
-            group.create_task(call())
-    return answered / seconds
-
-
 def restart(folder: Path, *, is_quick: bool) -> dict[str, str]:
     """Restart two services in turn, one with one worker and one with two, behind a balancer at half of the capacity.
 
@@ -50,7 +27,7 @@ def restart(folder: Path, *, is_quick: bool) -> dict[str, str]:
         soak(folder, FASHION_DRAIN_DELAY_S="0.5") as first,
         soak(folder, workers=2, FASHION_DRAIN_DELAY_S="0.5") as second,
     ):
-        rate = measure_capacity(first) / 2
+        rate = asyncio.run(_measure_capacity(first, second)) / 2
         balancer = Balancer([first.address, second.address])
         asyncio.run(_restart([first, second], balancer, rate=rate, restarts=restarts))
     lost = {status: count for status, count in balancer.statuses.items() if status != _OK}
@@ -61,6 +38,28 @@ def restart(folder: Path, *, is_quick: bool) -> dict[str, str]:
         "requests": f"{balancer.statuses.total()} at {rate:.0f}/s",
         "lost": "0",
     }
+
+
+async def _measure_capacity(service: SoakedService, other: SoakedService) -> float:
+    """Requests a second that one service answers while another restarts on the same machine."""
+    answered, is_over = 0, False
+    started = time.perf_counter()
+
+    async def call() -> None:
+        nonlocal answered
+        streams = await asyncio.open_connection(*service.address)
+        while not is_over:
+            await exchange(streams, INDEX)
+            answered += 1
+        streams[1].close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_CALLERS):
+            group.create_task(call())
+        await asyncio.to_thread(other.stop)
+        await asyncio.to_thread(other.start)
+        is_over = True
+    return answered / (time.perf_counter() - started)
 
 
 async def _restart(services: list[SoakedService], balancer: Balancer, *, rate: float, restarts: int) -> None:
