@@ -84,7 +84,7 @@ def endure(folder: Path, *, is_quick: bool) -> dict[str, str]:
         raise SoakError(f"grew from {early} to {late}")
     return {
         "requests": f"{requests}, {requests / seconds:.0f}/s",
-        "memory, the most in the first half and in the second": f"{early.rss / 2**20:.1f} MiB, {late.rss / 2**20:.1f} MiB",
+        "memory, most in the first half and in the second": f"{early.rss / 2**20:.1f} MiB, {late.rss / 2**20:.1f} MiB",
         "descriptors": f"{early.descriptors}, {late.descriptors}",
         "threads": f"{early.threads}, {late.threads}",
     }

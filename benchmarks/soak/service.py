@@ -81,7 +81,9 @@ class SoakedService:
         found = self.find_processes()
         if self.workers == 1:
             return found
-        return [pid for pid in found if b"fashion_api.server.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [
+            pid for pid in found if b"fashion_api.server.worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
 
     def find_callers(self, pid: int) -> set[int]:
         """The callers' ports of the connections that a process holds."""

@@ -95,7 +95,7 @@ class ServiceProcess:
         return [
             int(child)
             for child in children
-            if b"fashion_api.server.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"fashion_api.server.worker_process" in Path(f"/proc/{child}/cmdline").read_bytes()
         ]
 
     def find_children(self) -> list[str]:
@@ -125,6 +125,7 @@ class Service(ServiceProcess):
     def __init__(self, environment: dict[str, str]) -> None:
         super().__init__(environment)
         self.log = Log(self.process)
+        self._has_supervisor = environment.get("FASHION_WORKERS", "1") != "1"
 
     @property
     def port(self) -> int:
@@ -133,7 +134,7 @@ class Service(ServiceProcess):
 
     def wait_until_ready(self, *, times: int) -> None:
         """Wait until workers have become ready so many times, and accept connections."""
-        self.log.wait_for(": ready$", times=times)
+        self.log.wait_for("is ready after" if self._has_supervisor else ": ready$", times=times)
         connect(self.port).close()
 
     def stop(self) -> int:

@@ -218,7 +218,7 @@ def test_worker_keeps_its_slot_number() -> None:
         os.kill(service.find_workers()[1], signal.SIGKILL)
         service.wait_until_ready(times=4)
         arguments = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in service.find_workers()]
-        slots = [words[words.index(b"fashion_api.server.worker") + 1] for words in arguments]
+        slots = [words[words.index(b"fashion_api.server.worker_process") + 1] for words in arguments]
         assert sorted(slots) == [b"0", b"1", b"2"]
 
 

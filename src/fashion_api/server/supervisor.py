@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fashion_api.server.accepting import ConnectionTable
-from fashion_api.server.log_queue import reopen_log_files
+from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, hold_signals
+from fashion_api.server.worker_process import STARTUP_FAILURE
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-STARTUP_FAILURE = 3
-"""A worker's exit status where the service cannot start; uvicorn's."""
 _CHECK_S = 0.5
 _WINDOW_S = 60.0
 _MANY_ENDS = 5
@@ -46,7 +45,7 @@ class _WorkerProcess:
         arguments = (slot, slots, listener, table, theirs.fileno())
         with theirs, hold_signals():
             self.process = subprocess.Popen(  # noqa: S603  # our own command
-                [sys.executable, "-P", "-m", "fashion_api.server.worker", *map(str, arguments)],
+                [sys.executable, "-P", "-m", "fashion_api.server.worker_process", *map(str, arguments)],
                 stdin=subprocess.PIPE,
                 pass_fds=arguments[2:],
             )
@@ -61,10 +60,15 @@ class _WorkerProcess:
             heard = self.link.recv(4096)
         except ConnectionError:
             heard = b""
-        if heard:
+        if heard and not self.is_ready:
             self.is_ready = True
+            logger.info("%s is ready after %.1f s", self, time.monotonic() - self._started_at)
+        if heard:
             self.waited_s = 0.0
         return bool(heard)
+
+    def __str__(self) -> str:
+        return f"worker {self.slot} (pid {self.process.pid})"
 
     def kill(self, reason: str) -> None:
         """End it by force; its link will say so."""
@@ -84,7 +88,7 @@ class _WorkerProcess:
         """Say in one line how it ended."""
         how = f"with status {status}" if status >= 0 else f"by signal {-status} ({signal.Signals(-status).name})"
         age_s = time.monotonic() - self._started_at
-        return f"worker {self.slot} (pid {self.process.pid}) ended {how} after {age_s:.1f} s{self.reason}"
+        return f"{self} ended {how} after {age_s:.1f} s{self.reason}"
 
 
 class Supervisor:
@@ -110,6 +114,7 @@ class Supervisor:
         self._check_at = 0.0
         self._has_served = False
         self._has_failed = False
+        self._is_forced = False
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
 
@@ -119,12 +124,14 @@ class Supervisor:
             while self.stop_signal is None or self._workers:
                 if self.stop_signal is None:
                     self._start_missing()
-                for key, _ in self._selector.select(_CHECK_S):
+                for key, _ in self._selector.select(max(0.0, self._check_at - time.monotonic())):
                     if isinstance(key.data, _WorkerProcess):
                         self._hear(key.data)
                     else:
                         self._handle_signals(key.data)
                 self._check_limits()
+        if self._is_forced:
+            exit_at_once(0 if self.stop_signal == signal.SIGTERM else 128 + self.stop_signal)
         return not self._has_failed
 
     @contextmanager
@@ -150,6 +157,7 @@ class Supervisor:
             elif self.stop_signal is None:
                 self._stop(signum)
             else:
+                self._is_forced = True
                 for worker in self._workers.values():
                     worker.kill("a second signal came")
 
@@ -184,7 +192,7 @@ class Supervisor:
         del self._workers[worker.slot]
         status = worker.finish()
         self._table.leave(worker.slot)
-        is_wanted = self.stop_signal is not None and status == 0
+        is_wanted = self.stop_signal is not None and status in (0, -signal.SIGTERM)  # the latter during its start
         logger.log(logging.INFO if is_wanted else logging.WARNING, worker.describe_end(status))
         if self.stop_signal is None:
             self._slow_down()

@@ -1,15 +1,10 @@
-"""A process that serves: uvicorn with our own accepting, signals and stopping.
-
-`python -m fashion_api.server.worker` is one of several, as `server/supervisor.py` starts it.
-"""
+"""What serves in a process: uvicorn with our own accepting, signals and stopping."""
 
 import asyncio
 import contextlib
 import functools
 import gc
 import logging
-import os
-import pickle
 import signal
 import socket
 import sys
@@ -20,18 +15,15 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 
-from fashion_api.errors import SettingsError
 from fashion_api.rest.app import create_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable
-from fashion_api.server.log_queue import exit_at_once, flush_log_queues, queue_log_lines, reopen_log_files
-from fashion_api.server.logs import configure_logging
+from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 
-logger = logging.getLogger("fashion_api.server.worker")  # also where it is run as a program
+logger = logging.getLogger(__name__)
 
 App = Callable[..., Awaitable[None]]
 
@@ -186,26 +178,3 @@ def make_config(settings: Settings, make_app: Callable[[], App]) -> uvicorn.Conf
         server_header=False,
         timeout_graceful_shutdown=round(settings.drain_timeout_s),
     )
-
-
-def main() -> int:
-    """Be one of several workers: arguments as in `supervisor.py`, and the settings on standard input."""
-    slot, slots, listener, table, link = map(int, sys.argv[1:])
-    settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301  # the supervisor wrote it
-    try:
-        configure_logging(settings)
-    except SettingsError as error:
-        sys.stderr.write(f"fashion-api: {error}\n")
-        return STARTUP_FAILURE
-    queue_log_lines()
-    seat = Seat(slot, ConnectionTable(table, slots), socket.socket(fileno=link))
-    seat.link.setblocking(False)  # noqa: FBT003  # the socket's own interface
-    worker = Worker(settings, socket.socket(fileno=listener), seat=seat)
-    status = 0 if worker.run_until_stopped() else STARTUP_FAILURE
-    if not flush_log_queues():  # nobody reads standard error; Python would wait for it
-        os._exit(status)
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

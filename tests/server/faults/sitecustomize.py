@@ -7,5 +7,5 @@ import time
 
 signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))  # the main thread, and so the event loop, stands still
 
-if "fashion_api.server.worker" in sys.orig_argv:
+if "fashion_api.server.worker_process" in sys.orig_argv:
     time.sleep(float(os.environ.get("FAULT_START_S", "0")))
