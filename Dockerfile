@@ -1,6 +1,6 @@
 ARG PYTHON_VERSION=3.13
 
-# Compile: all that training needs, TensorFlow among it, to make the project's wheel and the model's compiled form.
+# Compile: all that training needs, TensorFlow among it, to make the project's wheel and the models' compiled forms.
 FROM python:${PYTHON_VERSION}-slim AS compile
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore ORT_DISABLE_TELEMETRY=1
 WORKDIR /build
@@ -11,7 +11,7 @@ COPY src/ src/
 RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && python -m pip install --no-deps dist/*.whl
 COPY models/ models/
-RUN fashion-api compile --cache-dir cache
+RUN for model in models/*.h5; do fashion-api compile --model-path "$model" --cache-dir cache || exit 1; done
 
 # Build: what serving needs and nothing else, in a virtual environment.
 FROM python:${PYTHON_VERSION}-slim AS build

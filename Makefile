@@ -52,7 +52,7 @@ coverage: $(DEV) data  ## run the tests and report the lines and branches that t
 soak: data  ## prove the service reliable (see docs/reliability.md); up to 15 minutes a part, ARGS=PART for one
 	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
-bench: data  ## measure the service and its peers (see benchmarks/README.md); takes 20 minutes
+bench: data  ## measure the service and its peers (see benchmarks/README.md); takes an hour
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest versions

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.app_cost
 
-Requests are given to the server's protocol as bytes, on transports that send nothing. Run it pinned to one core
+Requests are given to uvicorn's protocol as bytes, on transports that send nothing. Run it pinned to one core
 (`taskset -c 1 …`). The figures are the least of many short runs: those are least disturbed, and find everything in the
 processor's caches, which a real load does not.
 """
@@ -11,24 +11,25 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 import uvloop
-from fashion_api.server.protocol import ServiceProtocol
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from benchmarks.contenders import constant
 from benchmarks.inputs import CACHE, FORMS, Inputs, load_inputs, prepare_model
-from fashion_api.rest.app import OPEN_PATHS, OPERATIONS, create_app
+from fashion_api.rest.app import OPERATIONS, create_app
+from fashion_api.rest.fast_path import OperationTable
 from fashion_api.server.logs import configure_logging
+from fashion_api.service.limits import RequestLimit
+from fashion_api.service.service import Service
 from fashion_api.settings import Settings
-from fashion_api.wire.operation import OperationTable, RequestHead
+from fashion_api.wire.operation import Job, RequestHead, finish_steps
 
 _REPEATS = 60
 _REQUESTS = 192
@@ -54,35 +55,20 @@ class _Transport(asyncio.Transport):
         return False
 
 
-@dataclass(frozen=True)
 class Server:
-    """A protocol, and the app behind it."""
+    """uvicorn's protocol before an app, with the options that all are served with."""
 
-    protocol: type[HttpToolsProtocol]
-    config: uvicorn.Config
+    def __init__(self, app: FastAPI) -> None:
+        self._config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
+        self._config.load()
 
     def connect(self, done: Callable[[bytes], None]) -> HttpToolsProtocol:
         """Open a connection; `done` is called with the head of each response."""
         state = ServerState()
         state.default_headers = [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
-        connection = self.protocol(self.config, state, {}, asyncio.get_running_loop())
+        connection = HttpToolsProtocol(self._config, state, {}, asyncio.get_running_loop())
         connection.connection_made(_Transport(done))
         return connection
-
-
-def make_server(app: FastAPI, protocol: type[HttpToolsProtocol]) -> Server:
-    """Put a protocol before an app, with the options that both are served with."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
-    config.load()
-    return Server(protocol, config)
-
-
-def serve_service(app: FastAPI, *, max_requests: int = 128, is_direct: bool = True) -> Server:
-    """Put the service's protocol before it; through the app alone where it is not direct."""
-    protocol = ServiceProtocol.serving(
-        app.state, max_requests=max_requests, open_paths=OPEN_PATHS, operations=OPERATIONS if is_direct else ()
-    )
-    return make_server(app, protocol)
 
 
 async def measure(server: Server, raw: bytes, concurrency: int, *, status: int = 200) -> float:
@@ -122,13 +108,11 @@ def measure_call(call: Callable[[], object]) -> float:
     return best * 1e6
 
 
-async def compare(app: FastAPI, inputs: Inputs) -> list[str]:
+async def compare(servers: tuple[Server, Server], inputs: Inputs) -> list[str]:
     """Measure each form of request, one at a time and sixteen at once; gives the lines of a table."""
-    floor = make_server(constant.create_app(), HttpToolsProtocol)
-    servers = (floor, serve_service(app), serve_service(app, is_direct=False))
     lines = [
-        "| form | constant, 1 | service, 1 | through the app, 1 | constant, 16 | service, 16 | through the app, 16 |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| form | constant, 1 | service, 1 | constant, 16 | service, 16 |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for form in FORMS:
         raw = inputs.in_form(form)[0].content
@@ -137,51 +121,55 @@ async def compare(app: FastAPI, inputs: Inputs) -> list[str]:
     return lines
 
 
-async def split(app: FastAPI, inputs: Inputs) -> list[str]:
+async def split(server: Server, service: Service, inputs: Inputs) -> list[str]:
     """Say of what a request's time consists with sixteen at once, and what a refusal takes; the lines of a table."""
     lines = [
-        "| form | reading the images | engine | writing the answer | HTTP, batcher, log | a refusal |",
+        "| form | reading the images | engine | writing the reply | HTTP, batcher, log | a refusal |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     batch = inputs.images[:_TOGETHER]
-    engine = measure_call(lambda: app.state.service.model.classifier.classify(batch)) / _TOGETHER
+    engine = measure_call(lambda: service.model.classifier.classify(batch)) / _TOGETHER
+    limit, none = service.request_limit, RequestLimit(0)
     for form in FORMS:
         raw = inputs.in_form(form)[0].content
-        read, write = _measure_ends(app, raw)
-        rest = await measure(serve_service(app), raw, _TOGETHER) - read - engine - write
-        refusal = await measure(serve_service(app, max_requests=0), raw, _TOGETHER, status=503)
+        read, write = _measure_ends(service, raw)
+        rest = await measure(server, raw, _TOGETHER) - read - engine - write
+        service.request_limit = none
+        refusal = await measure(server, raw, _TOGETHER, status=503)
+        service.request_limit = limit
         lines.append(f"| {form} | {read:.0f} | {engine:.0f} | {write:.0f} | {rest:.0f} | {refusal:.0f} |")
     return lines
 
 
-def _measure_ends(app: FastAPI, raw: bytes) -> tuple[float, float]:
-    """Measure the reading of a request's images, and the writing of its answer."""
+def _measure_ends(service: Service, raw: bytes) -> tuple[float, float]:
+    """Measure the reading of a request's images, and the writing of its reply."""
     head, _, body = raw.partition(b"\r\n\r\n")
-    first, *rest = head.split(b"\r\n")
-    method, target, _ = first.split(b" ")
+    first, *lines = head.split(b"\r\n")
+    method, target, _ = first.decode().split(" ")
     found = OperationTable(OPERATIONS).find(method, target)
     if found is None:
-        raise RuntimeError(f"no operation answers {target!r}")
+        raise RuntimeError(f"no operation answers {target}")
     operation, parameter = found
-    head = RequestHead(parameter, b"", list(_split_headers(rest)))
-    service = app.state.service
-    job = operation.read(service, head, body)
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
+
+    def read() -> Job:
+        job = operation.read(service, RequestHead(parameter, b"", headers), body)
+        return job if isinstance(job, Job) else finish_steps(job)
+
+    job = read()
     predictions = service.model.classifier.classify(job.images)
-    read = measure_call(lambda: operation.read(service, head, body))
-    return read, measure_call(lambda: job.write(predictions))
-
-
-def _split_headers(lines: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    for line in lines:
-        name, _, value = line.partition(b": ")
-        yield name.lower(), value
+    return measure_call(read), measure_call(lambda: job.write(predictions))
 
 
 async def measure_all(settings: Settings, inputs: Inputs) -> list[str]:
     """Make both tables."""
     app = create_app(settings)
     async with app.router.lifespan_context(app):
-        return [*await compare(app, inputs), "", *await split(app, inputs)]
+        server = Server(app)
+        if app.service is None:
+            raise RuntimeError("the service has not started")
+        tables = await compare((Server(constant.create_app()), server), inputs)
+        return [*tables, "", *await split(server, app.service, inputs)]
 
 
 def main() -> None:

@@ -16,11 +16,10 @@ def python_of(name: str) -> Path:
     return ENVIRONMENTS / name / "bin" / "python"
 
 
-def requirements_of(name: str) -> Path:
-    """The pins of an environment; the service's are those that it is installed with anywhere."""
-    if name == SERVICE:
-        return ROOT / "requirements" / "serve.txt"
-    return ROOT / "benchmarks" / "requirements" / f"{name}.txt"
+def requirements_of(name: str) -> list[Path]:
+    """The pins of an environment; the service's begin with those that it is installed with anywhere."""
+    own = ROOT / "benchmarks" / "requirements" / f"{name}.txt"
+    return [ROOT / "requirements" / "serve.txt", own] if name == SERVICE else [own]
 
 
 def install(name: str) -> None:
@@ -29,15 +28,16 @@ def install(name: str) -> None:
     Raises:
         subprocess.CalledProcessError: it cannot be installed; pip's own output says why.
     """
-    requirements = requirements_of(name)
-    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    files = requirements_of(name)
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files) + sys.version.encode()).hexdigest()
     stamp = ENVIRONMENTS / name / _STAMP
     if stamp.is_file() and stamp.read_text() == digest:
         return
     sys.stderr.write(f"installing the environment {name!r}\n")
     _run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENTS / name)])
     pip = [str(python_of(name)), "-m", "pip", "install", "--quiet"]
-    _run([*pip, "--requirement", str(requirements)])
+    for file in files:  # one at a time: the pins of one have hashes, and pip would ask for the others' too
+        _run([*pip, "--requirement", str(file)])
     if name == SERVICE:
         _run([*pip, "--no-deps", "--editable", str(ROOT)])
     stamp.write_text(digest)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks import environments
 from benchmarks.inputs import CACHE, FORMS, Model
-from benchmarks.servers import find_free_port
+from benchmarks.servers import HOST, find_free_port
 
 CLASS_ID = re.compile(rb'"class_id": ?(\d+)')
 _TENSOR_CLASS_ID = re.compile(rb'"name": ?"class_id".*?"data": ?\[(\d+)')
@@ -45,6 +45,17 @@ SERVICE = Contender(
     FORMS,
     open_forms=("array", "index"),
 )
+GRANIAN = replace(
+    SERVICE,
+    name="granian",
+    title="**fashion-api** under granian",
+    package="granian",
+    command=[
+        *("-m", "granian", "--interface", "asgi", "--workers", "1", "--runtime-threads", "1", "--no-ws"),
+        *("--log-level", "warning", "fashion_api.server.asgi:app"),
+    ],
+    open_forms=("array",),
+)
 PROBED = replace(SERVICE, name="probed", command=_module("probed_service"))
 IDLE = Contender("idle", "idle server", "uvloop", environments.SERVICE, _module("idle"), ("index",), None, ())
 CONSTANT = Contender(
@@ -80,7 +91,7 @@ PEERS = (
     Contender("ray", "Ray Serve", "ray", "ray", _module("ray_serve")),
     Contender("tutorial", "the tutorial's pattern (`Model.predict`)", "keras", "tutorial", _module("tutorial")),
 )
-LINEUP = (CONSTANT, SERVICE, *PEERS)
+LINEUP = (CONSTANT, SERVICE, GRANIAN, *PEERS)
 
 
 def make_environment(model: Model, port: int) -> Mapping[str, str]:
@@ -94,6 +105,8 @@ def make_environment(model: Model, port: int) -> Mapping[str, str]:
         "FASHION_MODEL_PATH": str(model.h5),
         "FASHION_CACHE_DIR": str(CACHE),
         "FASHION_DATA_DIR": str(model.data_dir),
+        "GRANIAN_HOST": HOST,
+        "GRANIAN_PORT": str(port),
         "BENTOML_PORT": str(port),
         "BENTOML_DO_NOT_TRACK": "true",
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -7,13 +7,15 @@ for all the requests that the stall has held up (G. Tene, "How NOT to Measure La
 
 import contextlib
 import gc
+import math
 import re
 import select
 import time
+from bisect import bisect
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import accumulate, cycle, islice
 from typing import Literal
 
 from benchmarks.connection import Address, Connection, Request, Response
@@ -23,7 +25,7 @@ _UNAVAILABLE = 503
 GOOD_S = 1.0
 """How long an answer may take to count as goodput; one that is not there by then has failed."""
 _DRAIN_S = 10.0  # how long a server is given to answer what is under way when a run ends, so that the next is clean
-
+_IDLE_S = 2.0  # how long a connection is kept for the next request: less than any server keeps it
 _TICK_S = 0.05
 
 Outcome = Literal["right", "wrong", "refused", "failed"]
@@ -41,7 +43,9 @@ class Tally:
     refused: int = 0
     """Answered with 503."""
     failed: int = 0
-    """Any other status, a broken connection, no answer in time, or no connection free."""
+    """Any other status, a broken connection, or no answer in time."""
+    unsent: int = 0
+    """Due when no connection was free."""
     latencies_s: list[float] = field(default_factory=list)
     """Of the right answers."""
     refusals_s: list[float] = field(default_factory=list)
@@ -190,65 +194,98 @@ class _Pool:
         if connection.is_open:
             self._idle.append(connection)
         else:
-            self.by_descriptor = {key: value for key, value in self.by_descriptor.items() if value is not connection}
+            del self.by_descriptor[connection.fileno()]
 
     def find_busy(self) -> list[Connection]:
         """Give those that are under way."""
         idle = {connection.fileno() for connection in self._idle}
         return [connection for descriptor, connection in self.by_descriptor.items() if descriptor not in idle]
 
-    def close_idle(self) -> None:
-        """Close those that are not under way."""
-        for connection in self._idle:
+    def close_idle(self, before: float = math.inf) -> None:
+        """Close those that are not under way and whose last request was due before a time."""
+        while self._idle and self._idle[0].due < before:
+            connection = self._idle.popleft()
+            del self.by_descriptor[connection.fileno()]
             connection.close()
 
 
-def run_open(target: Target, *, rate: float, seconds: float, warm_up_s: float, max_connections: int) -> Tally:
-    """Send `rate` requests a second at even intervals, for `warm_up_s` and then `seconds`, whatever comes back.
+@dataclass(frozen=True)
+class Phase:
+    """A time in which requests are due at even intervals."""
 
-    A request that is due when all connections are under way is not sent, and counts as failed.
+    rate: float
+    """Requests a second."""
+    seconds: float
+
+
+def run_open(target: Target, *, rate: float, seconds: float, warm_up_s: float, max_connections: int) -> Tally:
+    """Send `rate` requests a second at even intervals, for `warm_up_s` and then `seconds`, whatever comes back."""
+    phases = Phase(rate, warm_up_s), Phase(rate, seconds)
+    return run_phases(target, phases, max_connections=max_connections)[-1]
+
+
+def run_phases(
+    target: Target,
+    phases: Sequence[Phase],
+    *,
+    max_connections: int,
+    beside: Callable[[float], None] = lambda _: None,
+) -> list[Tally]:
+    """Send requests at the times of one phase after the other, whatever comes back.
+
+    Args:
+        target: where they go.
+        phases: how many, and for how long.
+        max_connections: a request that is due when so many are under way is not sent.
+        beside: called again and again with the time, to do something else meanwhile.
+
+    Returns:
+        What came of each phase's requests; an answer is good in the phase in which it came.
     """
     poller = select.epoll()
     requests = cycle(target.requests)
-    tally = Tally(seconds=seconds)
+    tallies = [Tally(seconds=phase.seconds) for phase in phases]
     pool = _Pool(target.address, poller, max_connections)
     clock = time.perf_counter
     with _quiet_memory(), poller:
         begin = clock() + 0.01
-        start, end = begin + warm_up_s, begin + warm_up_s + seconds
-        interval, sent = 1 / rate, 0
+        starts = list(accumulate((phase.seconds for phase in phases), initial=begin))
+        end = starts.pop()
+        dues = _list_dues(phases, starts)
+        due = next(dues)
         while (now := clock()) < end + GOOD_S:
-            while (due := begin + sent * interval) <= now and due < end:
-                sent += 1
-                request = next(requests)
-                connection = pool.take()
+            beside(now)
+            pool.close_idle(now - _IDLE_S)
+            while due <= now:
+                request, connection = next(requests), pool.take()
                 if connection is not None:
                     connection.send(request, due)
-                elif due >= start:
-                    tally.add("failed", 0)
+                else:
+                    tallies[bisect(starts, due) - 1].unsent += 1
+                due = next(dues, math.inf)
             for descriptor, events in poller.poll(0):  # never sleeps: a timer would be late by as much as it measures
                 connection = pool.by_descriptor[descriptor]
                 response = connection.handle(events)
                 if response is None:
                     continue
                 now = clock()
-                _count(tally, connection, target.judge(connection.request, response), now=now, window=(start, end))
+                outcome, latency_s = target.judge(connection.request, response), now - connection.due
+                tallies[bisect(starts, connection.due) - 1].add(outcome, latency_s)
+                if outcome == "right" and latency_s <= GOOD_S and now < end:
+                    tallies[bisect(starts, now) - 1].good += 1
                 pool.put_back(connection)
         busy = pool.find_busy()
-        tally.failed += sum(connection.due >= start for connection in busy)
+        for connection in busy:
+            tallies[bisect(starts, connection.due) - 1].failed += 1
         pool.close_idle()
         _drain(poller, busy)
-    return tally
+    return tallies
 
 
-def _count(tally: Tally, connection: Connection, outcome: Outcome, *, now: float, window: tuple[float, float]) -> None:
-    """Count a request of the open loop by when it was due, and what is good by when it came."""
-    start, end = window
-    latency_s = now - connection.due
-    if connection.due >= start:
-        tally.add(outcome, latency_s)
-    if outcome == "right" and start <= now < end and latency_s <= GOOD_S:
-        tally.good += 1
+def _list_dues(phases: Sequence[Phase], starts: Sequence[float]) -> Iterator[float]:
+    for phase, start in zip(phases, starts, strict=True):
+        for number in range(round(phase.rate * phase.seconds)):
+            yield start + number / phase.rate
 
 
 @contextlib.contextmanager

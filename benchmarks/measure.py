@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Bench:
         contender: Contender,
         *,
         cores: frozenset[int] = frozenset({SERVER_CORE}),
-        settings: dict[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> Iterator[Server]:
         """Run a contender's server; `settings` are more environment variables for it."""
         port = find_free_port()

@@ -27,7 +27,7 @@ from fashion_api.errors import FashionError, ModelError
 from fashion_api.files import write_atomically
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import compile_cached
+from fashion_api.inference.compiled_cache import compile_cached
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.keras_engine import load_keras_model
 from fashion_api.inference.manifest import InputSpec
@@ -158,15 +158,15 @@ def render(candidates: Sequence[Candidate], times: Sequence[tuple[float, float]]
     )
     rows = [_render_row(candidate, pair) for candidate, pair in zip(candidates, times, strict=True)]
     machine = describe()
+    images, loss = _CALIBRATION_IMAGES, 100 * _TOLERATED_LOSS
     return f"""# Accuracy and cost
 
 Written by `python -m benchmarks.model_costs`, on {machine["cores"]} cores of an {machine["processor"]}.
 
-Time is that of one image on one thread of ONNX Runtime, over the time of the tutorial's network, all measured in turns.
-The 8-bit forms have weights and activations in 8 bits (ONNX Runtime's static quantisation, the ranges from
-{_CALIBRATION_IMAGES} training images). They are held against the 32-bit forms on the validation images, since the test
-images are for the models that are finished; one *holds* that loses no more than {100 * _TOLERATED_LOSS:g} percentage
-points.
+Time is that of one image on one thread of ONNX Runtime, relative to the tutorial's network, with all forms measured in
+turns. The 8-bit forms have 8-bit weights and activations (ONNX Runtime's static quantisation, with the ranges from
+{images} training images). They are compared with the 32-bit forms on the validation images, because the test images are
+reserved for finished models. An 8-bit form *holds* the accuracy if it loses at most {loss:g} percentage points.
 
 {table(columns, rows)}
 

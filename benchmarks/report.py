@@ -1,15 +1,16 @@
 """The tables in benchmarks/README.md, between its two markers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from benchmarks import plots
-from benchmarks.lineup import CONSTANT, LINEUP, SERVICE, Contender
+from benchmarks.before import COMPARED_AT, EARLIER
+from benchmarks.lineup import CONSTANT, GRANIAN, LINEUP, SERVICE, Contender
 from benchmarks.measure import CONCURRENCIES, LOADS
-from benchmarks.results import Loop, Results, Round, need
-from benchmarks.targets import digits, judge, share_of_limit, show
+from benchmarks.results import Comparison, Loop, Overload, Results, Round, Row, need
+from benchmarks.targets import AGAINST_BEFORE, digits, get_throughput, judge, share_of_before, share_of_limit, show
 
 README = Path(__file__).with_name("README.md")
 PLOT = README.with_name("results") / "latest.png"
@@ -19,7 +20,8 @@ _MB = 1e6
 
 def write(run: Results, readme: Path = README, plot: Path = PLOT) -> None:
     """Write the tables and the plot."""
-    plots.draw(run, plot)
+    if _has_lineup(run):
+        plots.draw(run, plot)
     text = readme.read_text()
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
@@ -33,10 +35,16 @@ def _write_all(run: Results, plot: Path) -> Iterator[str]:
     if run.is_quick:
         yield "**These are from a quick run, which only shows that all works: they say nothing of speed.**\n"
     yield from _section("Targets", _targets(run))
-    yield f"![Throughput and latency of everyone compared]({plot})\n"
-    yield from _section("Closed loop: the service, by form of request", _forms(run))
-    yield from _section("Closed loop: everyone, one image a request as a JSON array", _peers(run))
-    yield from _section("Open loop: fixed rates, as shares of each one's own capacity", _open(run))
+    if run.comparison is not None:
+        yield from _section("Against an earlier revision, side by side", _compare(run.comparison))
+    if _has_lineup(run):
+        yield f"![Throughput and latency of everyone compared]({plot})\n"
+        yield from _section("Closed loop: the service, by form of request", _forms(run))
+        yield from _section("Closed loop: everyone, one image a request as a JSON array", _peers(run))
+    if any(round_.shipped for round_ in run.rounds):
+        yield from _section("Closed loop: the same with the project's own model", _shipped(run))
+    if _has_lineup(run):
+        yield from _section("Open loop: fixed rates, as shares of each one's own capacity", _open(run))
     yield from _section("The engine alone, and the load generator", _floors(run))
     yield from _section("Machine and versions", _machine(run))
 
@@ -57,16 +65,53 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 def _targets(run: Results) -> Iterator[str]:
     words = {True: "met", False: "**not met**", None: "—"}
     rows = [(verdict.figure, verdict.target, verdict.measured, words[verdict.is_met]) for verdict in judge(run)]
-    return _table(("figure", "target", "measured", ""), rows)
+    yield from _table(("figure", "target", "measured", ""), rows)
+    if run.overload is not None:
+        yield f"\n{_describe(run.overload)}"
+    for part, error in run.errors.items():
+        yield f"\n- {part}: {error}"
+
+
+def _describe(overload: Overload) -> str:
+    due = overload.rate * overload.seconds
+    counts = (
+        (overload.accepted, "were answered"),
+        (overload.refused, "refused"),
+        (overload.failed, "failed"),
+        (overload.unsent, "found no connection free"),
+    )
+    shares = ", ".join(f"{count / due:.1%} {what}" for count, what in counts)
+    return f"At ten times the capacity, {due:,.0f} requests were due in {overload.seconds:g} s: {shares}."
+
+
+def _compare(comparison: Comparison) -> Iterator[str]:
+    head = ("form", "concurrency", "before", "now", "ratio", "target", "now, granian", "ratio")
+    rows = []
+    for form in SERVICE.forms:
+        for at in COMPARED_AT:
+            before, now, granian = (
+                show(comparison.collect(partial(get_throughput, name=name, form=form, concurrency=at)))
+                for name in (EARLIER.name, SERVICE.name, GRANIAN.name)
+            )
+            ratio, granian_ratio = (
+                show(comparison.collect(partial(share_of_before, form=form, concurrency=at, name=name)))
+                for name in (SERVICE.name, GRANIAN.name)
+            )
+            target = f"≥ {AGAINST_BEFORE[form]:g}" if form in AGAINST_BEFORE else ""
+            rows.append((form, str(at), before, now, ratio, target, granian, granian_ratio))
+    yield f"Right answers a second: revision {comparison.revision} and now. A ratio is of figures of the same round.\n"
+    yield from _table(head, rows)
 
 
 def _forms(run: Results) -> Iterator[str]:
-    columns = [f"{what}, {at}" for at in CONCURRENCIES for what in ("service", "constant", "share of limit")]
+    servers = (SERVICE, GRANIAN, CONSTANT)
+    names = (*(server.name for server in servers), "share of limit")
+    columns = [f"{name}, {at}" for at in CONCURRENCIES for name in names]
     rows = []
     for form in SERVICE.forms:
         row = [form]
         for at in CONCURRENCIES:
-            row += [_throughput(run, contender, form, at) for contender in (SERVICE, CONSTANT)]
+            row += [_throughput(run, contender, form, at) for contender in servers]
             row.append(show(run.collect(partial(share_of_limit, form=form, concurrency=at))))
         rows.append(row)
     yield "Right answers a second, at a concurrency of 1, 16 and 64.\n"
@@ -76,6 +121,24 @@ def _forms(run: Results) -> Iterator[str]:
 def _throughput(run: Results, contender: Contender, form: str, concurrency: int) -> str:
     name = contender.name
     return show(run.collect(lambda round_: round_.rows[name].closed[form][concurrency].throughput))
+
+
+def _shipped(run: Results) -> Iterator[str]:
+    rows = []
+    for contender in LINEUP:
+        if any(contender.name in round_.shipped for round_ in run.rounds):
+            cells = (
+                show(run.collect(partial(_shipped_throughput, name=contender.name, concurrency=at)))
+                for at in CONCURRENCIES
+            )
+            rows.append((contender.title, *cells))
+    yield from _table(("server", *(f"req/s, {at}" for at in CONCURRENCIES)), rows)
+    yield ""
+    yield from _list_errors([round_.shipped for round_ in run.rounds])
+
+
+def _shipped_throughput(round_: Round, name: str, concurrency: int) -> float:
+    return round_.shipped[name].closed["array"][concurrency].throughput
 
 
 def _peers(run: Results) -> Iterator[str]:
@@ -92,8 +155,12 @@ def _peers(run: Results) -> Iterator[str]:
     yield "The start is from the start of the process to the first right answer; the memory that of all processes.\n"
     yield from _table(head, (_peer_row(run, contender) for contender in LINEUP if _is_in(run, contender)))
     yield ""
+    yield from _list_errors([round_.rows for round_ in run.rounds])
+
+
+def _list_errors(rounds: Iterable[Mapping[str, Row]]) -> Iterator[str]:
     for contender in LINEUP:
-        errors = {round_.rows[contender.name].error for round_ in run.rounds if contender.name in round_.rows}
+        errors = {rows[contender.name].error for rows in rounds if contender.name in rows}
         for error in sorted(filter(None, errors)):
             yield f"- {contender.title}: {error}"
 
@@ -202,6 +269,10 @@ def _machine(run: Results) -> Iterator[str]:
     yield ""
     titles = {contender.name: contender.title for contender in LINEUP}
     yield from _table(("server", "version"), ((titles[name], version) for name, version in run.versions.items()))
+
+
+def _has_lineup(run: Results) -> bool:
+    return any(round_.rows for round_ in run.rounds)
 
 
 def _is_in(run: Results, contender: Contender) -> bool:

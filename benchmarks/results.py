@@ -59,6 +59,7 @@ class Loop:
     """Right answers a second that came within one second."""
     refused: int
     failed: int
+    """Those that were not sent are among them."""
     latency: Latency | None
     refusal: Latency | None
 
@@ -70,7 +71,7 @@ class Loop:
             tally.throughput,
             tally.goodput,
             tally.refused,
-            tally.failed,
+            tally.failed + tally.unsent,
             Latency.of(tally.latencies_s),
             Latency.of(tally.refusals_s),
         )
@@ -97,6 +98,8 @@ class Round:
     engine_s: dict[int, float] = field(default_factory=dict)
     """The engine alone: seconds an image, by batch size."""
     rows: dict[str, Row] = field(default_factory=dict)
+    shipped: dict[str, Row] = field(default_factory=dict)
+    """With the project's own model, in the closed loop."""
     one_worker: float | None = None
     """Images a second in large requests."""
     two_workers: float | None = None
@@ -105,6 +108,53 @@ class Round:
     def best_engine_s(self) -> float:
         """Seconds an image at the best batch size."""
         return min(self.engine_s.values())
+
+
+Throughputs = dict[str, dict[str, dict[int, float]]]
+"""Right answers a second, by server, form of request and concurrency."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The service beside an earlier revision of itself, both running at the same time and asked in turns."""
+
+    revision: str
+    rounds: list[Throughputs]
+
+    def collect(self, figure: Callable[[Throughputs], float]) -> "Spread | None":
+        """Compute a figure in each round."""
+        return Spread.of([figure(round_) for round_ in self.rounds])
+
+
+@dataclass(frozen=True)
+class Overload:
+    """What became of the service under far more requests than it can answer, and after."""
+
+    rate: float
+    """Requests a second that were due."""
+    seconds: float
+    accepted: int
+    refused: int
+    failed: int
+    """Neither answered nor refused, or not within the deadline."""
+    unsent: int
+    """Due when no connection was free."""
+    longest_s: float
+    """The time that the slowest of the accepted requests took."""
+    grown_bytes: int
+    """The most resident bytes from then on, less those before."""
+    recovered_s: float | None
+    """When the answers were as fast as before again; `None` where they were not."""
+
+
+@dataclass(frozen=True)
+class SlowCallersRound:
+    """The 99th percentile of the latency at half of the capacity, without slow callers and beside them."""
+
+    alone_ms: float
+    beside_ms: float
+    lost: int
+    """Requests that were refused or failed beside them."""
 
 
 @dataclass
@@ -116,12 +166,17 @@ class Results:
     seconds: float
     is_quick: bool = False
     rounds: list[Round] = field(default_factory=list)
+    comparison: Comparison | None = None
+    overload: Overload | None = None
+    slow_callers: list[SlowCallersRound] = field(default_factory=list)
     ceiling: float | None = None
     """Requests a second that the load generator makes of a server that does next to nothing."""
     lag_ms: dict[str, float] = field(default_factory=dict)
     """99th percentile of the event-loop lag, by load."""
     rss_after: dict[int, int] = field(default_factory=dict)
     """Resident bytes of one worker, by the number of predictions made."""
+    errors: dict[str, str] = field(default_factory=dict)
+    """Why a part has no figures, by its name."""
 
     def collect(self, figure: Callable[[Round], float]) -> "Spread | None":
         """Compute a figure in each round; rounds that cannot give it are left out."""
@@ -131,7 +186,7 @@ class Results:
                 KeyError, ZeroDivisionError, MissingFigureError
             ):  # a contender has failed, or was not asked for
                 values.append(figure(round_))
-        return Spread(median(values), min(values), max(values)) if values else None
+        return Spread.of(values)
 
 
 @dataclass(frozen=True)
@@ -141,6 +196,11 @@ class Spread:
     median: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread | None":
+        """Summarise the figures of the rounds; `None` where there are none."""
+        return cls(median(values), min(values), max(values)) if values else None
 
 
 _FILE = TypeAdapter(Results)

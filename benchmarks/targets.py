@@ -1,16 +1,24 @@
 """The targets, and whether a run has met them."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from benchmarks.before import COMPARED_AT, EARLIER
 from benchmarks.inputs import FORMS
-from benchmarks.lineup import SERVICE
+from benchmarks.lineup import PEERS, SERVICE
 from benchmarks.measure import CONCURRENCIES
-from benchmarks.results import Loop, Results, Round, Spread, need
+from benchmarks.results import Loop, Results, Round, Row, Spread, Throughputs, need
 
 _MB = 1e6
-_OVERLOAD = 2.0
+_TWICE = 2.0
+_DEADLINE_S = 10  # the service's default
+
+_MODELS = (("the tutorial's model", False), ("the project's model", True))
+
+AGAINST_BEFORE = {"index": 0.88, "array": 0.86, "multipart": 0.78}
+"""The least share of the earlier revision's throughput, by form of request."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,16 @@ class Verdict:
 
 def judge(run: Results) -> list[Verdict]:
     """Hold a run against every target."""
-    return [*_judge_shares(run), *_judge_peers(run), *_judge_overload(run), *_judge_process(run), *_judge_once(run)]
+    return [
+        *_judge_comparison(run),
+        *_judge_shares(run),
+        *_judge_peers(run),
+        *_judge_twice(run),
+        *_judge_overload(run),
+        *_judge_slow_callers(run),
+        *_judge_process(run),
+        *_judge_once(run),
+    ]
 
 
 def share_of_limit(round_: Round, form: str, concurrency: int) -> float:
@@ -35,31 +52,39 @@ def share_of_limit(round_: Round, form: str, concurrency: int) -> float:
     return round_.rows["service"].closed[form][concurrency].throughput * (route_s + round_.best_engine_s)
 
 
-def fastest_peer(round_: Round, concurrency: int) -> float:
-    """The highest throughput among the peers that were asked with the same JSON body.
+def share_of_before(round_: Throughputs, form: str, concurrency: int, *, name: str = SERVICE.name) -> float:
+    """A server's throughput as a share of the earlier revision's."""
+    ours, theirs = (get_throughput(round_, server, form, concurrency) for server in (name, EARLIER.name))
+    return ours / theirs
 
-    Raises:
-        MissingFigureError: there is none.
-    """
-    throughputs = [
-        row.closed["array"][concurrency].throughput
-        for name, row in round_.rows.items()
-        if name not in ("service", "constant") and concurrency in row.closed.get("array", {})
-    ]
-    return need(max(throughputs, default=None))
+
+def get_throughput(round_: Throughputs, name: str, form: str, concurrency: int) -> float:
+    """Give a server's right answers a second."""
+    return round_[name][form][concurrency]
+
+
+def _judge_comparison(run: Results) -> Iterator[Verdict]:
+    for concurrency in COMPARED_AT:
+        for form, least in AGAINST_BEFORE.items():
+            share = partial(share_of_before, form=form, concurrency=concurrency)
+            spread = run.comparison.collect(share) if run.comparison else None
+            yield _at_least(
+                f"throughput against the earlier revision, concurrency {concurrency}, {form}", least, spread
+            )
 
 
 def _judge_shares(run: Results) -> Iterator[Verdict]:
-    for concurrency, least in ((16, 0.85), (64, 0.92)):
-        for form in FORMS:
-            spread = run.collect(partial(share_of_limit, form=form, concurrency=concurrency))
-            yield _at_least(f"throughput as a share of the limit, concurrency {concurrency}, {form}", least, spread)
+    for form in FORMS:
+        spread = run.collect(partial(share_of_limit, form=form, concurrency=16))
+        yield _at_least(f"throughput as a share of the limit, concurrency 16, {form}", 0.85, spread)
 
 
 def _judge_peers(run: Results) -> Iterator[Verdict]:
     for concurrency in (16, 64):
-        spread = run.collect(partial(_against_peers, concurrency=concurrency))
-        yield _at_least(f"against the fastest peer on the same JSON body, concurrency {concurrency}", 2, spread, "×")
+        for model, has_own in _MODELS:
+            spread = run.collect(partial(_against_peers, concurrency=concurrency, has_own=has_own))
+            figure = f"against the fastest peer on the same JSON body, concurrency {concurrency}, {model}"
+            yield _at_least(figure, 2, spread, "×")
     for concurrency in (16, 64):
         spread = run.collect(partial(_against_tutorial, concurrency=concurrency))
         yield _at_least(f"against the tutorial's pattern, concurrency {concurrency}", 150, spread, "×")
@@ -68,35 +93,64 @@ def _judge_peers(run: Results) -> Iterator[Verdict]:
         yield _at_most(name, 0.10, run.collect(partial(_overhead_ms, form=form)), "ms")
 
 
-def _judge_overload(run: Results) -> Iterator[Verdict]:
+def _judge_twice(run: Results) -> Iterator[Verdict]:
+    yield _at_least("goodput at twice the capacity, as a share of peak, array", 0.75, run.collect(_goodput_share))
     for form in SERVICE.open_forms:
-        share = run.collect(partial(_goodput_share, form=form))
-        yield _at_least(f"goodput at twice the capacity, as a share of peak, {form}", 0.9, share)
         refusal = run.collect(partial(_refusal_ms, form=form))
         yield _at_most(f"time to refuse at twice the capacity, p99, {form}", 20, refusal, "ms")
 
 
+def _judge_overload(run: Results) -> Iterator[Verdict]:
+    overload = run.overload
+    if overload is None:
+        return
+    flood = f"ten times the capacity for {overload.seconds:g} s"
+    yield _at_most(f"{flood}: the slowest accepted request", _DEADLINE_S, _once(overload.longest_s), "s")
+    yield _at_most(f"{flood}: requests neither answered in time nor refused", 0, _once(overload.failed))
+    yield _at_most(f"{flood}: most memory, above that before", 20, _once(overload.grown_bytes / _MB), "MB")
+    recovered_s = math.inf if overload.recovered_s is None else overload.recovered_s
+    yield _at_most(f"{flood}: until answers are as fast as before", 1, _once(recovered_s), "s")
+
+
+def _judge_slow_callers(run: Results) -> Iterator[Verdict]:
+    rounds = run.slow_callers
+    if not rounds:
+        return
+    beside = "half of the capacity beside 500 slow callers"
+    yield _at_most(
+        f"{beside}: p99 over that without", 1.5, Spread.of([at.beside_ms / at.alone_ms for at in rounds]), "×"
+    )
+    yield _at_most(f"{beside}: requests refused or failed", 0, Spread.of([at.lost for at in rounds]))
+
+
 def _judge_process(run: Results) -> Iterator[Verdict]:
-    start = run.collect(lambda round_: need(round_.rows["service"].start_s))
-    yield _at_most("start to first right answer, compiled form in the cache", 1.5, start, "s")
-    rss = run.collect(lambda round_: need(round_.rows["service"].memory).rss / _MB)
-    yield _at_most("resident memory of one worker, after the closed loops", 130, rss, "MB")
+    for model, has_own in _MODELS:
+        start = run.collect(partial(_start_s, has_own=has_own))
+        yield _at_most(f"start to first right answer, compiled form in the cache, {model}", 1, start, "s")
+        rss = run.collect(partial(_resident_mb, has_own=has_own))
+        yield _at_most(f"resident memory of one worker, after the closed loops, {model}", 130, rss, "MB")
     speed_up = run.collect(lambda round_: need(round_.two_workers) / need(round_.one_worker))
     yield _at_least("two workers on two cores, against one, engine-bound work", 1.8, speed_up, "×")
 
 
 def _judge_once(run: Results) -> Iterator[Verdict]:
     for load, lag_ms in run.lag_ms.items():
-        yield _at_most(f"event-loop lag, p99, {load}", 5, Spread(lag_ms, lag_ms, lag_ms), "ms")
+        yield _at_most(f"event-loop lag, p99, {load}", 5, _once(lag_ms), "ms")
     if run.rss_after:
         (few, before), (many, after) = sorted(run.rss_after.items())
-        growth = (after - before) / _MB
         name = f"memory after {many:,} predictions, against after {few:,}"
-        yield _at_most(name, 2, Spread(growth, growth, growth), "MB")
+        yield _at_most(name, 2, _once((after - before) / _MB), "MB")
 
 
-def _against_peers(round_: Round, concurrency: int) -> float:
-    return _service(round_, "array", concurrency).throughput / fastest_peer(round_, concurrency)
+def _rows(round_: Round, *, has_own: bool) -> Mapping[str, Row]:
+    return round_.shipped if has_own else round_.rows
+
+
+def _against_peers(round_: Round, concurrency: int, *, has_own: bool) -> float:
+    rows = _rows(round_, has_own=has_own)
+    peers = [rows[peer.name].closed for peer in PEERS if peer.name in rows]
+    fastest = max((closed["array"][concurrency].throughput for closed in peers if "array" in closed), default=None)
+    return rows["service"].closed["array"][concurrency].throughput / need(fastest)
 
 
 def _against_tutorial(round_: Round, concurrency: int) -> float:
@@ -108,19 +162,31 @@ def _service(round_: Round, form: str, concurrency: int) -> Loop:
     return round_.rows["service"].closed[form][concurrency]
 
 
-def _goodput_share(round_: Round, form: str) -> float:
-    peak = max(_service(round_, form, concurrency).throughput for concurrency in CONCURRENCIES)
-    return round_.rows["service"].open[form][_OVERLOAD].goodput / peak
+def _goodput_share(round_: Round) -> float:
+    peak = max(_service(round_, "array", concurrency).throughput for concurrency in CONCURRENCIES)
+    return round_.rows["service"].open["array"][_TWICE].goodput / peak
 
 
 def _refusal_ms(round_: Round, form: str) -> float:
-    return need(round_.rows["service"].open[form][_OVERLOAD].refusal).p99_ms
+    return need(round_.rows["service"].open[form][_TWICE].refusal).p99_ms
 
 
 def _overhead_ms(round_: Round, form: str) -> float:
     ours = need(_service(round_, form, 1).latency)
     floor = need(round_.rows["constant"].closed[form][1].latency)
     return ours.p50_ms - floor.p50_ms - round_.engine_s[1] * 1e3
+
+
+def _start_s(round_: Round, *, has_own: bool) -> float:
+    return need(_rows(round_, has_own=has_own)["service"].start_s)
+
+
+def _resident_mb(round_: Round, *, has_own: bool) -> float:
+    return need(_rows(round_, has_own=has_own)["service"].memory).rss / _MB
+
+
+def _once(value: float) -> Spread:
+    return Spread(value, value, value)
 
 
 def show(spread: Spread | None, unit: str = "") -> str:
@@ -144,6 +210,6 @@ def _at_least(figure: str, least: float, spread: Spread | None, unit: str = "") 
     return Verdict(figure, f"≥ {least:g} {unit}".strip(), show(spread, unit), is_met)
 
 
-def _at_most(figure: str, most: float, spread: Spread | None, unit: str) -> Verdict:
+def _at_most(figure: str, most: float, spread: Spread | None, unit: str = "") -> Verdict:
     is_met = None if spread is None else spread.median <= most
-    return Verdict(figure, f"≤ {most:g} {unit}", show(spread, unit), is_met)
+    return Verdict(figure, f"≤ {most:g} {unit}".strip(), show(spread, unit), is_met)

@@ -55,11 +55,11 @@ def _measure(bench: Bench, target: Target, form: str, concurrency: int) -> str:
     _read_turns(target)  # begins
     tally = check(run_closed(target, concurrency=concurrency, seconds=bench.seconds, warm_up_s=0))
     turns = _read_turns(target)[1:]  # the first began before the load
-    lengths_s, reads, batches, collecting_s = turns.T
+    lengths_s, requests, batches, collecting_s = turns.T
     ordered = np.sort(lengths_s)
     weights = np.cumsum(ordered) / ordered.sum()
     median, high = (ordered[np.searchsorted(weights, share)] * 1e3 for share in (0.5, 0.99))
-    a_batch = reads.sum() / batches.sum()
+    a_batch = requests.sum() / batches.sum()
     collecting = collecting_s.sum() / lengths_s.sum() * 1e3
     cells = (form, f"{concurrency}", f"{tally.throughput:,.0f}", f"{a_batch:.1f}", f"{median:.2f}, {high:.2f}")
     return f"| {' | '.join(cells)} | {collecting:.1f} |"

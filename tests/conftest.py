@@ -9,10 +9,14 @@ from typing import Protocol
 import pytest
 from fastapi.testclient import TestClient
 
+from fashion_api.data.dataset import DataSource
 from fashion_api.inference.classifier import Classifier
+from fashion_api.inference.loading import compile_model
 from fashion_api.rest.app import TestSetLoader, create_app
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
+
+MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +25,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("FASHION_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def real_service(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Settings, as variables, of the committed model, compiled once into a cache of the tests' own, and the real data.
+
+    For tests that are marked `tensorflow`.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+    compile_model(Settings(_env_file=None, model_path=MODEL, cache_dir=cache))
+    data = DataSource.from_settings(Settings(_env_file=None)).find("test")
+    return {"FASHION_MODEL_PATH": str(MODEL), "FASHION_CACHE_DIR": str(cache), "FASHION_DATA_DIR": str(data)}
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Parts that behave as the real ones do, without what those cost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from starlette.middleware import Middleware
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError, DataNotFoundError
@@ -12,6 +13,7 @@ from fashion_api.inference.calibration import Calibration, NoveltyThresholds, Pr
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.service import Service
@@ -90,6 +92,18 @@ def fake_service(
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
         test_set=test_set or fake_test_set(),
+    )
+
+
+def fake_app(
+    classifier: Classifier | None = None, *, middleware: Sequence[Middleware] = (), **changes: object
+) -> ServiceApp:
+    """An app with fake parts that is not started; `changes` are settings by field name."""
+    return create_app(
+        Settings(_env_file=None).model_copy(update=changes),
+        middleware=middleware,
+        load_model=model_loader(classifier),
+        load_test_set=load_fake_test_set,
     )
 
 

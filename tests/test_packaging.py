@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
 from pathlib import Path, PurePath
 
 import pytest
@@ -21,6 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fashion_api.cli.main import run
+from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW
 from fashion_api.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -239,9 +241,41 @@ def test_tensorflow_stays_out_of_the_image() -> None:
 
 def test_the_image_has_the_compiled_form_where_the_service_looks_for_it() -> None:
     """A container starts without writing anything, because its model is compiled already."""
-    assert ("RUN", "fashion-api compile --cache-dir cache") in STAGES["compile"]
     target = next(target for _, source, target in list_copies("final") if source == "/build/cache/")
     assert PurePath(FINAL_ENV["FASHION_CACHE_DIR"]) == PurePath(target)
+
+
+@pytest.mark.parametrize(("failing", "status"), [("none", 0), ("second", 1)])
+def test_the_image_has_the_compiled_form_of_every_model_in_it(failing: str, status: int, tmp_path: Path) -> None:
+    """Each model that is copied is compiled into the cache of the image, and one that fails ends the build."""
+    (command,) = (rest for name, rest in STAGES["compile"] if name == "RUN" and "fashion-api compile" in rest)
+    (tmp_path / "models").mkdir()
+    for name in ("first", "second", "third"):
+        (tmp_path / "models" / f"{name}.h5").touch()
+    stand_in = tmp_path / "fashion-api"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> calls\ncase "$3" in *{failing}*) exit 1;; esac\n')
+    stand_in.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=False)  # noqa: S603, S607  # our own
+    compiled = [call.split()[2] for call in (tmp_path / "calls").read_text().splitlines()]
+    assert done.returncode == status
+    assert compiled == [f"models/{name}.h5" for name in ("first", "second", "third")][: 3 if status == 0 else 2]
+
+
+def test_models_that_the_read_me_offers_are_in_the_image() -> None:
+    """A model that can be served by a setting is handed to the build, and not left out."""
+    offered = re.findall(r"FASHION_MODEL_PATH=(models/\S+\.h5)", (ROOT / "README.md").read_text())
+    assert offered
+    assert all((ROOT / path).exists() and is_in_build_context(path) for path in offered)
+
+
+def test_packages_that_a_message_offers_bring_all_that_compiling_imports() -> None:
+    """Where TensorFlow is missing, what the message says to install is on the package index, and is enough."""
+    offered = set(INSTALL_TENSORFLOW.removeprefix("pip install ").split())
+    assert offered <= {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["train"]}
+    distributions = [name for module in offered for name in metadata.packages_distributions()[module]]
+    brought = {Requirement(entry).name for name in distributions for entry in metadata.requires(name) or ()}
+    assert {"keras", "h5py", "onnx"} <= brought
 
 
 def test_the_image_sends_nothing_to_the_makers_of_its_engine() -> None:

@@ -1,5 +1,6 @@
 """Settings from flags, from the environment and from .env."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -159,6 +160,7 @@ BAD_VALUES = [
     ("dropout_rates", "0.3,1.5", "less than 1"),
     ("root_path", "fashion", "must begin with / and not end with it"),
     ("root_path", "/fashion/", "must begin with / and not end with it"),
+    ("root_path", "/api", "must not begin as the service's own paths do"),
     ("trusted_proxies", "10.0.0.1,proxy", "'proxy' does not appear to be an IPv4 or IPv6 network"),
     ("trusted_proxies", "10.0.0.1/8", "has host bits set"),
 ]
@@ -218,3 +220,63 @@ def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> 
     """An API key does not appear where settings are printed."""
     monkeypatch.setenv("FASHION_API_KEYS", "hush")
     assert "hush" not in repr(load_settings(Settings, env_file=env_file))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", " ", ",", " , ", "[]", '["good",""]', '["good"," "]', '["two words"]', '["über"]', '["line\\nbreak"]'],
+    ids=[
+        "empty",
+        "blank",
+        "comma",
+        "commas",
+        "empty list",
+        "one empty",
+        "one blank",
+        "space",
+        "not ASCII",
+        "line break",
+    ],
+)
+def test_keys_that_nobody_can_send_stop_the_start(monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str) -> None:
+    """API keys that are set, but none or not all of which a header can hold, are an error that names the setting."""
+    monkeypatch.setenv("FASHION_API_KEYS", value)
+    with pytest.raises(SettingsError, match="FASHION_API_KEYS"):
+        load_settings(Settings, env_file=env_file)
+
+
+def test_message_about_keys_holds_no_key(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """The message about a bad list of keys does not show the keys."""
+    monkeypatch.setenv("FASHION_API_KEYS", '["secret-one",""]')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(Settings, env_file=env_file)
+    assert "secret-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example/", "shop.example", "ftp://x", "https://a b", "https://*.x"])
+def test_origin_that_no_browser_sends_is_an_error(monkeypatch: pytest.MonkeyPatch, env_file: Path, origin: str) -> None:
+    """A CORS origin with a path, without a scheme or with a pattern is an error: it would never match."""
+    monkeypatch.setenv("FASHION_CORS_ORIGINS", origin)
+    with pytest.raises(SettingsError, match="FASHION_CORS_ORIGINS"):
+        load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("path", ["models/fashion_mnist.h5", "./models/fashion_mnist.json", "models/other.h5"])
+def test_log_file_is_no_model(path: str, env_file: Path) -> None:
+    """A log file in the place of a model or of the manifest of the one that is served is refused."""
+    env_file.write_text(f"FASHION_LOG_FILE={path}\n")
+    with pytest.raises(SettingsError, match=r"^FASHION_LOG_FILE: .* is a model or its manifest"):
+        load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "kind", "message"),
+    [({"recipe": "x"}, FlagError, "^--recipe: no"), ({}, SettingsError, "^FASHION_RECIPE: no")],
+    ids=["flag", "variable"],
+)
+def test_error_of_a_value_names_what_gave_it(
+    overrides: dict[str, object], kind: type[SettingsError], message: str, env_file: Path
+) -> None:
+    """An error that is found when a setting is used names the flag that gave it, or else its variable."""
+    error = load_settings(TrainingSettings, env_file=env_file, overrides=overrides).make_error("recipe", "no")
+    assert (type(error), re.match(message, str(error)) is not None) == (kind, True)

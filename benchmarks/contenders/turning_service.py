@@ -1,23 +1,26 @@
 """The service, with a record of the turns of its event loop: how long each took, and what it did.
 
 Between two requests to /turns the loop never waits, so that a turn is as long as what it does. The second is answered
-with what was recorded: a list of turns, each `[wall seconds, requests read, batches, seconds of garbage collection]`.
+with what was recorded: a list of turns, each `[wall seconds, requests begun, batches, seconds of garbage collection]`.
 """
 
 import asyncio
-import contextlib
 import gc
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
-import uvicorn
-from fashion_api.server.protocol import ServiceProtocol
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.server.processes import bind, make_app, make_config
-from fashion_api.service.batcher import Batcher
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.rest.app import ServiceLifespan, create_app
+from fashion_api.server.log_queue import queue_log_lines
+from fashion_api.server.logs import configure_logging
+from fashion_api.server.processes import bind
+from fashion_api.server.worker import Worker
 from fashion_api.settings import Settings, load_settings
 
 
@@ -25,28 +28,13 @@ class Counts:
     """What has been done since the last turn began."""
 
     def __init__(self) -> None:
-        self.reads = 0
+        self.requests = 0
         self.batches = 0
         self.collecting_s = 0.0
         self._collecting_since = 0.0
 
-    def watch(self) -> None:
-        """Count what the service does from now on."""
-        read, compute = ServiceProtocol.data_received, Batcher._compute_next  # noqa: SLF001  # what is to be counted
-
-        def counted_read(protocol: ServiceProtocol, data: bytes) -> None:
-            self.reads += 1
-            read(protocol, data)
-
-        def counted_compute(batcher: Batcher) -> None:
-            self.batches += batcher.waiting_images > 0
-            compute(batcher)
-
-        ServiceProtocol.data_received = counted_read  # type: ignore[method-assign, assignment]  # the same
-        Batcher._compute_next = counted_compute  # type: ignore[method-assign, assignment]  # noqa: SLF001  # the same
-        gc.callbacks.append(self._watch_collector)
-
-    def _watch_collector(self, phase: str, _: dict[str, Any]) -> None:
+    def watch_collector(self, phase: str, _: dict[str, Any]) -> None:
+        """Count the garbage collector's time: for `gc.callbacks`."""
         if phase == "start":
             self._collecting_since = time.perf_counter()
         else:
@@ -54,17 +42,29 @@ class Counts:
 
     def take(self) -> tuple[int, int, float]:
         """Give the counts, and begin anew."""
-        taken = self.reads, self.batches, self.collecting_s
-        self.reads, self.batches, self.collecting_s = 0, 0, 0.0
+        taken = self.requests, self.batches, self.collecting_s
+        self.requests, self.batches, self.collecting_s = 0, 0, 0.0
         return taken
+
+
+class CountingClassifier:
+    """A classifier whose batches are counted."""
+
+    def __init__(self, classifier: Classifier, counts: Counts) -> None:
+        self._classifier = classifier
+        self._counts = counts
+
+    def classify(self, images: Images) -> Predictions:
+        """Classify a batch."""
+        self._counts.batches += 1
+        return self._classifier.classify(images)
 
 
 class TurnRecorder:
     """An ASGI app around the service's, which answers /turns by itself."""
 
-    def __init__(self, app: FastAPI, counts: Counts) -> None:
+    def __init__(self, app: ASGIApp, counts: Counts) -> None:
         self._app = app
-        self.state = app.state  # the server finds its request log there
         self._counts = counts
         self._record: list[float] = []  # numbers only: tuples would be work for the collector
         self._is_recording = False
@@ -73,6 +73,7 @@ class TurnRecorder:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope.get("path") != "/turns":
+            self._counts.requests += 1
             await self._app(scope, receive, send)
             return
         self._is_recording = not self._is_recording
@@ -99,12 +100,20 @@ class TurnRecorder:
 def main() -> None:
     """Serve as `fashion-api serve` does, with one worker."""
     settings = load_settings(Settings)
+    configure_logging(settings)
+    queue_log_lines()
     counts = Counts()
-    counts.watch()
-    config = make_config(settings)
-    config.app = lambda: TurnRecorder(make_app(settings), counts)
-    with bind(settings.host, settings.port) as sock, contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    gc.callbacks.append(counts.watch_collector)
+
+    def load_counted(settings: Settings) -> LoadedModel:
+        model = load_model(settings)
+        return replace(model, classifier=CountingClassifier(model.classifier, counts))
+
+    def make_app(settings: Settings, *, lifespan: ServiceLifespan) -> ASGIApp:
+        return TurnRecorder(create_app(settings, load_model=load_counted, lifespan=lifespan), counts)
+
+    with bind(settings.host, settings.port) as sock:
+        Worker(settings, sock, make_app=make_app).run_until_stopped()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from dotenv import dotenv_values
 from platformdirs import user_cache_path
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -42,6 +42,10 @@ FASHION_MNIST_LABELS = (
 Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta", "muon"]
 
 
+_KEY = re.compile(r"[!-~]+")
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
 def _split_list(value: object) -> object:
     """Read a list from a flag or a variable: JSON, or values with commas between them."""
     if not isinstance(value, str):
@@ -64,6 +68,18 @@ def _parse_network(value: object) -> object:
 _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
 
 
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if not all(_KEY.fullmatch(key.get_secret_value()) for key in keys):
+        raise ValueError("holds a key that is empty, or has other characters than printable ASCII without spaces")
+    return keys
+
+
+def _check_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("must be a scheme and a host, as https://shop.example or http://localhost:3000, or *")
+    return origin
+
+
 def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise ValueError("names a class twice")
@@ -73,6 +89,8 @@ def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
 def _check_root_path(path: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)*", path):
         raise ValueError("must begin with / and not end with it, as in /fashion, with letters, digits and -._~ between")
+    if path.split("/")[1:2] in (["api"], ["v1"], ["v2"]):  # with the prefix and without it, a path would look the same
+        raise ValueError(f"must not begin as the service's own paths do: {path} does")
     return path
 
 
@@ -96,6 +114,7 @@ class Settings(BaseSettings):
         Path("models/fashion_mnist.h5"),
         description="The Keras `.h5` to serve; its manifest is the `.json` beside it.",
     )
+    max_model_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="The largest `.h5` that is read, in bytes.")
     engine: Literal["onnx", "keras"] = Field(
         "onnx", description="What computes the answers: onnx, the model's compiled form, or keras, the model as it is."
     )
@@ -178,8 +197,13 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds that accepted requests have to finish when the service stops.",
     )
-    api_keys: Annotated[tuple[SecretStr, ...], *_EnvList] = Field(
+    api_keys: Annotated[tuple[SecretStr, ...], *_EnvList, AfterValidator(_check_keys)] = Field(
         (), description="Keys of which callers must send one, separated by commas; unset: no key is needed."
+    )
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], *_EnvList] = Field(
+        (),
+        description="Origins whose pages may call the service (CORS), as https://shop.example, separated by commas; *: "
+        "all; unset: none.",
     )
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
@@ -192,6 +216,16 @@ class Settings(BaseSettings):
     log_file_backups: int = Field(5, ge=1, le=1000, description="How many rotated log files are kept.")
     log_format: Literal["text", "json"] = Field("text", description="How a log line is written: text or json.")
 
+    _flags: frozenset[str] = PrivateAttr(frozenset())
+    """The fields that flags of the command line have set."""
+
+    @model_validator(mode="after")
+    def _check_log_file(self) -> Self:
+        kept = (self.model_path.absolute(), self.model_path.with_suffix(".json").absolute())
+        if self.log_file is not None and (self.log_file.suffix == ".h5" or self.log_file.absolute() in kept):
+            raise ValueError(f"FASHION_LOG_FILE: {self.log_file} is a model or its manifest: name another file")
+        return self
+
     @model_validator(mode="after")
     def _check_limits_agree(self) -> Self:
         if self.max_images_per_request > self.max_queue_size:
@@ -199,12 +233,23 @@ class Settings(BaseSettings):
                 f"FASHION_MAX_IMAGES_PER_REQUEST ({self.max_images_per_request}) is more than FASHION_MAX_QUEUE_SIZE "
                 f"({self.max_queue_size}): such a request could never be taken in"
             )
+        if "api_keys" in self.model_fields_set and not self.api_keys:
+            raise ValueError("FASHION_API_KEYS is set, but holds no key; unset it, so that no key is needed")
         if self.max_upload_bytes > self.max_body_memory_bytes:
             raise ValueError(
                 f"FASHION_MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is more than FASHION_MAX_BODY_MEMORY_BYTES "
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
         return self
+
+    def name_source(self, field: str) -> str:
+        """Name what sets a field: its flag where that was given, else its variable."""
+        return name_flag(field) if field in self._flags else name_variable(field)
+
+    def make_error(self, field: str, message: str) -> SettingsError:
+        """Make the error that the value of a field cannot be used, as only who uses it can know."""
+        kind = FlagError if field in self._flags else SettingsError
+        return kind(f"{self.name_source(field)}: {message}")
 
     @classmethod
     def settings_customise_sources(
@@ -277,13 +322,24 @@ def load_settings(
     """
     flags = overrides or {}
     _refuse_unknown_names(env_file)
+    _refuse_blank_keys(env_file)
     try:
-        return cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
+        settings = cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
         problems = error.errors()
         message = "; ".join(_describe(problem["loc"], problem["msg"], flags) for problem in problems)
         has_bad_flag = any(problem["loc"][0] in flags for problem in problems if problem["loc"])
         raise (FlagError if has_bad_flag else SettingsError)(message) from None
+    settings._flags = frozenset(flags)  # the class is of this module
+    return settings
+
+
+def _refuse_blank_keys(env_file: Path) -> None:
+    """Refuse API keys that are set to nothing: unlike elsewhere, that must not mean that they are unset."""
+    name = name_variable("api_keys")
+    given = {key.upper(): value for key, value in (dotenv_values(env_file) | os.environ).items()}
+    if given.get(name) == "":
+        raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
 
 def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, object]) -> str:

@@ -27,10 +27,33 @@ def test_show_saves_the_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("own_data")
-def test_show_cannot_save_to_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder in the place of the file is an error that names it."""
-    assert run(["data", "show", "2", "--save", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.endswith(": Is a directory\n")
+@pytest.mark.parametrize("name", ["model.h5", "model.json", "README.md", "x.jpg", "x", "folder", "folder.png", ".png"])
+def test_show_saves_to_a_png_only(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model, its manifest, its card, a folder, and another type of picture are wrong calls, and nothing is lost."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.png").mkdir()
+    for kept in ("model.h5", "model.json", "README.md"):
+        (tmp_path / kept).write_bytes(b"content")
+    assert run(["data", "show", "2", "--save", name]) == 2
+    assert capsys.readouterr().err.startswith(f"fashion-api: --save: a PNG is written, and {name} is ")
+    assert {path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == {b"content"}
+
+
+@pytest.mark.usefixtures("own_data")
+def test_show_replaces_a_link_and_not_what_it_names(tmp_path: Path) -> None:
+    """A link to a model, under the name of a picture, is replaced; the model is as it was."""
+    (tmp_path / "model.h5").write_bytes(b"content")
+    (tmp_path / "x.PNG").symlink_to("model.h5")
+    assert run(["data", "show", "2", "--save", "x.PNG"]) == 0
+    assert (tmp_path / "model.h5").read_bytes() == b"content"
+
+
+@pytest.mark.usefixtures("own_data")
+def test_show_names_the_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file in the place of a folder is an error that names the file that was to be written."""
+    (tmp_path / "file").write_bytes(b"")
+    assert run(["data", "show", "2", "--save", "file/x.png"]) == 1
+    assert capsys.readouterr().err.endswith("file/x.png: Not a directory\n")
 
 
 @pytest.mark.usefixtures("own_data")
@@ -69,6 +92,18 @@ def test_fetch_replaces_nothing_in_the_data_directory(tmp_path: Path, capsys: py
     assert run(["data", "fetch", "--data-dir", str(tmp_path / "data")]) == 1
     assert f"{path} is not the file that was published as Fashion-MNIST" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["data", "cache"])
+def test_fetch_names_the_place_that_cannot_be_written(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the directory cannot be made, one line names it and the flag."""
+    (tmp_path / "file").write_bytes(b"")
+    assert run(["data", "fetch", f"--{name}-dir", str(tmp_path / "file" / "x")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"fashion-api: {tmp_path}/file/x")
+    assert error.endswith(f" cannot be written: Not a directory; set --{name}-dir to another place\n")
 
 
 @pytest.mark.usefixtures("own_data")

@@ -1,6 +1,8 @@
 """`fashion-api train`, and what its model goes through afterwards."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -21,14 +23,92 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
     own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two classes of 4×5 images go all the way, from their files to a prediction, by settings alone."""
-    monkeypatch.setenv("FASHION_MODEL_PATH", str(tmp_path / "pets.h5"))
     write_small_data_set(own_data, size=40)
-    assert run(["train", "--epochs", "1", "--validation-size", "10"]) == 0
+    assert run(["train", "--force", "--epochs", "1", "--validation-size", "10", "--model-path", "pets.h5"]) == 0
     manifest = json.loads((tmp_path / "pets.json").read_text())
-    assert manifest["training"]["command"] == "fashion-api train --epochs 1 --validation-size 10"
+    assert manifest["training"]["command"] == "fashion-api train --epochs 1 --validation-size 10 --model-path pets.h5"
+    monkeypatch.setenv("FASHION_MODEL_PATH", "pets.h5")
     assert run(["evaluate"]) == 0
     picture = tmp_path / "pet.png"
     assert run(["data", "show", "0", "--save", str(picture)]) == 0
     capsys.readouterr()
     assert run(["predict", "--json", str(picture)]) == 0
     assert set(json.loads(capsys.readouterr().out)["prediction"]["probabilities"]) == {"cat", "dog"}
+
+
+SERVED = {"served.h5": b"a served model", "served.json": b"its manifest", "served_learning_curves.png": b"its curves"}
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """A folder with a model that is served."""
+    for name, content in SERVED.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_setting_of_the_served_model_does_not_say_where_training_writes(
+    place: str, own_data: Path, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With FASHION_MODEL_PATH set, in the environment or in .env, training writes under the recipe's name."""
+    if place == ".env":
+        (served / ".env").write_text("FASHION_MODEL_PATH=served.h5\n")
+    else:
+        monkeypatch.setenv("FASHION_MODEL_PATH", "served.h5")
+    write_small_data_set(own_data, size=40)
+    assert run(["train", "--epochs", "1", "--validation-size", "10", "--model-path", ""]) == 0
+    assert {name: (served / name).read_bytes() for name in SERVED} == SERVED
+    assert (served / "models" / "small.h5").exists()
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flags", [[], ["--resume"], ["--recipe", "tutorial"]], ids=str)
+@pytest.mark.usefixtures("own_data")
+def test_model_that_is_there_is_not_overwritten(
+    flags: list[str], served: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the flag names a model that is there, training ends with one line and status 1, and changes nothing."""
+    assert run(["train", "--epochs", "1", "--model-path", "served.h5", *flags]) == 1
+    error = capsys.readouterr().err
+    assert "served.h5 is there already" in error or "no run to resume" in error
+    assert {name: (served / name).read_bytes() for name in SERVED} == SERVED
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("recipe", "large", "there is no recipe 'large'; there are: small, standard, compact, tutorial"),
+        ("dropout_rates", "0.1", "the recipe 'small' has 3 dropout layers, but 1 rate(s) are set"),
+        ("data_size", "1000", "there are 6 training images, not the 1000 that are set"),
+        ("epochs", "many", "Input should be a valid integer"),
+    ],
+)
+@pytest.mark.usefixtures("own_data")
+def test_bad_value_is_named_by_what_gave_it(
+    flag: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bad value of a flag is a wrong call that names the flag; of a variable, an error that names the variable."""
+    name = f"--{flag.replace('_', '-')}"
+    assert run(["train", name, value]) == 2
+    assert f"fashion-api: {name}: {message}" in capsys.readouterr().err
+    monkeypatch.setenv(f"FASHION_{flag.upper()}", value)
+    assert run(["train"]) == 1
+    assert f"fashion-api: FASHION_{flag.upper()}: {message}" in capsys.readouterr().err
+
+
+@pytest.mark.tensorflow
+def test_command_that_is_offered_for_a_missing_model_trains_it(
+    own_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the model is missing, the command in the message trains one that is then served."""
+    write_small_data_set(own_data, size=40)
+    monkeypatch.setenv("FASHION_MODEL_PATH", "my models/pets.h5")
+    assert run(["compile"]) == 1
+    command = re.search("`fashion-api (.*)`", capsys.readouterr().err)
+    assert command is not None
+    assert run([*shlex.split(command[1]), "--epochs", "1", "--validation-size", "10"]) == 0
+    assert (tmp_path / "my models" / "pets.h5").exists()
+    assert run(["compile"]) == 0

@@ -1,6 +1,7 @@
 """Loading a model: which models are refused, and which are served."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import import_tensorflow
 from fashion_api.inference.loading import load_model, self_test
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.model_file import ModelFile
 from fashion_api.settings import Settings, load_settings
 from tests.fakes import CLASSES, FakeClassifier
 from tests.inference.small_model import LABELS, save_manifest, save_model
@@ -90,10 +92,36 @@ def test_two_classes_are_served(path: Path, of_path: Settings, images: Images) -
     assert loaded.classifier.classify(images).probabilities.shape == (2, 2)
 
 
-def test_missing_model(of_path: Settings) -> None:
-    """A missing model is an error that says how to get one."""
-    with pytest.raises(ModelError, match=r"no model .*model\.h5.*fashion-api train.*FASHION_MODEL_PATH"):
+def test_missing_model(path: Path, of_path: Settings) -> None:
+    """A missing model is an error with the command that trains one in its place."""
+    with pytest.raises(
+        ModelError, match=rf"no model {path}: .*FASHION_MODEL_PATH.*`fashion-api train --model-path {path}`"
+    ):
         load_model(of_path)
+
+
+def test_missing_model_of_another_kind(path: Path, of_path: Settings) -> None:
+    """Where training could not write a file of that name, it is not offered."""
+    with pytest.raises(ModelError, match=r"no model .*FASHION_MODEL_PATH") as error:
+        load_model(of_path.model_copy(update={"model_path": path.with_suffix(".keras")}))
+    assert "fashion-api train" not in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "pipe"])
+def test_model_that_is_no_regular_file(tmp_path: Path, of_path: Settings, place: str) -> None:
+    """A device or a pipe in the place of a model is neither read without end nor waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError, match=rf"{place} cannot be read: Not a regular file"):
+        load_model(of_path.model_copy(update={"model_path": tmp_path / place}))
+
+
+def test_model_over_the_limit(path: Path, of_path: Settings) -> None:
+    """A model of more bytes than FASHION_MAX_MODEL_BYTES is not read, and the message names the setting."""
+    save_model(path)
+    with pytest.raises(
+        ModelError, match=r"model\.h5 cannot be read: More than 1024 bytes; raise FASHION_MAX_MODEL_BYTES"
+    ):
+        load_model(of_path.model_copy(update={"max_model_bytes": 1024}))
 
 
 def test_folder_in_place_of_a_model(path: Path, of_path: Settings) -> None:
@@ -109,7 +137,7 @@ def test_truncated_model(path: Path, of_path: Settings, share: float) -> None:
     save_model(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ModelError, match="damaged or cut short"):
+    with pytest.raises(ModelError, match=rf"{path}: it is damaged or cut short"):
         load_model(of_path)
 
 
@@ -132,12 +160,13 @@ def test_weights_without_a_model(path: Path, of_path: Settings) -> None:
 
 
 def test_model_that_keras_cannot_load(path: Path, of_path: Settings) -> None:
-    """An architecture that Keras does not know is refused."""
+    """Where Keras cannot load a model, its own reason is given in one line, with the path."""
     save_model(path)
     with h5py.File(path, "r+") as file:
-        file.attrs["model_config"] = file.attrs["model_config"].replace("Dense", "Condensed")
-    with pytest.raises(ModelError, match="cannot load this model"):
+        file.attrs["model_config"] = file.attrs["model_config"].replace('"units"', '"entities"')
+    with pytest.raises(ModelError, match=rf"^{path}: Keras [\d.]+ cannot load it: TypeError: .*'units'") as error:
         load_model(of_path)
+    assert str(error.value).isprintable()
 
 
 def test_digest_that_does_not_match(path: Path, of_path: Settings) -> None:
@@ -149,10 +178,20 @@ def test_digest_that_does_not_match(path: Path, of_path: Settings) -> None:
 
 
 def test_input_of_another_size(path: Path, of_path: Settings) -> None:
-    """A model for images of another size is refused, with both sizes."""
+    """A model for images of another size is refused, with both sizes and the settings that gave one."""
     save_model(path, shape=(6, 5, 1))
-    with pytest.raises(ModelError, match=r"6×5 pixels, but 4×5"):
+    with pytest.raises(
+        ModelError, match=rf"{path}: it takes images of 6×5 pixels, not of 4×5: correct FASHION_IMAGE_HEIGHT and"
+    ):
         load_model(of_path)
+
+
+def test_input_of_another_size_than_the_manifest(path: Path, of_path: Settings) -> None:
+    """Where the manifest gave the size, the message names the manifest."""
+    save_model(path, shape=(6, 5, 1))
+    save_manifest(path)
+    with pytest.raises(ModelError, match=rf"not of 4×5: correct {path.with_suffix('.json')}$"):
+        load_model(of_path.model_copy(update={"engine": "keras"}))
 
 
 @pytest.mark.parametrize("shape", [(4, 5, 3), (20,), (None, 5, 1)], ids=["colour", "flat", "any height"])
@@ -160,14 +199,16 @@ def test_input_of_another_form(path: Path, of_path: Settings, shape: tuple[int |
     """A model that does not take grey images of a fixed size is refused."""
     flatten = keras.layers.GlobalAveragePooling2D() if None in shape else keras.layers.Flatten()
     keras.Sequential([keras.Input(shape), flatten, keras.layers.Dense(3, "softmax")]).save(path)
-    with pytest.raises(ModelError, match="the model's input is"):
+    with pytest.raises(ModelError, match=rf"{path}: its input is"):
         load_model(of_path)
 
 
 def test_labels_that_do_not_fit_the_output(path: Path, of_path: Settings) -> None:
     """A model with more outputs than labels is refused."""
     save_model(path, outputs=4)
-    with pytest.raises(ModelError, match="4 outputs, but there are 3 labels"):
+    with pytest.raises(
+        ModelError, match=rf"{path}: it has 4 outputs, but there are 3 labels: correct FASHION_CLASS_NAMES"
+    ):
         load_model(of_path)
 
 
@@ -215,8 +256,9 @@ def test_self_test_refuses_a_model_that_does_not_answer(
     classifier: FailingClassifier | NanClassifier, message: str
 ) -> None:
     """A model that fails, or gives NaN, is refused."""
+    file = ModelFile(Path("model.h5"), b"", "0" * 64, ("x",) * CLASSES, InputSpec(height=28, width=28), manifest=None)
     with pytest.raises(ModelError, match=message):
-        self_test(classifier, InputSpec(height=28, width=28), ("x",) * CLASSES)
+        self_test(classifier, file)
 
 
 def test_tensorflow_writes_nothing() -> None:

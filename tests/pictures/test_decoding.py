@@ -1,6 +1,7 @@
 """Picture files to arrays: the values that are read, and the messages of what is refused."""
 
 import base64
+import struct
 
 import numpy as np
 import pytest
@@ -326,3 +327,44 @@ class TestBase64:
         """An empty text is an empty file."""
         with pytest.raises(InvalidImageError, match="empty"):
             self.decode("")
+
+
+def insert_chunks(kind: bytes) -> bytes:
+    """A PNG with a hundred thousand empty chunks before its pixels."""
+    png = pictures.grey_png()
+    return png[:33] + pictures.png_chunk(kind, b"") * 100_000 + png[33:]
+
+
+def long_rle_bmp(size: int) -> bytes:
+    """A 28×28 BMP whose run-length encoding goes on for so many bytes."""
+    header = struct.pack("<LllHHLLllLL", 40, 28, 28, 1, 8, 1, size, 0, 0, 256, 0)
+    offset = 14 + len(header) + 1024
+    file_header = b"BM" + struct.pack("<LHHL", offset + size, 0, 0, offset)
+    return file_header + header + bytes(1024) + b"\x00\x02\x00\x00" * (size // 4)
+
+
+COSTLY_FILES = {
+    "a hundred thousand empty PNG chunks": insert_chunks(b"teXt"),
+    "empty pixel chunks": insert_chunks(b"IDAT"),
+    "padding between JPEG segments": pictures.grey_jpeg()[:2] + b"\xff" * 1_000_000 + pictures.grey_jpeg()[2:],
+    "GIF blocks of one byte": b"GIF89a"
+    + struct.pack("<HHBBB", 28, 28, 0, 0, 0)
+    + b"!\xfe"
+    + b"\x01x" * 999_999
+    + b"\0;",
+    "a BMP of endless runs": long_rle_bmp(1_000_000),
+    "a JPEG with a long tail": pictures.grey_jpeg() + bytes(1_000_000),
+}
+
+
+@pytest.mark.parametrize("content", COSTLY_FILES.values(), ids=COSTLY_FILES.keys())
+def test_file_that_is_built_to_cost_is_refused(content: bytes) -> None:
+    """A file of far more parts or bytes than its pixels need is refused, and the message gives the limit."""
+    with pytest.raises(InvalidImageError, match=r"more than|may have"):
+        decode_image(content, height=28, width=28)
+
+
+def test_large_profile_beside_the_pixels_is_accepted() -> None:
+    """Metadata does not count: a picture with a colour profile of a megabyte is decoded."""
+    content = pictures.insert_png_chunk(pictures.grey_png(), b"iCCP", bytes(1_000_000))
+    assert decode_image(content, height=28, width=28).shape == (28, 28)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fashion_api.errors import SettingsError
-from fashion_api.server.logs import RequestEvent, configure_logging
+from fashion_api.rest.middleware.request_log import RequestEvent
+from fashion_api.server.logs import configure_logging
 from fashion_api.settings import Settings
 
 
@@ -42,16 +43,24 @@ def test_text_line_is_for_people(settings: Settings) -> None:
 
 
 def test_json_line_is_for_machines(settings: Settings) -> None:
-    """A line of JSON has the same as fields, and whatever else is known of the event."""
-    record = json.loads(log_once(settings.model_copy(update={"log_format": "json"}), request_id="abc", status=200))
+    """A line of JSON has the same as fields, and the request's id where there is one."""
+    record = json.loads(log_once(settings.model_copy(update={"log_format": "json"}), request_id="abc"))
     assert record.pop("time").endswith("Z")
     assert record == {
         "level": "INFO",
         "logger": "fashion_api.test",
         "message": "hello",
         "request_id": "abc",
-        "status": 200,
     }
+
+
+def test_error_in_json_has_its_traceback(settings: Settings) -> None:
+    """An error that is logged as JSON has its traceback as a field of the one line."""
+    stream = io.StringIO()
+    configure_logging(settings.model_copy(update={"log_format": "json"}), stream=stream)
+    logging.getLogger("fashion_api.test").error("failed", exc_info=ZeroDivisionError("a bug"))
+    record = json.loads(stream.getvalue())
+    assert (record["message"], "ZeroDivisionError: a bug" in record["exc_info"]) == ("failed", True)
 
 
 EVENTS = [
@@ -71,8 +80,9 @@ def test_each_request_is_a_line_of_text(settings: Settings) -> None:
 def test_each_request_is_a_line_of_json(settings: Settings) -> None:
     """The same as JSON: an object a line, with a field for each part."""
     lines = log_once(settings.model_copy(update={"log_format": "json"}), requests=EVENTS).splitlines()
+    assert len(lines) == 2
     assert json.loads(lines[0]) == {
-        "time": "2027-01-15T08:00:00Z",
+        "time": "2027-01-15T08:00:00.250Z",
         "level": "INFO",
         "logger": "fashion_api.test",
         "message": "request",
@@ -82,7 +92,6 @@ def test_each_request_is_a_line_of_json(settings: Settings) -> None:
         "duration_ms": 1.25,
         "request_id": "abc",
     }
-    assert len(lines) == 2
 
 
 def test_control_characters_are_written_out(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -13,7 +13,9 @@ from fashion_api.errors import DeadlineExceededError, EngineError, NotReadyError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.service.batcher import Batcher
+from tests.clock import put_clock_forward, run, turn_over
 from tests.fakes import FakeClassifier
+from tests.held import HeldClassifier
 
 LONG_S = 60.0
 
@@ -23,30 +25,6 @@ def images(*classes: int) -> Images:
     array = np.zeros((len(classes), 28, 28), np.uint8)
     array[:, 0, 0] = classes
     return array
-
-
-class HeldClassifier:
-    """Has another classifier compute only when the test lets it, and remembers what it was given."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self._classifier = classifier
-        self.batches: list[list[int]] = []
-        self.entered = threading.Semaphore(0)
-        self.may_go = threading.Semaphore(0)
-
-    def classify(self, images: Images) -> Predictions:
-        self.batches.append(images[:, 0, 0].tolist())
-        self.entered.release()
-        assert self.may_go.acquire(timeout=LONG_S)
-        return self._classifier.classify(images)
-
-    async def wait_until_entered(self) -> None:
-        """Wait until the next batch has been given to it."""
-        assert await asyncio.to_thread(self.entered.acquire, timeout=LONG_S)
-
-    def release(self, batches: int = 1000) -> None:
-        """Let it compute so many batches."""
-        self.may_go.release(batches)
 
 
 @asynccontextmanager
@@ -66,47 +44,12 @@ async def batcher_of(classifier: Classifier, **changes: float) -> AsyncIterator[
         await batcher.aclose()
 
 
-async def turn_over() -> None:
-    """Let everything that can run on the event loop run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-class ClockLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock a test can put forward."""
-
-    put_forward_s = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.put_forward_s
-
-
-async def put_clock_forward(seconds: float) -> None:
-    """Let time pass at once."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, ClockLoop)
-    loop.put_forward_s += seconds
-    await turn_over()
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine; no task may be left when it ends."""
-
-    async def main() -> None:
-        await test()
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not left
-
-    with asyncio.Runner(loop_factory=ClockLoop) as runner:
-        runner.run(main())
-
-
 @asynccontextmanager
 async def held(
     inner: Classifier | None = None, **changes: float
 ) -> AsyncIterator[tuple[Batcher, HeldClassifier, "asyncio.Task[Predictions]"]]:
     """A batcher whose worker is computing a first request, of class 9, and waits to be let go."""
-    classifier = HeldClassifier(inner or FakeClassifier())
+    classifier = HeldClassifier(inner)
     async with batcher_of(classifier, **changes) as batcher:
         first = asyncio.create_task(batcher.classify(images(9)))
         await classifier.wait_until_entered()
@@ -224,6 +167,87 @@ def test_deadline_that_passes_while_computing() -> None:
                 await first
 
     run(test)
+
+
+@pytest.mark.parametrize("order", [(5, 20, 10), (20, 10, 5), (10, 5, 20)], ids=["5 first", "5 last", "5 between"])
+def test_deadlines_of_their_own_pass_in_their_order(order: tuple[int, ...]) -> None:
+    """Requests with deadlines of their own end each at its own, in whatever order they came."""
+
+    async def test() -> None:
+        async with held() as (batcher, _, _):
+            now = asyncio.get_running_loop().time()
+            tasks = {
+                seconds: asyncio.create_task(batcher.classify(images(1), deadline=now + seconds)) for seconds in order
+            }
+            await turn_over()
+            over: list[list[int]] = []
+            for _ in range(4):
+                await put_clock_forward(5.5)
+                over.append(sorted(seconds for seconds, task in tasks.items() if task.done()))
+            assert over == [[5], [5, 10], [5, 10], [5, 10, 20]]
+            ends = await asyncio.gather(*tasks.values(), return_exceptions=True)
+            assert {type(end) for end in ends} == {DeadlineExceededError}
+
+    run(test)
+
+
+def test_request_without_a_deadline_ends_among_those_that_have_one() -> None:
+    """A deadline of a request's own changes nothing for the others, which have the batcher's time."""
+
+    async def test() -> None:
+        async with held(timeout_s=10) as (batcher, _, first):
+            now = asyncio.get_running_loop().time()
+            later = asyncio.create_task(batcher.classify(images(1), deadline=now + 30))
+            usual = asyncio.create_task(batcher.classify(images(2)))
+            await turn_over()
+            await put_clock_forward(11)
+            assert [task.done() for task in (first, usual, later)] == [True, True, False]
+            await asyncio.gather(usual, return_exceptions=True)
+            later.cancel()
+
+    run(test)
+
+
+def test_request_whose_timer_is_late_is_not_computed() -> None:
+    """A request whose time is over when its turn comes is dropped, though its timer has not run yet."""
+
+    async def test() -> None:
+        classifier = FakeClassifier()
+        async with batcher_of(classifier) as batcher:
+            with pytest.raises(DeadlineExceededError):
+                await batcher.classify(images(1), deadline=asyncio.get_running_loop().time() - 1)
+
+    run(test)
+
+
+def test_cancelled_answer_disturbs_no_neighbour() -> None:
+    """Where a caller has cancelled its answer, its neighbours in the batch get theirs."""
+
+    async def test() -> None:
+        async with held() as (batcher, classifier, _):
+            batcher.submit(images(1)).answer.cancel()
+            (neighbour,) = ask(batcher, images(2))
+            await turn_over()
+            classifier.release()
+            assert (await neighbour).class_ids.tolist() == [2]
+
+    run(test)
+
+
+def test_batch_that_cannot_be_made_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Images that do not fit into one batch fail their requests, and the next are answered."""
+
+    async def test() -> None:
+        async with held() as (batcher, classifier, _):
+            tasks = ask(batcher, images(1), np.zeros((1, 3, 3), np.uint8))
+            await turn_over()
+            classifier.release()
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [type(answer) for answer in answers] == [EngineError, EngineError]
+            assert (await batcher.classify(images(3))).class_ids.tolist() == [3]
+
+    run(test)
+    assert "a batch of 2 request(s) failed" in caplog.text
 
 
 def test_full_queue_refuses_at_once() -> None:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:  # at run time it would import TensorFlow, which not all of th
 class Train(Protocol):
     """Trains in a folder of the test's own; `changes` are settings by field name."""
 
-    def __call__(self, *, resume: bool = False, augment: Augment = ..., **changes: object) -> "TrainingOutcome": ...
+    def __call__(
+        self,
+        *,
+        model_path: Path | None = ...,
+        resume: bool = ...,
+        force: bool = ...,
+        augment: Augment = ...,
+        **changes: object,
+    ) -> "TrainingOutcome": ...
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +48,22 @@ def train(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tr
 
     monkeypatch.chdir(tmp_path)
 
-    def run(*, resume: bool = False, augment: Augment = augment, **changes: object) -> "TrainingOutcome":
-        settings = make_settings(data_dir, **changes)
-        return train_model(settings, command=COMMAND, resume=resume, augment=augment)
+    def run(
+        *,
+        model_path: Path | None = None,
+        resume: bool = False,
+        force: bool = False,
+        augment: Augment = augment,
+        **changes: object,
+    ) -> "TrainingOutcome":
+        return train_model(
+            make_settings(data_dir, **changes),
+            command=COMMAND,
+            model_path=model_path,
+            resume=resume,
+            force=force,
+            augment=augment,
+        )
 
     return run
 
@@ -55,5 +76,4 @@ def trained(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> "Traini
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
-        settings = make_settings(data_dir, model_path=folder / "models" / "bands.h5")
-        return train_model(settings, command=COMMAND)
+        return train_model(make_settings(data_dir), command=COMMAND, model_path=folder / "models" / "bands.h5")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.errors import TrainingError
+from fashion_api.errors import SettingsError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.manifest import read_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, TrainingSettings
@@ -75,13 +75,17 @@ def test_own_classes_have_no_teachers_but_those_set() -> None:
 
 def test_unknown_recipe_is_refused() -> None:
     """A recipe that does not exist is refused with the names of those that do."""
-    with pytest.raises(TrainingError, match=f"no recipe 'large'; there are: {', '.join(RECIPES)}"):
+    with pytest.raises(
+        SettingsError, match=f"^FASHION_RECIPE: there is no recipe 'large'; there are: {', '.join(RECIPES)}"
+    ):
         resolve_with(recipe="large")
 
 
 def test_wrong_number_of_dropout_rates_is_refused() -> None:
     """The number of dropout rates must be that of the dropout layers."""
-    with pytest.raises(TrainingError, match=r"'small' has 3 dropout layers, but 2 rate\(s\) are set"):
+    with pytest.raises(
+        SettingsError, match=r"^FASHION_DROPOUT_RATES: the recipe 'small' has 3 dropout layers, but 2 rate\(s\) are set"
+    ):
         resolve_with(dropout_rates=(0.1, 0.2))
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fashion_api.errors import FashionError, InvalidRequestError, UnknownTestImageError
+from fashion_api.errors import BodyTooLargeError, FashionError, InvalidRequestError, UnknownTestImageError
 from fashion_api.wire.flask_api import PREDICT_LABEL, read_image_number, write_actual_label
 from fashion_api.wire.operation import RequestHead
 from tests.fakes import fake_service
@@ -91,3 +91,9 @@ def test_any_json_is_read_or_refused(value: object) -> None:
     """Whatever JSON value is sent as the index, it is read or refused."""
     with suppress(FashionError):
         read_image_number(RequestHead("", b"", ()), json.dumps({"test_image_num": value}).encode())
+
+
+def test_large_body_is_refused_unparsed() -> None:
+    """A body that is far larger than a number is refused before it is parsed, which would hold up other requests."""
+    with pytest.raises(BodyTooLargeError, match="16384 bytes"):
+        read_image_number(RequestHead("", b"", ()), b"[" + b"[]," * 10_000 + b"0]")

@@ -12,7 +12,7 @@ from fashion_api.errors import (
 )
 from fashion_api.service.service import Service
 from fashion_api.wire.models import LabelledPrediction, PredictionList, UploadPredictionList
-from fashion_api.wire.native import NATIVE_OPERATIONS, PREDICT_IMAGES, PREDICT_LABELLED_IMAGE, PREDICT_UPLOAD
+from fashion_api.wire.native import PREDICT_IMAGES, PREDICT_LABELLED_IMAGE, PREDICT_UPLOAD
 from fashion_api.wire.operation import Operation
 from tests import picture_files as pictures
 from tests.fakes import NovelClassifier, fake_service, fake_test_set
@@ -37,7 +37,8 @@ def service() -> Service:
 
 def test_routes_are_those_of_the_contract() -> None:
     """The operations have the methods and paths that clients know."""
-    assert [(operation.method, operation.path) for operation in NATIVE_OPERATIONS] == [
+    operations = (PREDICT_LABELLED_IMAGE, PREDICT_IMAGES, PREDICT_UPLOAD)
+    assert [(operation.method, operation.path) for operation in operations] == [
         ("GET", "/api/v1/test-images/{index}/prediction"),
         ("POST", "/api/v1/predictions"),
         ("POST", "/api/v1/predictions/upload"),

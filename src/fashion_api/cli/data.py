@@ -40,7 +40,12 @@ def fetch(settings: Settings) -> Status:
             "FASHION_CLASS_NAMES or the image size are not Fashion-MNIST's, and no other data set can be downloaded: "
             f"put its IDX files into {directory}"
         )
-    download(directory, replace=settings.data_dir is None, quiet=not sys.stderr.isatty())
+    try:
+        download(directory, replace=settings.data_dir is None, quiet=not sys.stderr.isatty())
+    except OSError as error:
+        setting = settings.name_source("cache_dir" if settings.data_dir is None else "data_dir")
+        message = f"{error.filename} cannot be written: {error.strerror}; set {setting} to another place"
+        raise DataError(message) from error
     print(f"the data set is in {directory}")
     return Status.SUCCESS
 
@@ -71,11 +76,13 @@ def show(
 ) -> Status:
     """Draw an image in the terminal, with its label."""
     from fashion_api.data.dataset import DataSource  # noqa: PLC0415
-    from fashion_api.errors import DataError  # noqa: PLC0415
+    from fashion_api.errors import DataError, FlagError  # noqa: PLC0415
     from fashion_api.files import write_atomically  # noqa: PLC0415
     from fashion_api.pictures.encoding import encode_png  # noqa: PLC0415
     from fashion_api.pictures.terminal import draw_colour, draw_plain  # noqa: PLC0415
 
+    if save is not None and (save.suffix.lower() != ".png" or save.is_dir()):
+        raise FlagError(f"--save: a PNG is written, and {save} is {'a folder' if save.is_dir() else 'no name of one'}")
     loaded = DataSource.from_settings(settings).load(split)
     if not 0 <= index < len(loaded):
         raise DataError(f"there is no {split} image {index}: their indices are 0 to {len(loaded) - 1}")

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from fashion_api.data.fashion_mnist import FASHION_MNIST_SHA256, MIRRORS
 from fashion_api.data.idx import decompress, locate_idx, read_stored
 from fashion_api.errors import DataError, DataNotFoundError
-from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.files import make_folder, sha256_hex, write_atomically
 
 _CONNECT_TIMEOUT_S = 15
 
@@ -37,7 +37,9 @@ def download(
     Raises:
         DataNotFoundError: no mirror gave one of the files.
         DataError: a file that is there is not the published one, and may not be replaced.
+        OSError: the directory cannot be made, or a file cannot be written.
     """
+    make_folder(directory)
     for name, sha256 in digests.items():
         present = locate_idx(directory, name)
         if present is not None:

@@ -5,12 +5,13 @@ it rebuilds its data pipeline at every call, and is not thread-safe.
 """
 
 import importlib.util
-import io
 import logging
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -24,11 +25,21 @@ from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 
-_NO_TENSORFLOW = "TensorFlow is not installed, and this engine needs it: pip install 'fashion-api[train]'"
+INSTALL_TENSORFLOW = "pip install tensorflow tf2onnx"
+"""What installs all that compiling and the Keras engine need beside the service's own packages."""
+MAX_NUMBERS_AN_IMAGE = 1 << 26
+"""The most numbers that a layer may give for one image."""
+_MAX_REASON = 300  # characters of an error of Keras's, which may quote a whole configuration
+_NO_TENSORFLOW = f"FASHION_ENGINE=keras needs TensorFlow, which is not installed: {INSTALL_TENSORFLOW}"
 
 
 class KerasClassifier:
-    """A classifier that runs a Keras model on uint8[n, height, width] for any n."""
+    """A classifier that runs a Keras model on uint8[n, height, width] for any n.
+
+    Raises:
+        ModelError: its layers do not fit each other, or one gives more numbers for an image than
+            `MAX_NUMBERS_AN_IMAGE`.
+    """
 
     def __init__(self, model: Any, spec: InputSpec, *, temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
         tf = import_tensorflow()
@@ -40,6 +51,11 @@ class KerasClassifier:
             outputs = model(tf.reshape(pixels, (-1, *per_image)), training=False)
             return divide_logits(split_outputs(outputs), temperature)
 
+        try:
+            graph = infer.get_concrete_function().graph
+        except Exception as error:  # TensorFlow raises many kinds, for shapes that do not fit for example
+            raise ModelError(f"Keras cannot compute it: {describe_error(error)}") from error
+        _check_sizes(graph)
         self._infer = infer
 
     def classify(self, images: Images) -> Predictions:
@@ -67,15 +83,24 @@ def divide_logits(outputs: list[Any], temperature: float) -> list[Any]:
     return [keras.ops.softmax(logits, axis=-1), *others]
 
 
-def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  # Keras ships no types
+def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the settings") -> Any:  # noqa: ANN401  # Keras ships no types
     """Load a model from the bytes of its `.h5`, in Keras's safe mode and without its optimiser.
 
+    The file is checked before Keras reads it, and its shapes are compared with its weights before Keras makes any.
+
+    Args:
+        content: the `.h5`.
+        spec: the size of an image.
+        said_by: what gives that size, for a message.
+
     Raises:
-        ModelError: it is damaged, Keras cannot load it, or it takes images of another size.
+        ModelError: it is damaged or hostile, Keras cannot load it, or it takes images of another size.
     """
-    if importlib.util.find_spec("tensorflow") is None:
+    if not has_tensorflow():
         raise ModelError(_NO_TENSORFLOW)
-    _check_h5(content)
+    from fashion_api.inference.h5_walk import check_h5  # noqa: PLC0415  # h5py, only for this engine
+
+    check_h5(content)
     import_tensorflow()
     import keras  # noqa: PLC0415  # seconds and hundreds of MB, only for this engine
 
@@ -83,29 +108,52 @@ def load_keras_model(content: bytes, spec: InputSpec) -> Any:  # noqa: ANN401  #
         path = Path(folder) / "model.h5"  # Keras loads from a path only, and finds the format by the suffix
         path.write_bytes(content)
         try:
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
+            # In a thread of its own, Keras forgets the variables without values.
+            with ThreadPoolExecutor(1) as executor:
+                outline = executor.submit(_load_outline, path).result()
+            _check_image_size(outline, spec, said_by)
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+        except ModelError:
+            raise
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
-            raise ModelError(f"Keras {keras.__version__} cannot load this model ({type(error).__name__})") from error
+            raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
+
+
+def has_tensorflow() -> bool:
+    """Whether TensorFlow is installed."""
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def describe_error(error: Exception) -> str:
+    """Give the reason of an error of Keras's or TensorFlow's in one line."""
+    text = str(error).rpartition("Exception encountered: ")[2]  # before it, Keras quotes the configuration
+    line = " ".join(f"{type(error).__name__}: {text}".split())
+    return line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}…"
+
+
+def _load_outline(path: Path) -> Any:  # noqa: ANN401  # Keras ships no types
+    """Load a model whose weights have a shape and no value; Keras compares their shapes with those in the file."""
+    import keras  # noqa: PLC0415  # see load_keras_model
+
+    with keras.StatelessScope(initialize_variables=False):
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _check_image_size(model: Any, spec: InputSpec, said_by: str) -> None:  # noqa: ANN401  # Keras ships no types
     height, width = input_shape(model)
     if (height, width) != spec.shape:
         raise ModelError(
-            f"the model takes images of {height}×{width} pixels, but {spec.height}×{spec.width} are set: correct the "
-            "manifest, or FASHION_IMAGE_HEIGHT and FASHION_IMAGE_WIDTH"
+            f"it takes images of {height}×{width} pixels, not of {spec.height}×{spec.width}: correct {said_by}"
         )
-    return model
 
 
-def _check_h5(content: bytes) -> None:
-    """Refuse a file that holds no Keras model, before TensorFlow is imported for it."""
-    import h5py  # noqa: PLC0415  # a tenth of a second, saved with a compiled model
-
-    try:
-        with h5py.File(io.BytesIO(content)) as file:
-            has_architecture = "model_config" in file.attrs
-    except (OSError, RuntimeError, KeyError):
-        raise ModelError(f"the model is damaged or cut short ({len(content)} bytes)") from None
-    if not has_architecture:
-        raise ModelError("the file holds no Keras model: save it with model.save(), not model.save_weights()")
+def _check_sizes(graph: Any) -> None:  # noqa: ANN401  # TensorFlow ships no types
+    """Check how many numbers each operation of a graph gives for one image, before any is computed."""
+    for operation in graph.get_operations():
+        for output in operation.outputs:
+            numbers = math.prod(size or 1 for size in output.shape) if output.shape.rank else 1
+            if numbers > MAX_NUMBERS_AN_IMAGE:
+                raise ModelError(f"{operation.name} gives {numbers} numbers for an image, over {MAX_NUMBERS_AN_IMAGE}")
 
 
 def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships no types
@@ -114,12 +162,12 @@ def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships n
     Raises:
         ModelError: its input is no grey image of a fixed size, (height, width) or (height, width, 1).
     """
-    shape = model.input_shape
+    shape = getattr(model, "input_shape", None)
     match shape:
         case (None, int(height), int(width)) | (None, int(height), int(width), 1):
             return height, width
         case _:
-            raise ModelError(f"the model's input is {shape}, not (None, height, width, 1)")
+            raise ModelError(f"its input is {shape}, not (None, height, width, 1) for grey images of a fixed size")
 
 
 @contextmanager
@@ -141,11 +189,15 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def import_tensorflow() -> ModuleType:
-    """Import TensorFlow without its notices on the terminal.
+    """Import TensorFlow without its notices on the terminal, and let Keras compute with it.
 
     Raises:
-        ModelError: it is not installed.
+        ModelError: it is not installed, or Keras was imported before and computes with another library.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # over what the environment and ~/.keras/keras.json say; read at import
+    keras = sys.modules.get("keras")
+    if keras is not None and keras.config.backend() != "tensorflow":
+        raise ModelError(f"Keras computes with {keras.config.backend()} in this process: set KERAS_BACKEND=tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # C++ reads it once, at import
     try:
         with _silent_stderr():

@@ -12,10 +12,10 @@ import numpy as np
 from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import compile_cached, compiled_path
-from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
+from fashion_api.inference.compiled_cache import compile_cached, compiled_path
+from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path
-from fashion_api.inference.model_file import ModelFile, read_model_file
+from fashion_api.inference.model_file import IMAGE_SIZE, LABELS, ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import OnnxClassifier, count_usable_cores
 from fashion_api.settings import Settings
 
@@ -63,10 +63,11 @@ def load_model_file(file: ModelFile, settings: Settings, *, network: Any = None)
         ModelError: it cannot be served; the message says what is wrong and what to do.
     """
     started = time.perf_counter()
-    classifier = _load_classifier(file, settings, network)
-    self_test(classifier, file.input, file.labels)
-    _check_calibration(classifier, file)
-    _warm_up(classifier, file.input, settings.max_batch_size)
+    with file.named_in_errors():
+        classifier = _load_classifier(file, settings, network)
+        self_test(classifier, file)
+        _check_calibration(classifier, file)
+        _warm_up(classifier, file.input, settings.max_batch_size)
     logger.info(
         "loaded %s %s on the %s engine in %.1f s",
         file.name,
@@ -91,19 +92,24 @@ def load_model_file(file: ModelFile, settings: Settings, *, network: Any = None)
 
 def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> Classifier:  # noqa: ANN401  # see load_model_file
     if settings.engine == "keras":
-        network = load_keras_model(file.content, file.input) if network is None else network
+        network = load_network(file) if network is None else network
         return KerasClassifier(network, file.input, temperature=file.temperature)
     threads = max(1, count_usable_cores() // settings.workers - 1)  # one core is the event loop's
+    compiled = compile_cached(file, settings.cache_dir)
     try:
-        return OnnxClassifier(compile_cached(file, settings.cache_dir), threads=threads)
-    except DamagedModelError:
+        return OnnxClassifier(compiled, threads=threads)
+    except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
         path = compiled_path(file, settings.cache_dir)
-        logger.warning("%s is damaged and will be rebuilt", path)
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise ModelError(f"{path} is damaged, and cannot be replaced: {error.strerror}") from error
-        return OnnxClassifier(compile_cached(file, settings.cache_dir), threads=threads)
+        raise ModelError(f"{error}: remove {path}, to have it built anew") from error
+
+
+def load_network(file: ModelFile) -> Any:  # noqa: ANN401  # Keras ships no types
+    """Load the Keras model of a file.
+
+    Raises:
+        ModelError: it cannot be loaded, or takes images of another size.
+    """
+    return load_keras_model(file.content, file.input, said_by=file.name_source(*IMAGE_SIZE))
 
 
 def compile_model(settings: Settings) -> Path:
@@ -113,32 +119,34 @@ def compile_model(settings: Settings) -> Path:
         ModelError: it cannot be built.
     """
     file = read_model_file(settings)
-    compile_cached(file, settings.cache_dir)
+    with file.named_in_errors():
+        compile_cached(file, settings.cache_dir)
     return compiled_path(file, settings.cache_dir)
 
 
-def self_test(classifier: Classifier, spec: InputSpec, labels: tuple[str, ...]) -> None:
+def self_test(classifier: Classifier, file: ModelFile) -> None:
     """Classify a black, a white and a noise image, and check that the results are probabilities of the labels.
 
     Raises:
         ModelError: the model fails, does not fit the labels, or its outputs are no probabilities.
     """
     # Not numpy.random, which would be imported for this alone and take 3 MB.
+    spec, labels = file.input, file.labels
     noise = np.frombuffer(random.Random(0).randbytes(spec.height * spec.width), np.uint8)  # noqa: S311  # no secret
     noise = noise.reshape(1, *spec.shape)
     images = np.concatenate((np.zeros_like(noise), np.full_like(noise, 255), noise))
     try:
         probabilities = classifier.classify(images).probabilities
     except Exception as error:  # an engine may raise anything; here it means that the model cannot be served
-        raise ModelError(f"the model fails on a test image ({type(error).__name__})") from error
+        raise ModelError(f"it fails on a test image: {describe_error(error)}") from error
     if probabilities.shape != (len(images), len(labels)):
         raise ModelError(
-            f"the model has {probabilities.shape[-1]} outputs, but there are {len(labels)} labels: correct the "
-            "manifest, or FASHION_CLASS_NAMES"
+            f"it has {probabilities.shape[-1]} outputs, but there are {len(labels)} labels: "
+            f"correct {file.name_source(*LABELS)}"
         )
     is_distribution = (probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     if not is_distribution:  # NaN compares false, and ends here too
-        raise ModelError("the model's outputs are not probabilities: its last layer must be a softmax")
+        raise ModelError("its outputs are not probabilities: its last layer must be a softmax")
 
 
 def _check_calibration(classifier: Classifier, file: ModelFile) -> None:
@@ -149,9 +157,9 @@ def _check_calibration(classifier: Classifier, file: ModelFile) -> None:
     has_threshold = file.calibration.novelty is not None
     has_novelty = classifier.classify(np.zeros((1, *file.input.shape), np.uint8)).novelty is not None
     if has_novelty and not has_threshold:
-        raise ModelError(f"the model scores novelty, but calibration.novelty is missing in {path}")
+        raise ModelError(f"it scores novelty, but calibration.novelty is missing in {path}")
     if has_threshold and not has_novelty:
-        raise ModelError(f"{path} has calibration.novelty, but the model does not score novelty")
+        raise ModelError(f"{path} has calibration.novelty, but it does not score novelty")
 
 
 def _warm_up(classifier: Classifier, spec: InputSpec, max_batch_size: int) -> None:

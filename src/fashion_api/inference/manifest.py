@@ -6,10 +6,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from fashion_api.errors import ModelError
-from fashion_api.files import write_atomically
+from fashion_api.files import read_file, write_atomically
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord, Fraction, Sha256
 from fashion_api.inference.record import Record
+
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 class InputSpec(Record):
@@ -100,7 +102,7 @@ def read_manifest(model_path: Path) -> Manifest | None:
     """
     path = manifest_path(model_path)
     try:
-        text = path.read_bytes()
+        text = read_file(path, max_bytes=_MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,17 +1,24 @@
 """A model's `.h5` and manifest, read from disk and checked against each other."""
 
+import errno
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_api.errors import ModelError
-from fashion_api.files import sha256_hex
+from fashion_api.files import read_file, sha256_hex
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path, read_manifest
-from fashion_api.settings import Settings
+from fashion_api.settings import Settings, name_variable
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _VERSION_DIGITS = 12
 _TUTORIAL_PIXEL_RANGE = (0.0, 1.0)
+IMAGE_SIZE = ("image_height", "image_width")
+LABELS = ("class_names",)
+"""The settings that hold where a model has no manifest: the image size, and the labels."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,19 @@ class ModelFile:
         """The temperature that it is served with; 1 without a calibration."""
         return 1.0 if self.calibration is None else self.calibration.temperature
 
+    def name_source(self, *fields: str) -> str:
+        """Name what gives a part of the description: the manifest or, without one, the settings of that part."""
+        return " and ".join(map(name_variable, fields)) if self.manifest is None else str(manifest_path(self.path))
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Put the path of the `.h5` before the message of a `ModelError`, in what is done with it."""
+        try:
+            yield
+        except ModelError as error:
+            error.args = (f"{self.path}: {error}",)
+            raise
+
 
 def read_model_file(settings: Settings) -> ModelFile:
     """Read the settings' model and its manifest.
@@ -55,7 +75,7 @@ def read_model_file(settings: Settings) -> ModelFile:
             contradicts it.
     """
     path = settings.model_path
-    content = _read_h5(path)
+    content = _read_h5(path, settings.max_model_bytes)
     manifest = read_manifest(path)
     sha256 = sha256_hex(content)
     if manifest is None:
@@ -66,17 +86,19 @@ def read_model_file(settings: Settings) -> ModelFile:
     return ModelFile(path, content, sha256, manifest.labels, manifest.input, manifest)
 
 
-def _read_h5(path: Path) -> bytes:
+def _read_h5(path: Path, max_bytes: int) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_file(path, max_bytes=max_bytes)
     except FileNotFoundError:
-        raise ModelError(
-            f"there is no model {path}: train one with `fashion-api train`, or set FASHION_MODEL_PATH"
-        ) from None
+        way_out = "name another with --model-path or FASHION_MODEL_PATH"
+        if path.suffix == ".h5":
+            way_out += f", or train one with `fashion-api train --model-path {shlex.quote(str(path))}`"
+        raise ModelError(f"there is no model {path}: {way_out}") from None
     except OSError as error:
-        raise ModelError(f"the model {path} cannot be read: {error.strerror}") from error
+        too_large = "; raise FASHION_MAX_MODEL_BYTES to read it" if error.errno == errno.EFBIG else ""
+        raise ModelError(f"the model {path} cannot be read: {error.strerror}{too_large}") from error
     if not content.startswith(_HDF5_SIGNATURE):
-        raise ModelError(f"{path} is not an HDF5 file; a Keras .h5 is")
+        raise ModelError(f"{path} is not an HDF5 file; a Keras .h5 is: save it with model.save('{path.stem}.h5')")
     return content
 
 

@@ -28,7 +28,7 @@ class OnnxClassifier:
         try:
             self._session = ort.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base of their own
-            raise DamagedModelError(f"ONNX Runtime cannot load the compiled model ({type(error).__name__})") from error
+            raise DamagedModelError(f"ONNX Runtime cannot load its compiled form ({type(error).__name__})") from error
         self._input = self._session.get_inputs()[0].name
 
     def classify(self, images: Images) -> Predictions:

@@ -36,6 +36,12 @@ _READERS: Final[Mapping[FileType, Callable[[BytesIO], ImageFile]]] = {
 }
 
 
+_MAX_PIXEL_BYTES = 8
+"""Four channels of 16 bits."""
+_OTHER_BYTES = 64 * 1024
+"""What headers and tables may take: decoding costs no more than pixels and these."""
+
+
 def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8]:
     """Read a picture file of exactly this size, light article on black, as it is: not inverted, not resized.
 
@@ -112,6 +118,12 @@ def _decode(file_type: FileType, content: bytes, wanted: tuple[int, int]) -> NDA
         check_frames(image.n_frames)
     if image.size not in (wanted, wanted[::-1]):  # before load(), which alone takes memory for the pixels
         raise _wrong_size(image.size, wanted)
+    most_bytes = wanted[0] * wanted[1] * _MAX_PIXEL_BYTES + _OTHER_BYTES
+    if len(essentials.content) > most_bytes:
+        raise InvalidImageError(
+            f"the file has {len(essentials.content)} bytes of pixels and tables; a picture of {wanted[0]}×{wanted[1]} "
+            f"pixels may have {most_bytes}"
+        )
     image.load()
     exif = essentials.exif or image.info.get("exif")
     if exif:

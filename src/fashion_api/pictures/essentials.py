@@ -12,6 +12,10 @@ from typing import Final, NamedTuple
 from fashion_api.errors import InvalidImageError
 from fashion_api.pictures.file_types import FileType
 
+_MAX_PARTS = 4096
+"""The most chunks or segments of a file; one of more is built to keep a processor busy."""
+_MAX_EXIF_BYTES = 64 * 1024
+
 
 class Essentials(NamedTuple):
     """A picture file without the parts that its pixels do not depend on."""
@@ -24,10 +28,11 @@ def reduce_to_essentials(file_type: FileType, content: bytes) -> Essentials:
     """Drop the parts of a file that its pixels do not depend on.
 
     Raises:
-        InvalidImageError: the picture has several frames.
+        InvalidImageError: the picture has several frames, or the file far too many parts.
         ValueError, IndexError, struct.error: the file is damaged.
     """
-    return _REDUCERS[file_type](content)
+    content, exif = _REDUCERS[file_type](content)
+    return Essentials(content, exif[:_MAX_EXIF_BYTES])
 
 
 def check_frames(count: int) -> None:
@@ -38,6 +43,11 @@ def check_frames(count: int) -> None:
     """
     if count > 1:
         raise InvalidImageError(f"the picture has {count} frames; it must have one, as which is meant is not guessed")
+
+
+def _check_parts(count: int, most: int = _MAX_PARTS) -> None:
+    if count > most:
+        raise InvalidImageError(f"the file has more than {most} chunks, segments or blocks")
 
 
 _PNG_CHUNK = struct.Struct(">L4s")
@@ -52,7 +62,10 @@ def _reduce_png(content: bytes) -> Essentials:
     is_after_pixels = False
     at = 8
     kind = b""
+    parts = 0
     while kind != b"IEND":
+        parts += 1
+        _check_parts(parts)
         length, kind = _PNG_CHUNK.unpack_from(content, at)
         end = at + 12 + length
         if kind in _PNG_ESSENTIAL:
@@ -80,7 +93,10 @@ def _reduce_jpeg(content: bytes) -> Essentials:
     kept = [content[:2]]
     exif = b""
     at = 2
+    parts = 0
     while True:
+        parts += 1
+        _check_parts(parts)
         mark, marker, length = struct.unpack_from(">BBH", content, at)
         if mark != 0xFF or length < 2:  # noqa: PLR2004  # FF stands before every marker; the length counts itself
             raise ValueError("no segment where one must be")
@@ -109,6 +125,8 @@ def _reduce_gif(content: bytes) -> Essentials:
     at = 13 + _count_palette_bytes(content[10])
     kept = [content[:at]]
     frames = 0
+    parts = 0
+    most_parts = _MAX_PARTS + len(content) // 128  # its blocks have up to 255 bytes
     while content[at] != _GIF_TRAILER:
         start = at
         if content[at] == _GIF_FRAME:
@@ -119,7 +137,11 @@ def _reduce_gif(content: bytes) -> Essentials:
         else:
             raise ValueError("neither a frame, nor an extension, nor the end")
         while content[at]:
+            parts += 1
+            _check_parts(parts, most_parts)
             at += 1 + content[at]
+        parts += 1
+        _check_parts(parts, most_parts)
         at += 1
         if content[start] == _GIF_FRAME:
             kept.append(content[start:at])

@@ -11,28 +11,30 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataError, FashionError
 from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.rest.dependencies import OperationRouter
 from fashion_api.rest.fast_path import FastPath
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
 from fashion_api.rest.middleware.errors import ErrorMiddleware
 from fashion_api.rest.middleware.forwarded import ForwardedMiddleware
 from fashion_api.rest.middleware.head import HeadMiddleware
 from fashion_api.rest.middleware.overload import OverloadMiddleware
-from fashion_api.rest.middleware.request_log import RequestLogMiddleware
+from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
 from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
+from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
-from fashion_api.wire.flask_api import PREDICT_LABEL
-from fashion_api.wire.native import NATIVE_OPERATIONS
+from fashion_api.wire.operation import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ _DESCRIPTION = """\
 Which garment is this? Answers for Fashion-MNIST test images, 28×28 arrays and uploaded pictures.
 
 Pictures are of the data set's kind: 28×28 pixels, grey, the article light on black. Errors are
-`application/problem+json` (RFC 9457); [their kinds](problems).
+`application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
+by another method than those that are listed here answers 405, and one that is not listed 404.
 """
 
 _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
@@ -63,8 +66,9 @@ _OPEN_PATHS = frozenset(
     + ["/openapi.json", ""]
 )
 
-OPERATIONS = (*NATIVE_OPERATIONS, PREDICT_LABEL)
-"""What the fast path answers."""
+OPERATIONS: Sequence[Operation] = tuple(
+    operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
+)
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
@@ -92,31 +96,47 @@ class ServiceApp(FastAPI):
     def __init__(self, settings: Settings, **options: Any) -> None:  # noqa: ANN401  # FastAPI's own
         super().__init__(**options)
         self._settings = settings
+        self.watch = Watch()
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
+        self.request_log = RequestLog()
+        self.operations = OPERATIONS
+        """What the fast path answers; without them, FastAPI's routes do."""
 
     __call__ = Starlette.__call__  # FastAPI's looks for its telemetry in the environment, 4 µs a request
 
     def build_middleware_stack(self) -> ASGIApp:
         """Compose the chain, from the outermost to FastAPI's own; the caller's middleware sees every response."""
-        callers = self.user_middleware
+        callers, settings = self.user_middleware, self._settings
         self.user_middleware = [Middleware(ErrorMiddleware)]  # inside FastAPI too, whose own border would answer first
         app = super().build_middleware_stack()
         self.user_middleware = callers
-        settings = self._settings
+        cors = [_make_cors(settings.cors_origins)] if settings.cors_origins else []
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
-            Middleware(RequestLogMiddleware),
-            *callers,
+            Middleware(RequestLogMiddleware, log=self.request_log),
+            *cors,
+            *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
             Middleware(OverloadMiddleware, is_open=is_open),
             Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=is_open),
-            Middleware(FastPath, operations=OPERATIONS),
+            Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):
             app = make(app, *arguments, **options)
         return app
+
+
+def _make_cors(origins: Sequence[str]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "POST"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-ID", "Retry-After"],
+        max_age=3600,
+    )
 
 
 def create_app(
@@ -139,6 +159,7 @@ def create_app(
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
+        app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
         logger.info("ready")
         try:
@@ -147,6 +168,7 @@ def create_app(
         finally:
             await service.aclose()
             app.service = None
+            app.request_log.flush()
 
     app = ServiceApp(
         settings,
@@ -163,7 +185,7 @@ def create_app(
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
-    complete_openapi(app, needs_key=bool(settings.api_keys), is_open=is_open)
+    complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
     return app
 
 

@@ -1,27 +1,21 @@
 """Reading a request's body, within limits of size, time and memory."""
 
 import asyncio
+from collections.abc import Generator
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
 
 from fashion_api.errors import BodyTimeoutError, BodyTooLargeError
+from fashion_api.rest.content_coding import decode_body, measure_decoded
+from fashion_api.rest.taken_request import TakenRequest
+from fashion_api.rest.watch import BodyReader
 from fashion_api.service.limits import HeldBody
-from fashion_api.settings import Settings
-from fashion_api.wire.operation import RequestHead
+
+_LENGTH_DIGITS = 18  # Python refuses to convert thousands of digits
 
 
-async def read_body(
-    receive: Receive, head: RequestHead, held: HeldBody, *, settings: Settings, deadline: float
-) -> bytes:
-    """Read a whole body, and no more than is accepted, whatever its Content-Length says.
-
-    Args:
-        receive: gives the body.
-        head: the request's.
-        held: counts its bytes.
-        settings: the limits.
-        deadline: the event loop's time at which it must be whole.
+async def read_body(request: TakenRequest, held: HeldBody) -> bytes:
+    """Read a whole body, and no more than is accepted, whatever its Content-Length says; `held` counts its bytes.
 
     Raises:
         BodyTooLargeError: it is larger than what is accepted.
@@ -29,29 +23,50 @@ async def read_body(
         OverloadedError: there is no memory for it.
         ClientDisconnect: the caller has gone.
     """
+    settings = request.service.settings
+    declared = request.head.find_header(b"content-length")
     max_bytes = settings.max_upload_bytes
-    declared = head.find_header(b"content-length")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > max_bytes):
         raise _too_large(max_bytes)
-    loop = asyncio.get_running_loop()
-    chunks: list[bytes] = []
+    held.reader = reader = BodyReader(request.deadline)
+    request.watch.add(reader)
     try:
-        async with asyncio.timeout_at(deadline) as timeout:
-            held.timeout = timeout
-            has_more = True
-            while has_more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                chunk = message.get("body", b"")
-                has_more = message.get("more_body", False)
-                chunks.append(chunk)
-                held.add(len(chunk), loop.time())
-                if held.size > max_bytes:
-                    raise _too_large(max_bytes)
-    except TimeoutError:
+        return await _read_chunks(request, held)
+    except asyncio.CancelledError:
+        reader.resume()
         held.check()
         raise BodyTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
+    finally:
+        request.watch.remove(reader)
+
+
+def start_decoding(request: TakenRequest, held: HeldBody, body: bytes, coding: str) -> Generator[None, None, bytes]:
+    """Give the steps that decode a body with a content coding; `held` counts its decoded bytes at once.
+
+    Raises:
+        OverloadedError: there is no memory for them.
+    """
+    most = measure_decoded(body, coding, max_bytes=request.service.settings.max_upload_bytes)
+    held.add(most, asyncio.get_running_loop().time())
+    held.finish()
+    return decode_body(body, coding, max_bytes=most)
+
+
+async def _read_chunks(request: TakenRequest, held: HeldBody) -> bytes:
+    max_bytes = request.service.settings.max_upload_bytes
+    loop = asyncio.get_running_loop()
+    chunks: list[bytes] = []
+    has_more = True
+    while has_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        has_more = message.get("more_body", False)
+        chunks.append(chunk)
+        held.add(len(chunk), loop.time())
+        if held.size > max_bytes:
+            raise _too_large(max_bytes)
     held.finish()
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -1,17 +1,19 @@
 """What FastAPI's routes share."""
 
-import asyncio
 import re
+from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from fashion_api.rest.body import read_body
+from fashion_api.rest.body import read_body, start_decoding
+from fashion_api.rest.content_coding import read_coding
 from fashion_api.rest.fast_path import answer
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.scope import get_service
+from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.service.service import Service
-from fashion_api.wire.operation import Operation, RequestHead
+from fashion_api.wire.operation import Operation
 
 
 async def _find_service(request: Request) -> Service:
@@ -21,25 +23,40 @@ async def _find_service(request: Request) -> Service:
 ServiceDep = Annotated[Service, Depends(_find_service)]
 
 
-def add_operation(router: APIRouter, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # FastAPI's own
-    """Add an operation to FastAPI's routes, with what describes it there."""
-    names = re.findall(r"{(\w+)}", operation.path)
+class OperationRouter(APIRouter):
+    """FastAPI's router, which takes operations too: the fast path answers them, and FastAPI describes them."""
 
-    async def answer_operation(request: Request) -> Response:
-        parameter = "".join(request.path_params[name] for name in names)
-        return to_response(await answer(request.scope, request.receive, operation, parameter))
+    def __init__(self, *, tags: list[str | Enum]) -> None:
+        super().__init__(tags=tags)
+        self.operations: list[Operation] = []
 
-    router.add_api_route(operation.path, answer_operation, methods=[operation.method], **description)
+    def add_operation(self, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # add_api_route's own
+        """Add an operation, with its description for OpenAPI."""
+        names = re.findall(r"{(\w+)}", operation.path)
+
+        async def answer_operation(request: Request) -> Response:
+            parameter = "".join(request.path_params[name] for name in names)
+            return to_response(await answer(request.scope, request.receive, operation, parameter))
+
+        self.operations.append(operation)
+        self.add_api_route(operation.path, answer_operation, methods=[operation.method], **description)
 
 
-async def read_request(request: Request, service: Service) -> tuple[RequestHead, bytes]:
-    """Read the head and the whole body of a request, as small as the original API's are.
+async def read_request(request: Request) -> tuple[TakenRequest, bytes]:
+    """Take a request in and read its whole body, without its content coding.
 
     Raises:
-        RequestError: the body is too large or too slow.
+        RequestError: the body is too large or too slow, or its content coding is wrong.
+        UnavailableError: there is no memory or no time for it.
     """
-    scope, settings = request.scope, service.settings
-    head = RequestHead("", scope["query_string"], scope["headers"])
-    deadline = asyncio.get_running_loop().time() + settings.request_timeout_s
+    taken = take_request(request.scope, request.receive)
+    service = taken.service
+    coding = read_coding(taken.head)
     with service.body_memory.hold() as held:
-        return head, await read_body(request.receive, head, held, settings=settings, deadline=deadline)
+        body = await read_body(taken, held)
+        if coding:
+            steps = start_decoding(taken, held, body, coding)
+            body = await service.decoder.run(
+                steps, deadline=taken.deadline, timeout_s=service.settings.request_timeout_s
+            )
+    return taken, body

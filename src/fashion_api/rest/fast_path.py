@@ -4,25 +4,21 @@ FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing els
 FastAPI call `answer` too. See docs/adr/0009.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
-from fashion_api.rest.body import read_body
+from fashion_api.rest.body import read_body, start_decoding
+from fashion_api.rest.content_coding import read_coding
 from fashion_api.rest.problems import send_reply
-from fashion_api.rest.scope import get_record, get_route_path, get_service
-from fashion_api.service.batcher import Outcome
-from fashion_api.service.limits import UNCOUNTED_BODY_BYTES
-from fashion_api.service.service import Service
-from fashion_api.wire.operation import Job, Operation, Reply, RequestHead, finish_steps
-
-_LISTEN_AFTER_S = 0.03
+from fashion_api.rest.scope import get_record, get_route_path
+from fashion_api.rest.taken_request import TakenRequest, take_request
+from fashion_api.rest.watch import Caller
+from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
+from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps
 
 
 class OperationTable:
@@ -79,83 +75,51 @@ async def answer(scope: Scope, receive: Receive, operation: Operation, parameter
         FashionError: it cannot be answered.
         ClientDisconnect: the caller has gone.
     """
-    service = get_service(scope)
-    service.batcher.check_room(1)  # first, so that a refusal costs little
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    head = RequestHead(parameter, scope["query_string"], scope["headers"])
+    request = take_request(scope, receive, parameter)
+    request.service.batcher.check_room(1)  # first, so that a refusal costs little
+    job = await _read_job(request, operation)
+    return job.write(await _classify(request, job.images))
+
+
+async def _read_job(request: TakenRequest, operation: Operation) -> Job:
+    service, head = request.service, request.head
     if operation.check is None:
         job = operation.read(service, head, b"")
-        job = job if isinstance(job, Job) else finish_steps(job)
-    else:
-        operation.check(head)
-        job = await _read_job(service, receive, operation, head, deadline=deadline)
-    return job.write(await _classify(service, receive, job.images, deadline=deadline))
-
-
-async def _read_job(
-    service: Service, receive: Receive, operation: Operation, head: RequestHead, *, deadline: float
-) -> Job:
-    settings = service.settings
+        return job if isinstance(job, Job) else finish_steps(job)
+    operation.check(head)
+    coding = read_coding(head)
     with service.body_memory.hold() as held:
-        body = await read_body(receive, head, held, settings=settings, deadline=deadline)
-        job = operation.read(service, head, body)
-        if isinstance(job, Job):
-            return job
-        if len(body) <= UNCOUNTED_BODY_BYTES:
-            return finish_steps(job)
-        return await service.decoder.run(job, deadline=deadline, timeout_s=settings.request_timeout_s)
+        body = await read_body(request, held)
+        steps = _read_decoded(request, operation, held, body=body, coding=coding) if coding else None
+        found = operation.read(service, head, body) if steps is None else steps
+        if isinstance(found, Job):
+            return found
+        if held.size <= UNCOUNTED_BODY_BYTES:
+            return finish_steps(found)
+        timeout_s = service.settings.request_timeout_s
+        return await service.decoder.run(found, deadline=request.deadline, timeout_s=timeout_s)
 
 
-async def _classify(service: Service, receive: Receive, images: Images, *, deadline: float) -> Predictions:
-    """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed.
+def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:
+    """Read a request whose body has a content coding, in steps."""
+    steps = start_decoding(request, held, body, coding)
 
-    Whether the caller disconnects is listened for only once a request has waited: most are answered before.
-    """
-    loop = asyncio.get_running_loop()
-    predictions: asyncio.Future[Predictions] = loop.create_future()
-    ticket = service.batcher.submit(images, partial(_settle, predictions), deadline=deadline)
-    listener = _Listener(loop, receive, predictions)
+    def decode_and_read() -> JobSteps:
+        decoded = yield from steps
+        job = operation.read(request.service, request.head, decoded)
+        return job if isinstance(job, Job) else (yield from job)
+
+    return decode_and_read()
+
+
+async def _classify(request: TakenRequest, images: Images) -> Predictions:
+    """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed."""
+    ticket = request.service.batcher.submit(images, deadline=request.deadline)
+    caller = Caller(request.receive, ticket.answer)
+    request.watch.add(caller)
     try:
-        return await predictions
+        return await ticket.answer
     finally:
-        listener.stop()
+        request.watch.remove(caller)
+        caller.stop()
         ticket.cancel()
-
-
-class _Listener:
-    """Ends the wait for an answer whose caller disconnects."""
-
-    __slots__ = ("_answer", "_loop", "_receive", "_task", "_timer")
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, receive: Receive, answer: "asyncio.Future[Predictions]"
-    ) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._answer = answer
-        self._task: asyncio.Task[None] | None = None
-        self._timer = loop.call_later(_LISTEN_AFTER_S, self._start)
-
-    def stop(self) -> None:
-        """Listen no longer."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _start(self) -> None:
-        self._task = self._loop.create_task(self._listen())
-
-    async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._answer.done():
-            self._answer.set_exception(ClientDisconnect())
-
-
-def _settle(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:
-    if answer.done():
-        return
-    if isinstance(outcome, Predictions):
-        answer.set_result(outcome)
-    else:
-        answer.set_exception(outcome)

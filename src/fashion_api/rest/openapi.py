@@ -7,13 +7,22 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from fashion_api.rest import problems
 from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, PROBLEMS_PATH, UNAUTHORIZED, ProblemKind
+from fashion_api.service.service import Service
+from fashion_api.wire.json_schema import complete_schemas, make_bounds
 from fashion_api.wire.models import ProblemDetails
 
 _SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of FASHION_API_KEYS."},
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of FASHION_API_KEYS."},
 }
+
+
+OF_A_BODY = (problems.TOO_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED, problems.INVALID)
+"""The problems of an operation that reads a body."""
+OF_A_PREDICTION = (problems.NOT_READY, problems.OVERLOADED, problems.DEADLINE)
+"""The problems of an operation that has images classified."""
 
 
 def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
@@ -42,14 +51,25 @@ def describe_parameters(
     return described
 
 
-def complete_openapi(app: FastAPI, *, needs_key: bool, is_open: Callable[[str], bool]) -> None:
-    """Have an app's OpenAPI document completed when it is made; FastAPI keeps it after that."""
+def complete_openapi(
+    app: FastAPI,
+    *,
+    find_service: Callable[[], Service | None],
+    needs_key: bool,
+    is_open: Callable[[str], bool],
+) -> None:
+    """Have an app's OpenAPI document completed when it is made; FastAPI keeps it until the service is another one."""
     describe = app.openapi
+    described: Service | None = None
 
     @functools.wraps(describe)
     def describe_completely() -> dict[str, Any]:
-        if app.openapi_schema is None:
+        nonlocal described
+        service = find_service()
+        if app.openapi_schema is None or service is not described:
+            app.openapi_schema, described = None, service
             document = describe()
+            complete_schemas(document["paths"], None if service is None else make_bounds(service))
             _correct_media_types(document)
             if needs_key:
                 _describe_keys(document, is_open)

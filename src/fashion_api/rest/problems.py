@@ -36,7 +36,7 @@ class ProblemKind:
 
 
 NOT_FOUND = ProblemKind(
-    "not-found", HTTPStatus.NOT_FOUND, "Not found", "There is nothing at this address, or no test image of this index."
+    "not-found", HTTPStatus.NOT_FOUND, "Not found", "There is nothing at this address, or no test image has this index."
 )
 METHOD_NOT_ALLOWED = ProblemKind(
     "method-not-allowed",
@@ -51,13 +51,16 @@ UNAUTHORIZED = ProblemKind(
     "The service asks for a key: send it as `X-API-Key: KEY` or `Authorization: Bearer KEY`.",
 )
 BAD_REQUEST = ProblemKind(
-    "bad-request", HTTPStatus.BAD_REQUEST, "Bad request", "What was sent is not HTTP; the connection is closed."
+    "bad-request",
+    HTTPStatus.BAD_REQUEST,
+    "Bad request",
+    "The bytes sent are not an HTTP request; the connection is closed.",
 )
 TOO_SLOW = ProblemKind(
     "too-slow",
     HTTPStatus.REQUEST_TIMEOUT,
     "Body too slow",
-    "The body did not arrive within the time that a request is given.",
+    "The body did not arrive within the request's time.",
 )
 TOO_LARGE = ProblemKind(
     "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large", "Send fewer or smaller images in one request."
@@ -66,7 +69,7 @@ UNSUPPORTED = ProblemKind(
     "unsupported-media-type",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "Unsupported media type",
-    "The body is of no type that is read here. What a file is, is told from its content, not from its name.",
+    "The service does not read bodies of this type. The content of a file decides its type, not its name.",
 )
 INVALID = ProblemKind(
     "invalid-request",
@@ -87,7 +90,7 @@ OVERLOADED = ProblemKind(
     "overloaded",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Overloaded",
-    "More is waiting than can be answered in time, and nothing of this request was taken in. Try again later.",
+    "Too many requests are waiting, and this one was not taken in. Try again later.",
 )
 NO_DATA = ProblemKind(
     "no-test-set",
@@ -99,7 +102,7 @@ DEADLINE = ProblemKind(
     "deadline-exceeded",
     HTTPStatus.GATEWAY_TIMEOUT,
     "Deadline exceeded",
-    "There was no answer within the time that a request is given. Try again with fewer images, or later.",
+    "There was no answer within the request's time. Try again with fewer images, or later.",
 )
 
 KINDS = (

@@ -14,12 +14,12 @@ class RequestRecord:
 
     __slots__ = ("mount", "request_id", "root_path", "route", "status")
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, root_path: str = "") -> None:
         self.request_id = request_id
+        self.root_path = root_path
+        """The app's; the scope's is another once the request has come to a mounted app."""
         self.mount: object = None
         """The route of another app, in which this app is mounted."""
-        self.root_path = ""
-        """The path to this app, without that of an app that is mounted in it."""
         self.route: str | None = None
         """The template of its route, once it is found."""
         self.status = 0
@@ -28,7 +28,7 @@ class RequestRecord:
 
 def keep_record(scope: Scope, record: RequestRecord) -> None:
     """Put a request's record into its scope."""
-    record.mount, record.root_path = scope.get("route"), scope.get("root_path", "")
+    record.mount = scope.get("route")
     scope[_RECORD] = record
 
 
@@ -59,13 +59,19 @@ def find_route(scope: Scope) -> str | None:
     if route is not None and route is not record.mount:
         template: str = route.path
         return template
-    asked = {**scope, "root_path": record.root_path}
+    at_entry = {**scope, "root_path": record.root_path}
     for candidate in scope["app"].router.routes:  # it was refused before it was routed, or is no route of FastAPI's own
-        match, _ = candidate.matches(asked)
+        match, _ = candidate.matches(at_entry)
         if match is not Match.NONE:
             found: str = candidate.path
             return found
     return None
+
+
+def is_draining(scope: Scope) -> bool:
+    """Whether the service is about to stop."""
+    service: Service | None = scope["app"].service
+    return service is not None and service.is_draining
 
 
 def get_service(scope: Scope) -> Service:

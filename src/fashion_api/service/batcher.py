@@ -1,8 +1,8 @@
-"""Many requests, one model: what waits is computed together.
+"""Batches: the images of concurrent requests are classified together.
 
-Greedy: when the worker is free it takes all that is waiting, up to `max_batch_size`. There is no timer, so that a lone
-request waits for nothing, and under load the batches grow by themselves. (The idea is that of group commit; Clipper,
-Crankshaw et al., NSDI 2017, calls the delayed kind adaptive batching.)
+Greedy: when the worker is free it takes all images that wait, up to `max_batch_size`. There is no timer: a single
+request never waits for others, and under load the batches grow by themselves. (This is group commit; Clipper, Crankshaw
+et al., NSDI 2017, calls the variant with a delay adaptive batching.)
 """
 
 import asyncio
@@ -25,39 +25,41 @@ from fashion_api.inference.classifier import Classifier, Predictions
 logger = logging.getLogger(__name__)
 
 
-_INLINE_BATCH_SIZE = 8  # on the event loop: one of 16 is no faster an image, and holds everyone up twice as long
+_INLINE_BATCH_SIZE = 8  # on the event loop: 16 are no faster an image, and block the loop for twice as long
 
-Outcome = Predictions | UnavailableError | EngineError
-"""What comes of a request."""
+_Outcome = Predictions | UnavailableError | EngineError
 
 
 class Ticket:
-    """A request that was taken in: the images of one caller, and the answers so far. `cancel` gives it up."""
+    """A request in the batcher: the images of one caller, and their predictions."""
 
-    __slots__ = ("_batcher", "_parts", "_report", "deadline", "images", "is_over", "taken")
+    __slots__ = ("_batcher", "_parts", "answer", "deadline", "images", "is_over", "taken")
 
-    def __init__(self, batcher: "Batcher", images: Images, deadline: float, report: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, batcher: "Batcher", images: Images, deadline: float, answer: "asyncio.Future[Predictions]"
+    ) -> None:
         self._batcher = batcher
-        self._report = report
+        self._parts: list[Predictions] = []
+        self.answer = answer
+        """Its predictions, or why there are none; `cancel` leaves it as it is."""
         self.images = images
         self.deadline = deadline
         self.is_over = False
         self.taken = 0
-        self._parts: list[Predictions] = []
 
     @property
     def waiting(self) -> int:
-        """How many of its images no batch has taken yet."""
+        """Its images that are in no batch yet."""
         return len(self.images) - self.taken
 
     def cancel(self) -> None:
-        """Give the request up: what no batch has taken is not computed, and nothing is reported any more."""
+        """Drop the request: images that are in no batch yet are not computed."""
         if not self.is_over:
             self.is_over = True
             self._batcher.forget(self)
 
     def add(self, part: Predictions) -> None:
-        """Take in the next answers, in the order of the images; the last ones answer the caller."""
+        """Add the next predictions, in the order of the images; the last ones complete the answer."""
         if len(part) == len(self.images):  # all at once, as nearly always
             self.settle(part)
             return
@@ -65,18 +67,20 @@ class Ticket:
         if sum(map(len, self._parts)) == len(self.images):
             self.settle(Predictions.join(self._parts))
 
-    def settle(self, outcome: Outcome) -> None:
-        """Report what has come of it, unless something has already, or nobody waits any more."""
+    def settle(self, outcome: _Outcome) -> None:
+        """Complete the answer, unless the request is over."""
         if self.is_over:
             return
         self.cancel()
-        try:
-            self._report(outcome)
-        except Exception:  # the neighbours in the batch are still to be answered
-            logger.exception("an answer could not be handed over")
+        if self.answer.done():  # its caller was cancelled
+            return
+        if isinstance(outcome, Predictions):
+            self.answer.set_result(outcome)
+        else:
+            self.answer.set_exception(outcome)
 
     def expire(self, timeout_s: float) -> None:
-        """Report that its time is over."""
+        """End the request at its deadline."""
         self.settle(DeadlineExceededError(f"no answer within {timeout_s:g} s"))
 
 
@@ -93,7 +97,7 @@ _Answer = Predictions | EngineError
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """What has come of a batch."""
+    """The result of a batch."""
 
     answers: list[_Answer]
     """One for the whole batch, or one for each image."""
@@ -101,17 +105,15 @@ class _Computed:
 
 
 class Batcher:
-    """Lets coroutines share one classifier, which computes one batch at a time.
-
-    Belongs to the event loop that it is made on.
+    """Shares one classifier, which computes one batch at a time, among the coroutines of the event loop it is made on.
 
     Args:
-        classifier: what computes.
-        max_batch_size: the most images that it is given at once; larger requests are taken in parts.
+        classifier: computes the batches.
+        max_batch_size: the most images of a batch; larger requests are split.
         max_queue_size: the most images that may wait, not counting those being computed.
-        timeout_s: seconds from asking to the answer; covers waiting and computing.
-        inline_limit_s: a batch that will take no longer than this is computed on the event loop, where handing it to
-            the worker thread and back would cost more; 0 for never. See docs/adr/0004.
+        timeout_s: seconds from a request's submission to its deadline, for requests without a deadline of their own.
+        inline_limit_s: a batch that is expected to take no longer than this is computed on the event loop, as handing
+            it to the worker thread and back would take longer; 0 for never. See docs/adr/0004.
     """
 
     def __init__(
@@ -129,12 +131,12 @@ class Batcher:
         self._timeout_s = timeout_s
         self._inline_limit_s = inline_limit_s
         self._loop = asyncio.get_running_loop()
-        self._queue: OrderedDict[Ticket, None] = OrderedDict()  # ordered, and anyone can leave it at once
-        self._under_way: dict[Ticket, None] = {}  # those being computed too
+        self._queue: OrderedDict[Ticket, None] = OrderedDict()  # in order, and any of them can be removed
+        self._under_way: dict[Ticket, None] = {}  # with those being computed
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._waiting_images = 0
         self._is_computing = False
-        self._image_s = math.inf  # seconds the classifier takes an image, as last seen; not yet known
+        self._image_s = math.inf  # seconds an image in the last batch; unknown at first
         self._worker = _Worker(self._loop, classifier)
         self._is_closed = False
         self._idle = asyncio.Event()
@@ -142,11 +144,11 @@ class Batcher:
 
     @property
     def waiting_images(self) -> int:
-        """How many images are in the queue."""
+        """Images in the queue."""
         return self._waiting_images
 
     def check_room(self, images: int) -> None:
-        """Tell whether so many images could be taken in now.
+        """Check that so many images could be taken in now.
 
         Raises:
             OverloadedError: the queue has no room for them.
@@ -160,52 +162,50 @@ class Batcher:
             )
 
     async def classify(self, images: Images, *, deadline: float | None = None) -> Predictions:
-        """Classify uint8[n, height, width], n at least 1, together with whatever else is waiting.
-
-        Args:
-            images: as above.
-            deadline: the event loop's time at which the answer is no longer wanted; unset: after `timeout_s`.
+        """Classify uint8[n, height, width], n at least 1, as `submit` does.
 
         Raises:
-            OverloadedError: the queue has no room for the images; nothing of them was taken in.
-            DeadlineExceededError: there was no answer in time.
+            OverloadedError: the queue has no room for the images.
+            DeadlineExceededError: the deadline passed before the answer.
             NotReadyError: the batcher is closed.
             EngineError: the classifier failed on one of these images.
         """
-        answer: asyncio.Future[Predictions] = self._loop.create_future()
-        ticket = self.submit(images, functools.partial(_settle_future, answer), deadline=deadline)
+        ticket = self.submit(images, deadline=deadline)
         try:
-            return await answer
+            return await ticket.answer
         finally:
             ticket.cancel()
 
-    def submit(self, images: Images, report: Callable[[Outcome], None], *, deadline: float | None = None) -> Ticket:
-        """Take images in as `classify` does, for a caller that is no coroutine; to be called on the event loop.
+    def submit(self, images: Images, *, deadline: float | None = None) -> Ticket:
+        """Queue images, to be classified together with those of other requests; to be called on the event loop.
 
         Args:
             images: uint8[n, height, width], n at least 1.
-            report: called once, on the event loop and never before this has returned, with what has come of them.
-            deadline: as in `classify`.
+            deadline: the event loop's time at which the answer is no longer wanted; unset: after `timeout_s`.
+
+        Returns:
+            A ticket whose `answer` is to be awaited; `cancel` it when it is no longer wanted.
 
         Raises:
-            OverloadedError: the queue has no room for the images; nothing of them was taken in.
+            OverloadedError: the queue has no room for the images; none was taken in.
             NotReadyError: the batcher is closed.
         """
         self.check_room(len(images))
-        ticket = Ticket(self, images, deadline or self._loop.time() + self._timeout_s, report)
+        deadline = deadline or self._loop.time() + self._timeout_s
+        ticket = Ticket(self, images, deadline, self._loop.create_future())
         self._queue[ticket] = self._under_way[ticket] = None
         self._waiting_images += len(images)
         if not self._is_computing:
             self._is_computing = True
             self._idle.clear()
-            # Not at once: what else has come in this turn of the event loop shares the batch.
+            # Not at once: requests that arrive in the same turn of the event loop share the batch.
             self._loop.call_soon(self._compute_next)
         if self._sweep_timer is None or ticket.deadline < self._sweep_timer.when():
             self._schedule_sweep(ticket.deadline)
         return ticket
 
     def forget(self, ticket: Ticket) -> None:
-        """Let go of a request that is over."""
+        """Remove a request that is over."""
         del self._under_way[ticket]
         if ticket in self._queue:
             del self._queue[ticket]
@@ -217,7 +217,7 @@ class Batcher:
         self._sweep_timer = self._loop.call_at(at, self._sweep)
 
     def _sweep(self) -> None:
-        """Expire the requests whose time is over, and come back at the next deadline: one timer for all of them."""
+        """End the requests whose deadline has passed; one timer serves all deadlines."""
         self._sweep_timer = None
         now = self._loop.time()
         for ticket in [ticket for ticket in self._under_way if ticket.deadline <= now]:
@@ -226,7 +226,7 @@ class Batcher:
             self._schedule_sweep(min(ticket.deadline for ticket in self._under_way))
 
     async def aclose(self) -> None:
-        """Take in nothing more, finish what was taken in, and end the worker thread."""
+        """Refuse new requests, finish those that were taken in, and end the worker thread."""
         self._is_closed = True
         await self._idle.wait()
         if self._sweep_timer is not None:
@@ -234,7 +234,7 @@ class Batcher:
         await asyncio.to_thread(self._worker.stop)
 
     def _compute_next(self) -> None:
-        """Take a batch and have it computed; with nothing left to take, rest."""
+        """Compute the next batch, if anything waits."""
         is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s
         room = min(_INLINE_BATCH_SIZE, self._max_batch_size) if is_short else self._max_batch_size
         batch = self._take_batch(self._loop.time(), room)
@@ -248,23 +248,25 @@ class Batcher:
                 self._finish(batch, _classify_isolated(self._classifier, images))
             else:
                 self._worker.start(images, functools.partial(self._finish, batch))
-        except Exception as error:  # out of memory, say: those who wait must hear of it
+        except Exception as error:  # out of memory, say: the callers must get an answer
             logger.exception("a batch of %d request(s) failed", len(batch))
             self._finish(batch, _Computed([EngineError(f"the batch failed ({type(error).__name__})")], math.inf))
 
     def _finish(self, batch: list[_Slice], computed: _Computed) -> None:
-        """Hand out a batch's answers, and go on with the next."""
+        """Deliver a batch's answers, and go on with the next batch."""
         images = sum(len(part.images) for part in batch)
         self._image_s = computed.duration_s / images
         _deliver(batch, computed.answers)
-        self._loop.call_soon(self._compute_next)
+        # A turn after the answers are taken up, as requests that arrive meanwhile take a turn to be submitted: with 16
+        # callers, batches have 8 images in place of 5.
+        self._loop.call_soon(self._loop.call_soon, self._compute_next)
 
     def _take_batch(self, now: float, room: int) -> list[_Slice]:
-        """Take the images that have waited longest, `room` at the most; drop the requests that nobody waits for."""
+        """Take the images that have waited longest, at most `room`; end requests whose deadline has passed."""
         batch: list[_Slice] = []
         while room and self._queue:
             request = next(iter(self._queue))
-            if now >= request.deadline:  # its timer is late
+            if now >= request.deadline:  # the timer is late
                 request.expire(self._timeout_s)
                 continue
             count = min(room, request.waiting)
@@ -278,10 +280,7 @@ class Batcher:
 
 
 class _Worker:
-    """A thread that computes one batch after another.
-
-    `loop.run_in_executor` would do the same, with two futures, a lock and their callbacks for each batch.
-    """
+    """A thread that computes one batch after another; cheaper than an executor, with its two futures a batch."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, classifier: Classifier) -> None:
         self._loop = loop
@@ -291,11 +290,11 @@ class _Worker:
         self._thread.start()
 
     def start(self, images: Images, done: Callable[[_Computed], None]) -> None:
-        """Have a batch computed; `done` is called on the event loop."""
+        """Compute a batch in the thread, and call `done` on the event loop."""
         self._jobs.put((images, done))
 
     def stop(self) -> None:
-        """End the thread after the batch that it computes; blocks."""
+        """Wait for the batch under way, and end the thread; blocks."""
         self._jobs.put(None)
         self._thread.join()
 
@@ -307,7 +306,7 @@ class _Worker:
 
 
 def _classify_isolated(classifier: Classifier, images: Images) -> _Computed:
-    """Classify a batch; where that fails, image by image, so that a bad input fails alone."""
+    """Classify a batch; where that fails, image by image, so that only the bad input fails."""
     started = time.perf_counter()
     try:
         answers: list[_Answer] = [_classify_checked(classifier, images)]
@@ -329,7 +328,7 @@ def _classify_singly(classifier: Classifier, images: Images) -> list[_Answer]:
 def _classify_checked(classifier: Classifier, images: Images) -> Predictions:
     try:
         predictions = classifier.classify(images)
-    except BaseException as error:  # whatever an engine raises, a SystemExit too, must reach those who wait
+    except BaseException as error:  # whatever an engine raises, SystemExit too, must reach the callers
         logger.exception("the classifier failed on %d image(s)", len(images))
         raise EngineError("the model failed on this input") from error
     if len(predictions) != len(images):
@@ -338,17 +337,8 @@ def _classify_checked(classifier: Classifier, images: Images) -> Predictions:
     return predictions
 
 
-def _settle_future(answer: "asyncio.Future[Predictions]", outcome: Outcome) -> None:
-    if answer.done():
-        return  # its caller was cancelled, and is about to say so
-    if isinstance(outcome, Predictions):
-        answer.set_result(outcome)
-    else:
-        answer.set_exception(outcome)
-
-
 def _deliver(batch: list[_Slice], answers: list[_Answer]) -> None:
-    """Hand each caller its answers."""
+    """Give each request its predictions."""
     whole = answers[0]
     start = 0
     for part in batch:

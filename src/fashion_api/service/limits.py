@@ -1,12 +1,9 @@
 """Limits on what a service takes in at once: whole requests, and the memory of bodies."""
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from fashion_api.errors import OverloadedError
-
-if TYPE_CHECKING:
-    import asyncio
 
 UNCOUNTED_BODY_BYTES = 64 * 1024
 """A body of up to so many bytes does not count against the memory of bodies: large ones keep no small one out."""
@@ -59,24 +56,35 @@ class BodyMemory:
         self._large[body] = None
         self._large.move_to_end(body)
         excess = self.held_bytes - self._most_bytes
-        stalled = (other for other in list(self._large) if now - other.grown_at > _STALLED_AFTER_S)
+        given_up: list[HeldBody] = []
+        stalled = (other for other in self._large if now - other.grown_at > _STALLED_AFTER_S)
         while excess > 0:
             other = next(stalled, None)
             if other is None:
                 raise OverloadedError(f"large bodies of {self._most_bytes} bytes together are in memory already")
             excess -= other.size
+            given_up.append(other)
+        for other in given_up:
             self.forget(other)
-            other.give_up(now)
+            other.give_up()
 
     def forget(self, body: "HeldBody") -> None:
         """Count a body no longer."""
         self._large.pop(body, None)
 
 
+class Reader(Protocol):
+    """What reads a body."""
+
+    def end(self) -> None:
+        """End the wait for more of the body."""
+        ...
+
+
 class HeldBody:
     """The bytes of one body that are in memory."""
 
-    __slots__ = ("_is_given_up", "_memory", "grown_at", "size", "timeout")
+    __slots__ = ("_is_given_up", "_memory", "grown_at", "reader", "size")
 
     def __init__(self, memory: BodyMemory) -> None:
         self._memory = memory
@@ -84,8 +92,8 @@ class HeldBody:
         self.size = 0
         self.grown_at = 0.0
         """The event loop's time."""
-        self.timeout: asyncio.Timeout | None = None
-        """Ends the wait for more of it."""
+        self.reader: Reader | None = None
+        """Waits for more of it."""
 
     def __enter__(self) -> Self:
         return self
@@ -112,11 +120,11 @@ class HeldBody:
         """Be whole: from now on it is not given up for another."""
         self.grown_at = float("inf")
 
-    def give_up(self, now: float) -> None:
+    def give_up(self) -> None:
         """End the wait for more of it."""
         self._is_given_up = True
-        if self.timeout is not None:
-            self.timeout.reschedule(now)
+        if self.reader is not None:
+            self.reader.end()
 
     def check(self) -> None:
         """Say why the wait for more ended, where it was given up.

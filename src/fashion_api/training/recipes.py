@@ -131,7 +131,7 @@ _RECIPES = (
     ),
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})
-"""By name. A new recipe of a known architecture is one entry above, and nothing else."""
+"""By name. Of a known architecture, a new recipe is one entry above; the command line shows it by itself."""
 
 
 def resolve_recipe(settings: TrainingSettings) -> Recipe:
@@ -141,11 +141,11 @@ def resolve_recipe(settings: TrainingSettings) -> Recipe:
     none, and the recipe's own teachers are left out, as they do not know the classes.
 
     Raises:
-        TrainingError: there is no such recipe, or a setting does not fit it.
+        SettingsError: there is no such recipe, or a setting does not fit it.
     """
     named = RECIPES.get(settings.recipe)
     if named is None:
-        raise TrainingError(f"there is no recipe {settings.recipe!r}; there are: {', '.join(RECIPES)}")
+        raise settings.make_error("recipe", f"there is no recipe {settings.recipe!r}; there are: {', '.join(RECIPES)}")
     recipe = replace(
         named,
         epochs=settings.epochs or named.epochs,
@@ -160,7 +160,9 @@ def resolve_recipe(settings: TrainingSettings) -> Recipe:
     )
     expected, given = len(named.dropout_rates), len(recipe.dropout_rates)
     if given != expected:
-        raise TrainingError(f"the recipe {named.name!r} has {expected} dropout layers, but {given} rate(s) are set")
+        raise settings.make_error(
+            "dropout_rates", f"the recipe {named.name!r} has {expected} dropout layers, but {given} rate(s) are set"
+        )
     if settings.class_names == FASHION_MNIST_LABELS:
         return recipe
     return replace(

@@ -1,7 +1,8 @@
 """The original Flask API: `GET /predict` and `GET /real`, answered with a label as a JSON string."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from fashion_api.errors import BodyTooLargeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import parse_json
@@ -10,30 +11,35 @@ from fashion_api.wire.predictions import write_json
 from fashion_api.wire.queries import ImageIndex, read_query
 from fashion_api.wire.validation import validate
 
+_MAX_BODY_BYTES = 16 * 1024
+
 
 class ImageNumber(BaseModel):
-    """The JSON body: which test image is meant."""
+    """Which test image is meant: the JSON body, or the query."""
 
     model_config = ConfigDict(frozen=True)
 
     test_image_num: ImageIndex
 
 
-class ImageNumberQuery(BaseModel):
-    """The query, which may hold the number in place of the body."""
+class _ImageNumberQuery(BaseModel):
+    """The query, which may leave the number to the body."""
 
     model_config = ConfigDict(frozen=True)
 
-    test_image_num: ImageIndex | None = Field(None, description="The image's place in the test set, from 0.")
+    test_image_num: ImageIndex | None = None
 
 
 def read_image_number(head: RequestHead, body: bytes) -> int:
     """Read the index of a test image from the query, or else from the body.
 
     Raises:
+        BodyTooLargeError: the body is far larger than a number.
         InvalidRequestError: it is in neither, or not a whole number.
     """
-    number = read_query(head, ImageNumberQuery).test_image_num
+    if len(body) > _MAX_BODY_BYTES:
+        raise BodyTooLargeError(f"the body is larger than the {_MAX_BODY_BYTES} bytes that are accepted here")
+    number = read_query(head, _ImageNumberQuery).test_image_num
     if number is None:
         number = validate(ImageNumber, parse_json(body) if body else {}).test_image_num
     return number

@@ -12,6 +12,9 @@ from pydantic_core import InitErrorDetails
 
 from fashion_api.errors import MAX_FAULTS, ImageError
 from fashion_api.pictures.decoding import decode_base64
+from fashion_api.wire.examples import IMAGE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+from fashion_api.wire.mistakes import describe_image_mistake
 from fashion_api.wire.validation import make_error, name_json_type
 
 _PIXEL_MAX = 255
@@ -50,8 +53,17 @@ def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes:
         raise make_error(str(error)) from None
 
 
-_Rows = Annotated[list[list[Annotated[int, Field(ge=0, le=_PIXEL_MAX)]]], Field(title="Rows of pixels")]
-_Base64 = Annotated[str, Field(title="A picture file in base64", json_schema_extra={"contentEncoding": "base64"})]
+_Row = Annotated[list[Annotated[int, Field(ge=0, le=_PIXEL_MAX)]], Field(json_schema_extra={BOUND: "row"})]
+_Rows = Annotated[list[_Row], Field(title="Rows of pixels", json_schema_extra={BOUND: "rows"})]
+_Base64 = Annotated[
+    str,
+    Field(
+        title="A picture file in base64",
+        description="A PNG, JPEG, GIF, BMP or WebP file of the model's size, or a `data:` URL of it.",
+        examples=[IMAGE_BASE64],
+        json_schema_extra={"format": PICTURE_BASE64, "contentEncoding": "base64", "contentMediaType": "image/png"},
+    ),
+]
 
 Pixels = Annotated[bytes, PlainValidator(_read_pixels, json_schema_input_type=_Rows | _Base64)]
 """The pixels of one image, row by row; validated with an `ImageContext`.
@@ -75,6 +87,9 @@ def _convert_rows(rows: list[list[int]], context: ImageContext) -> bytes | None:
 def _convert_odd_rows(rows: list[object], context: ImageContext) -> bytes:
     """Convert rows that may hold anything; accepts whole numbers that are written as 1.0."""
     faults = list(islice(_find_faults(rows, context), MAX_FAULTS))
+    mistake = describe_image_mistake(rows, height=context.height, width=context.width) if faults else None
+    if mistake is not None:
+        raise make_error(mistake)
     if faults:
         raise ValidationError.from_exception_data("image", faults, hide_input=True)
     return np.array(rows, np.uint8).tobytes()

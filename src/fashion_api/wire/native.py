@@ -1,14 +1,13 @@
 """The operations of the native API that predict."""
 
-import re
-
 from fashion_api.errors import UnsupportedMediaTypeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.service.service import Service
+from fashion_api.wire.json_body import check_json
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, RequestHead
 from fashion_api.wire.prediction_request import read_images
-from fashion_api.wire.predictions import JSON, describe_predictions, identify_model, write_json
+from fashion_api.wire.predictions import describe_predictions, identify_model, write_json
 from fashion_api.wire.queries import PredictionQuery, read_index, read_query
 from fashion_api.wire.uploads import UploadedFile, decode_files, read_form_files
 
@@ -16,8 +15,6 @@ FORM = "multipart/form-data"
 """The media type of a form with files."""
 BINARY = "application/octet-stream"
 """The media type of a file whose type the caller does not name."""
-
-_OTHER_JSON = re.compile(r"application/[\w.+-]+\+json")
 
 
 def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> Job:
@@ -42,12 +39,6 @@ def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> J
     return Job(test_set.images[index : index + 1], write)
 
 
-def _check_json(head: RequestHead) -> None:
-    media_type = _read_media_type(head)
-    if media_type != JSON and not _OTHER_JSON.fullmatch(media_type):
-        raise UnsupportedMediaTypeError(f"the body must be JSON, with Content-Type: {JSON}")
-
-
 def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
@@ -61,7 +52,7 @@ def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
 
 
 def _check_upload(head: RequestHead) -> None:
-    media_type = _read_media_type(head)
+    media_type = head.read_media_type()
     # Of a picture, the content decides the type: many clients name a wrong one.
     if media_type not in (FORM, BINARY) and not media_type.startswith("image/"):
         raise UnsupportedMediaTypeError(f"the body must be {FORM}, or a picture of the type {', '.join(MEDIA_TYPES)}")
@@ -71,7 +62,7 @@ def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
     files = [UploadedFile(None, body)]
-    if _read_media_type(head) == FORM:
+    if head.read_media_type() == FORM:
         content_type = head.find_header(b"content-type")
         files = yield from read_form_files(body, content_type, max_files=service.settings.max_images_per_request)
     images = yield from decode_files(files, model.input)
@@ -86,12 +77,6 @@ def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     return Job(images, write)
 
 
-def _read_media_type(head: RequestHead) -> str:
-    return head.find_header(b"content-type").partition(";")[0].strip().lower()
-
-
 PREDICT_LABELLED_IMAGE = Operation("GET", "/api/v1/test-images/{index}/prediction", _read_labelled_image)
-PREDICT_IMAGES = Operation("POST", "/api/v1/predictions", _read_images, _check_json)
+PREDICT_IMAGES = Operation("POST", "/api/v1/predictions", _read_images, check_json)
 PREDICT_UPLOAD = Operation("POST", "/api/v1/predictions/upload", _read_upload, _check_upload)
-
-NATIVE_OPERATIONS = (PREDICT_LABELLED_IMAGE, PREDICT_IMAGES, PREDICT_UPLOAD)

@@ -37,6 +37,10 @@ class RequestHead(NamedTuple):
                 return value.decode("latin-1")
         return ""
 
+    def read_media_type(self) -> str:
+        """Give the body's media type, in lower case and without parameters; empty where none is said."""
+        return self.find_header(b"content-type").partition(";")[0].strip().lower()
+
 
 class Reply(NamedTuple):
     """A response; the carrier adds the request's id and what its protocol wants."""

@@ -10,15 +10,10 @@ from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError
 from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.wire.images import ImageContext, Pixels
-from fashion_api.wire.json_body import parse_json
+from fashion_api.wire.json_body import read_json
+from fashion_api.wire.json_schema import BOUND
+from fashion_api.wire.mistakes import describe_list_mistake, find_other_name
 from fashion_api.wire.validation import list_faults, make_error, name_json_type, validate
-
-_UNCOUNTED_BYTES = 16 * 1024
-"""A body up to this size is parsed in a few milliseconds, whatever it holds."""
-_COUNTED_BYTES = 256 * 1024
-"""How much of a larger body is counted in a step."""
-_OTHER_VALUES = 1000
-"""How many brackets or commas there may be in other fields, at least."""
 
 
 def _check_images(value: object, info: ValidationInfo[ImageContext]) -> object:
@@ -26,6 +21,9 @@ def _check_images(value: object, info: ValidationInfo[ImageContext]) -> object:
         raise make_error(f"must be a list of images, not {name_json_type(value)}")
     if not value:
         raise make_error("is empty; at least one image is needed")
+    mistake = describe_list_mistake(value, height=info.context.height, width=info.context.width)
+    if mistake is not None:
+        raise make_error(mistake)
     if len(value) > info.context.max_images:
         raise make_error(f"holds {len(value)} images, but one request may hold {info.context.max_images}")
     return value
@@ -38,10 +36,18 @@ class PredictionRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     images: Annotated[Iterable[Pixels], Field(min_length=1), BeforeValidator(_check_images)] = Field(
-        description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64."
+        description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64.",
+        json_schema_extra={BOUND: "images"},
     )
     """Can be iterated over once. Each image is validated when the iteration reaches it; where that raises a
     `ValidationError`, the next iteration goes on with the image after it."""
+
+
+def _check_name(body: object) -> None:
+    """Refuse a body that has its images under another name."""
+    if isinstance(body, dict) and "images" not in body and (name := find_other_name(body)) is not None:
+        message = f"is missing; `{name}` is not read here: name the list of images `images`"
+        raise InvalidRequestError([Fault("images", message)])
 
 
 def read_images(body: bytes, spec: InputSpec, *, max_images: int) -> Generator[None, None, Images]:
@@ -56,9 +62,10 @@ def read_images(body: bytes, spec: InputSpec, *, max_images: int) -> Generator[N
     context = ImageContext(
         height=spec.height, width=spec.width, max_images=max_images, may_hold_booleans=_may_hold_booleans(body)
     )
-    if len(body) > _UNCOUNTED_BYTES:
-        yield from _check_amount(body, context)
-    request = validate(PredictionRequest, parse_json(body), context=context)
+    rows = max_images * (spec.height + 1)
+    document = yield from read_json(body, max_lists=rows, max_values=rows * spec.width)
+    _check_name(document)
+    request = validate(PredictionRequest, document, context=context)
     pixels: list[bytes] = []
     faults: list[Fault] = []
     is_complete = False
@@ -75,26 +82,6 @@ def read_images(body: bytes, spec: InputSpec, *, max_images: int) -> Generator[N
         raise InvalidRequestError(faults)
     joined = pixels[0] if len(pixels) == 1 else b"".join(pixels)
     return np.frombuffer(joined, np.uint8).reshape(len(pixels), spec.height, spec.width)
-
-
-def _check_amount(body: bytes, context: ImageContext) -> Generator[None, None, None]:
-    """Refuse a body of far more lists, objects or values than a request can have, by its brackets and commas.
-
-    Parsing is one step: without this check, 10 MB of empty lists would hold up all other requests for a second.
-    """
-    max_brackets = 2 * context.max_images * (context.height + 1) + _OTHER_VALUES
-    max_commas = 2 * context.max_images * (context.height * context.width + 1) + _OTHER_VALUES
-    brackets = commas = 0
-    codes = np.frombuffer(body, np.uint8)  # counts several times as fast as bytes.count
-    for start in range(0, len(body), _COUNTED_BYTES):
-        part = codes[start : start + _COUNTED_BYTES]
-        commas += int(np.count_nonzero(part == ord(",")))
-        brackets += int(np.count_nonzero(part | 0x20 == ord("{")))  # the two kinds differ by this bit
-        if brackets > max_brackets or commas > max_commas:
-            size = f"{context.height}×{context.width}"
-            message = f"holds far more values than the {context.max_images} images of {size} that one request may hold"
-            raise InvalidRequestError([Fault("images", message)])
-        yield
 
 
 def _may_hold_booleans(body: bytes) -> bool:

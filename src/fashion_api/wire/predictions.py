@@ -11,12 +11,11 @@ import orjson
 from fashion_api.inference.calibration import DEFAULT_COVERAGE
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import Reply
 
 JsonObject = dict[str, object]
 
-JSON = "application/json"
-"""The media type of JSON."""
 UNFAMILIAR = "the image is unlike the articles that the model was trained on: its novelty is over 1"
 """Why an image is not accepted."""
 

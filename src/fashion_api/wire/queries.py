@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from fashion_api.inference.calibration import COVERAGES, DEFAULT_COVERAGE
+from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.operation import RequestHead
 from fashion_api.wire.validation import make_error, validate
 
@@ -47,7 +48,7 @@ Coverage = Annotated[
 ImageIndex = Annotated[
     int,
     BeforeValidator(_check_whole_number),
-    Field(description="The image's place in the test set, from 0.", examples=[0]),
+    Field(description="The image's place in the test set, from 0.", examples=[0], json_schema_extra={"minimum": 0}),
 ]
 """A whole number; whether a test image has this index is not checked."""
 
@@ -67,7 +68,9 @@ class LabelledImagesQuery(_Parameters):
 
     offset: int = Field(0, ge=0, description="How many images to skip.")
     limit: int = Field(100, ge=1, le=1000, description="The most images to list.")
-    label: str | None = Field(None, description="List only the images of this class; its case does not matter.")
+    label: Annotated[str | None, WithJsonSchema({"type": "string", BOUND: "labels"})] = Field(
+        None, description="List only the images of this class; its case does not matter."
+    )
 
 
 class PictureQuery(_Parameters):

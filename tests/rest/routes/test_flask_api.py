@@ -1,5 +1,9 @@
 """The two routes of the original Flask API."""
 
+import gzip
+import zlib
+from collections.abc import Callable
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -36,3 +40,13 @@ def test_body_without_an_index_is_refused(client: TestClient, body: bytes) -> No
     """Without an index in the query or the body, the answer is 422 and says what is missing."""
     response = client.request("GET", "/predict", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["type"]) == (422, "/problems#invalid-request")
+
+
+@pytest.mark.parametrize(("path", "label"), [("/predict", "Trouser"), ("/real", "T-shirt/top")])
+@pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_body_with_a_content_coding_is_read(
+    client: TestClient, path: str, label: str, coding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    """Both routes read a body in gzip or deflate, as every other route does."""
+    body = encode(b'{"test_image_num": 10}')
+    assert client.request("GET", path, content=body, headers={"Content-Encoding": coding}).json() == label

@@ -1,4 +1,5 @@
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from fashion_api.data.dataset import Split
-from fashion_api.errors import TrainingError
+from fashion_api.errors import FlagError, SettingsError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.manifest import read_manifest
@@ -187,7 +188,7 @@ def test_training_again_discards_the_old_run(train: Train) -> None:
     train(epochs=1)
 
     with pytest.raises(TrainingError, match="nothing was kept"):
-        train(epochs=1, augment=Epochs(interrupted=1))
+        train(epochs=1, augment=Epochs(interrupted=1), force=True)
 
     assert not Path("runs/small/checkpoint.npz").exists()
 
@@ -240,19 +241,100 @@ def test_other_data_is_trained_on_by_settings_alone(
 
 def test_more_data_than_there_is_is_refused(train: Train) -> None:
     """A number of images that exceeds the data set is refused."""
-    with pytest.raises(TrainingError, match="there are 64 training images, not the 65 that are set"):
+    with pytest.raises(SettingsError, match="FASHION_DATA_SIZE: there are 64 training images, not the 65 that are set"):
         train(data_size=65)
 
 
-def test_other_file_type_is_refused(train: Train) -> None:
-    """A path that does not end in .h5 is refused before training."""
-    with pytest.raises(TrainingError, match=r"written as a \.h5"):
-        train(model_path=Path("model.keras"))
+@pytest.mark.parametrize("name", ["model.keras", "model", "folder.h5"])
+def test_path_that_no_model_can_have_is_refused(name: str, train: Train) -> None:
+    """A path that does not end in .h5, or is a folder, is a wrong call that names the flag, before training."""
+    Path("folder.h5").mkdir()
+    with pytest.raises(FlagError, match=rf"--model-path: .*{name}"):
+        train(model_path=Path(name))
 
 
 def test_unwritable_file_is_named(train: Train, tmp_path: Path) -> None:
     """If the model cannot be written, the error names the file."""
     (tmp_path / "file").write_bytes(b"")
 
-    with pytest.raises(TrainingError, match="cannot be written"):
+    with pytest.raises(TrainingError, match=r"file/model\.h5 cannot be written"):
         train(epochs=1, model_path=Path("file/model.h5"))
+
+
+# What is there already
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.*")}
+
+
+@pytest.mark.parametrize("name", ["bands.h5", "bands.json"])
+@pytest.mark.parametrize("is_link", [False, True], ids=["file", "broken link"])
+def test_model_that_is_there_is_not_overwritten(name: str, is_link: bool, train: Train, tmp_path: Path) -> None:  # noqa: FBT001  # a parameter of the test
+    """Where a model or its manifest is, training ends before it begins, and names the file and the way out."""
+    if is_link:
+        (tmp_path / name).symlink_to("elsewhere")
+    else:
+        (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(TrainingError, match=rf"{name} is there already, and is not overwritten: .*--force"):
+        train(model_path=tmp_path / "bands.h5")
+    assert not Path("runs").exists()
+    assert is_link or snapshot(tmp_path) == {name: b"content"}
+
+
+def test_model_is_overwritten_by_force(train: Train, tmp_path: Path) -> None:
+    """With `force`, the model that is there is replaced."""
+    (tmp_path / "bands.h5").write_bytes(b"content")
+    outcome = train(epochs=1, model_path=tmp_path / "bands.h5", force=True)
+    assert sha256_hex((tmp_path / "bands.h5").read_bytes()) == outcome.manifest.sha256
+
+
+def test_resumed_run_overwrites_its_own_model(train: Train) -> None:
+    """The model that a run wrote when it was interrupted is replaced when it is resumed."""
+    first = train(augment=Epochs(interrupted=2))
+    resumed = train(resume=True)
+    assert (first.model_path, resumed.record.epochs_run) == (resumed.model_path, 3)
+
+
+def exchange(path: Path) -> None:
+    path.write_bytes(b"another")
+
+
+def evaluate_anew(path: Path) -> None:
+    path.with_suffix(".json").write_bytes(b"{}")
+    path.unlink()
+
+
+@pytest.mark.parametrize("change", [exchange, evaluate_anew])
+def test_resumed_run_does_not_overwrite_another_model(change: Callable[[Path], None], train: Train) -> None:
+    """Where the model of an interrupted run was replaced by another, resuming the run does not overwrite it."""
+    path = train(augment=Epochs(interrupted=2)).model_path
+    change(path)
+    before = snapshot(path.parent)
+    with pytest.raises(TrainingError, match="is there already"):
+        train(resume=True)
+    assert snapshot(path.parent) == before
+
+
+def test_run_of_another_folder_does_not_overwrite(train: Train, tmp_path: Path) -> None:
+    """A run is resumed under the name of its model; a model of that name in another folder is not its own."""
+    train(augment=Epochs(interrupted=2), model_path=tmp_path / "a" / "bands.h5")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "bands.h5").write_bytes(b"another")
+    with pytest.raises(TrainingError, match="is there already"):
+        train(resume=True, model_path=tmp_path / "b" / "bands.h5")
+
+
+def test_model_that_appears_during_the_run_is_not_overwritten(train: Train, tmp_path: Path) -> None:
+    """Where another run has written the model meanwhile, this one keeps its checkpoint, and can write it by force."""
+    path = tmp_path / "bands.h5"
+
+    def write_meanwhile(images: Images, *_: object) -> Images:
+        path.write_bytes(b"another")
+        return images
+
+    with pytest.raises(TrainingError, match=r"is there already.*--resume and --force"):
+        train(epochs=1, model_path=path, augment=write_meanwhile)
+    assert path.read_bytes() == b"another"
+    train(epochs=1, model_path=path, resume=True, force=True)
+    assert path.read_bytes() != b"another"

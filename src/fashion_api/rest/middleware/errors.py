@@ -1,14 +1,20 @@
 """The border at which errors become responses."""
 
+import asyncio
+
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fashion_api.errors import NotReadyError
 from fashion_api.rest.problems import explain, send_problem
-from fashion_api.rest.scope import get_record
+from fashion_api.rest.scope import get_record, is_draining
 
 
 class ErrorMiddleware:
-    """Answers every error that `app` raises with a problem."""
+    """Answers every error that `app` raises with a problem.
+
+    A request that the server cancels because the service has to stop is answered too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -19,11 +25,19 @@ class ErrorMiddleware:
             await self._app(scope, receive, send)
         except ClientDisconnect:
             raise  # nobody is there to be answered
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or get_record(scope).status or not is_draining(scope):
+                raise
+            await _send_error(scope, send, NotReadyError("the service is stopping"))
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            record = get_record(scope)
-            problem = explain(error, request_id=record.request_id)
-            if record.status:  # too late for another response: the server cuts the connection
-                raise
-            await send_problem(scope, send, problem)
+            await _send_error(scope, send, error)
+
+
+async def _send_error(scope: Scope, send: Send, error: Exception) -> None:
+    record = get_record(scope)
+    problem = explain(error, request_id=record.request_id)
+    if record.status:  # too late for another response: the server cuts the connection
+        raise error
+    await send_problem(scope, send, problem)

@@ -7,6 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fashion_api.rest.scope import get_route_path, get_service
 from fashion_api.service.limits import RequestLimit
 
+_NEED_HEADERS = ("1.0", "1.1")
+_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+
 
 class OverloadMiddleware:
     """Counts the requests that are whole and not yet answered, and refuses those beyond the service's limit.
@@ -49,9 +52,12 @@ class OverloadMiddleware:
 
 def _has_body(scope: Scope) -> bool:
     for name, value in scope["headers"]:
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+        if name == b"transfer-encoding":
             return True
-    return False
+        if name == b"content-length":
+            return bool(value != b"0")
+    # HTTP/2 and 3 need neither header.
+    return scope.get("http_version", "1.1") not in _NEED_HEADERS and scope["method"] in _METHODS_WITH_BODY
 
 
 class _Body:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fashion_api.rest.scope import RequestRecord, find_route, keep_record
+from fashion_api.rest.scope import RequestRecord, find_route, is_draining, keep_record
 
 logger = logging.getLogger(__name__)
 
@@ -67,22 +67,24 @@ class RequestLogMiddleware:
     """Gives every request an id, its caller's own if that is sane, and logs it when it is over.
 
     While the service drains, responses ask their callers to connect anew.
+
+    Args:
+        app: what is served.
+        log: takes the requests in; whoever made it flushes it in the end.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, log: RequestLog) -> None:
         self._app = app
-        self._log = RequestLog()
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self._log.flush()  # the lifespan is over: nothing comes after this
+            await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        record = RequestRecord(find_request_id(scope["headers"]) or make_request_id())
+        request_id = find_request_id(scope["headers"]) or make_request_id()
+        record = RequestRecord(request_id, scope.get("root_path", ""))
         keep_record(scope, record)
         header = (_REQUEST_ID, record.request_id.encode())
 
@@ -90,10 +92,15 @@ class RequestLogMiddleware:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 headers = [*message["headers"], header]
-                if _is_draining(scope) and scope.get("http_version") == "1.1":
+                if is_draining(scope) and scope.get("http_version") == "1.1":
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
-            await send(message)
+            try:
+                await send(message)
+            except (OSError, RuntimeError) as error:  # uvloop's is a RuntimeError
+                logger.debug("the response could not be sent", exc_info=True)
+                record.status = CLIENT_CLOSED_REQUEST
+                raise ClientDisconnect from error
 
         try:
             await self._app(scope, receive, send_with_id)
@@ -106,11 +113,6 @@ class RequestLogMiddleware:
                 time.time(), scope["method"], find_route(scope), status, duration_ms, record.request_id
             )
             self._log.add(event)
-
-
-def _is_draining(scope: Scope) -> bool:
-    service = scope["app"].service
-    return service is not None and service.is_draining
 
 
 def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

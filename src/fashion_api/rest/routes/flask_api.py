@@ -2,36 +2,30 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from fashion_api.rest import problems
-from fashion_api.rest.dependencies import ServiceDep, add_operation, read_request
-from fashion_api.rest.openapi import describe_parameters, responses
+from fashion_api.rest.dependencies import OperationRouter, read_request
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, responses
 from fashion_api.rest.problems import to_response
-from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumberQuery, write_actual_label
+from fashion_api.wire.flask_api import PREDICT_LABEL, ImageNumber, write_actual_label
 
-router = APIRouter(tags=["original API"])
+router = OperationRouter(tags=["original API"])
 
-_PROBLEMS = (
-    problems.NOT_FOUND,
-    problems.TOO_SLOW,
-    problems.TOO_LARGE,
-    problems.INVALID,
-    problems.NOT_READY,
-    problems.OVERLOADED,
-    problems.NO_DATA,
+_PROBLEMS = (problems.NOT_FOUND, problems.NO_DATA, *OF_A_BODY, *OF_A_PREDICTION)
+_DESCRIPTION = (
+    "`test_image_num` is a query parameter; it may stand in a JSON body instead, as in the original API. The answer is "
+    "a JSON string."
 )
-_DESCRIPTION = "`test_image_num` is a query parameter, or stands in a JSON body; the answer is a JSON string."
-_PARAMETERS: dict[str, Any] = {"parameters": describe_parameters(query=ImageNumberQuery)}
+_PARAMETERS: dict[str, Any] = {"parameters": describe_parameters(query=ImageNumber)}
 
-add_operation(
-    router,
+router.add_operation(
     PREDICT_LABEL,
     name="predict",
     summary="Name the class that the model sees in a test image",
     description=_DESCRIPTION,
     response_model=str,
-    responses=responses(*_PROBLEMS, problems.DEADLINE),
+    responses=responses(*_PROBLEMS),
     openapi_extra=_PARAMETERS,
 )
 
@@ -44,7 +38,7 @@ add_operation(
     responses=responses(*_PROBLEMS),
     openapi_extra=_PARAMETERS,
 )
-async def name_actual_class(request: Request, service: ServiceDep) -> Response:
+async def name_actual_class(request: Request) -> Response:
     """Name the class that a test image actually shows."""
-    head, body = await read_request(request, service)
-    return to_response(write_actual_label(service, head, body))
+    taken, body = await read_request(request)
+    return to_response(write_actual_label(taken.service, taken.head, body))

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from fashion_api.rest import problems
-from fashion_api.rest.dependencies import ServiceDep, add_operation
+from fashion_api.rest.dependencies import OperationRouter, ServiceDep
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.rest.problems import to_response
 from fashion_api.wire.labelled_images import describe_labelled_image, draw_labelled_image, list_labelled_images
@@ -19,18 +19,17 @@ from fashion_api.wire.queries import (
     PredictionQuery,
 )
 
-router = APIRouter(tags=["test images"])
+router = OperationRouter(tags=["test images"])
 
 _PATH = "/api/v1/test-images"
-_PROBLEMS = (problems.NOT_FOUND, problems.INVALID, problems.NOT_READY, problems.NO_DATA)
+_LIST_PROBLEMS = (problems.INVALID, problems.NOT_READY, problems.OVERLOADED, problems.NO_DATA)
+_PROBLEMS = (problems.NOT_FOUND, *_LIST_PROBLEMS)
 _PICTURE = {"description": "The picture.", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 
 Index = Annotated[ImageIndex, Path()]
 
 
-@router.get(
-    _PATH, summary="List test images", responses=responses(problems.INVALID, problems.NOT_READY, problems.NO_DATA)
-)
+@router.get(_PATH, summary="List test images", responses=responses(*_LIST_PROBLEMS))
 async def list_test_images(query: Annotated[LabelledImagesQuery, Query()], service: ServiceDep) -> LabelledImagePage:
     """A page of the test set, in the order of the indices: the index of each image and what it actually shows."""
     return list_labelled_images(service, query)
@@ -53,13 +52,12 @@ def get_test_image_picture(index: Index, query: Annotated[PictureQuery, Query()]
     return to_response(draw_labelled_image(service, index, scale=query.scale))
 
 
-add_operation(
-    router,
+router.add_operation(
     PREDICT_LABELLED_IMAGE,
     name="predict_test_image",
     summary="Classify a test image",
     description="What the model sees in a test image, beside what it actually shows.",
     response_model=LabelledPrediction,
-    responses=responses(*_PROBLEMS, problems.OVERLOADED, problems.DEADLINE),
+    responses=responses(*_PROBLEMS, problems.DEADLINE),
     openapi_extra={"parameters": describe_parameters(path=LabelledImagePath, query=PredictionQuery)},
 )

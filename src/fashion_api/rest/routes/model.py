@@ -10,7 +10,7 @@ from fashion_api.wire.models import ModelCard
 router = APIRouter(tags=["model"])
 
 
-@router.get("/api/v1/model", summary="Describe the model", responses=responses(problems.NOT_READY))
+@router.get("/api/v1/model", summary="Describe the model", responses=responses(problems.NOT_READY, problems.OVERLOADED))
 async def get_model(service: ServiceDep) -> ModelCard:
     """Its name and version, classes and input, and from its manifest how it was trained and how it scored."""
     model = service.model

@@ -2,31 +2,21 @@
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from fashion_api.pictures.file_types import MEDIA_TYPES
-from fashion_api.rest import problems
-from fashion_api.rest.dependencies import add_operation
-from fashion_api.rest.openapi import describe_parameters, responses
+from fashion_api.rest.dependencies import OperationRouter
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, responses
 from fashion_api.wire.examples import IMAGE_BASE64, IMAGE_ROWS
+from fashion_api.wire.json_body import JSON
+from fashion_api.wire.json_schema import BOUND, PICTURE
 from fashion_api.wire.models import PredictionList, UploadPredictionList
 from fashion_api.wire.native import BINARY, FORM, PREDICT_IMAGES, PREDICT_UPLOAD
 from fashion_api.wire.prediction_request import PredictionRequest
-from fashion_api.wire.predictions import JSON
 from fashion_api.wire.queries import PredictionQuery
 from fashion_api.wire.uploads import PART_NAME
 
-router = APIRouter(tags=["predictions"])
+router = OperationRouter(tags=["predictions"])
 
-_RESPONSES = responses(
-    problems.TOO_SLOW,
-    problems.TOO_LARGE,
-    problems.UNSUPPORTED,
-    problems.INVALID,
-    problems.NOT_READY,
-    problems.OVERLOADED,
-    problems.DEADLINE,
-)
+_RESPONSES = responses(*OF_A_BODY, *OF_A_PREDICTION)
 _JSON_CONTENT: dict[str, Any] = {
     JSON: {
         "schema": PredictionRequest.model_json_schema(),
@@ -36,10 +26,11 @@ _JSON_CONTENT: dict[str, Any] = {
         },
     }
 }
-_FILE = {"type": "string", "format": "binary"}
+_FILE = {"type": "string", "format": PICTURE, "contentMediaType": BINARY}  # the latter has /docs show a file picker
 _FILES = {
     "type": "array",
     "minItems": 1,
+    BOUND: "images",
     "items": _FILE,
     "description": "One or more picture files of the model's size.",
 }
@@ -56,8 +47,7 @@ def _describe_request(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-add_operation(
-    router,
+router.add_operation(
     PREDICT_IMAGES,
     name="predict_images",
     summary="Classify images sent as JSON",
@@ -70,8 +60,7 @@ picture file in base64.
     responses=_RESPONSES,
     openapi_extra=_describe_request(_JSON_CONTENT),
 )
-add_operation(
-    router,
+router.add_operation(
     PREDICT_UPLOAD,
     name="predict_upload",
     summary="Classify uploaded pictures",

@@ -11,7 +11,8 @@ import numpy as np
 from fashion_api.errors import ModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import build, compile_cached
+from fashion_api.inference.compiled_cache import compile_cached
+from fashion_api.inference.compiler import build
 from fashion_api.inference.evaluation_record import CostRecord
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_file import ModelFile

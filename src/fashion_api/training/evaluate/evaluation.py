@@ -13,8 +13,8 @@ from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataNotFoundError, TrainingError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import CostRecord, EvaluationRecord
-from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
-from fashion_api.inference.loading import LoadedModel, load_model_file, self_test
+from fashion_api.inference.keras_engine import KerasClassifier
+from fashion_api.inference.loading import LoadedModel, load_model_file, load_network, self_test
 from fashion_api.inference.manifest import Manifest, manifest_path, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.settings import Settings
@@ -85,7 +85,8 @@ def evaluate_model(
     test = source.load("test")
     data = _find_training_data(file, source)
 
-    network = load_keras_model(file.content, file.input)
+    with file.named_in_errors():
+        network = load_network(file)
     file = _calibrate_if_needed(file, network, data)
     model = load_model_file(file, settings, network=network)
 
@@ -120,7 +121,8 @@ def _calibrate_if_needed(file: ModelFile, network: Model, data: TrainingData | N
         return file
     logger.info("calibration, on the validation images")
     classifier = KerasClassifier(network, file.input)
-    self_test(classifier, file.input, file.labels)
+    with file.named_in_errors():
+        self_test(classifier, file)
     calibration = calibrate_classifier(classifier, data)
     return replace(file, manifest=file.manifest.model_copy(update={"calibration": calibration}))
 

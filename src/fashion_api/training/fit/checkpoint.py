@@ -30,6 +30,8 @@ class Checkpoint:
     optimizer_variables: Arrays = ()
     best_weights: Arrays = ()
     """The weights after the best epoch."""
+    model_sha256: str = ""
+    """SHA-256 of the `.h5` that the run wrote when it ended; empty before that."""
 
     @property
     def best_index(self) -> int:
@@ -58,6 +60,7 @@ class Checkpoint:
         """Write it to a file, atomically."""
         content = io.BytesIO()
         texts = {"configuration": dict(self.configuration), "history": [asdict(epoch) for epoch in self.history]}
+        texts["model_sha256"] = self.model_sha256
         np.savez(
             content,
             allow_pickle=False,
@@ -84,6 +87,7 @@ class Checkpoint:
                     variables=_collect(content, "variable"),
                     optimizer_variables=_collect(content, "optimizer"),
                     best_weights=_collect(content, "best"),
+                    model_sha256=texts.get("model_sha256", ""),
                 )
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume: {path} does not exist") from None

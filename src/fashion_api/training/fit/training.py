@@ -3,7 +3,7 @@
 import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, 
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
+from fashion_api.training.fit.destination import Destination
 from fashion_api.training.fit.distillation import Targets, Teacher, find_teachers, load_soft_labels, make_targets
 from fashion_api.training.fit.run import Run
 from fashion_api.training.history import format_history, log_path
@@ -68,26 +69,39 @@ class TrainingOutcome:
         return "\n".join(lines)
 
 
-def train_model(
-    settings: TrainingSettings, *, command: str, resume: bool = False, augment: Augment = augment
+def train_model(  # noqa: PLR0913  # what the command line may set beside the settings
+    settings: TrainingSettings,
+    *,
+    command: str,
+    model_path: Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    augment: Augment = augment,
 ) -> TrainingOutcome:
     """Train by the settings' recipe, and write the best epoch's model, its manifest, the learning curves and the log.
 
     Ctrl-C ends the training early with the best weights so far. The run's checkpoint under `runs/` can be resumed.
 
     Args:
-        settings: the recipe, changes to it, and the path of the model.
+        settings: the recipe, changes to it, and the data; what they say of the model that is served does not matter.
         command: the command that reproduces the run, for the manifest.
+        model_path: where the model is written; `None`: `models/`, under the recipe's name.
         resume: continue an earlier run of the same model after its last complete epoch.
+        force: overwrite a model or a manifest that is there and is not the run's own.
         augment: augments the images of an epoch.
 
     Raises:
         DataError: the training set is missing or broken.
-        TrainingError: the settings fit neither each other nor the data, there is no such run to resume, no epoch was
-            completed, or a file cannot be written.
+        SettingsError: there is no such recipe, or a setting fits neither it nor the data.
+        TrainingError: a model would be overwritten that is not the run's own, there is no such run to resume, no epoch
+            was completed, or a file cannot be written.
     """
     recipe = resolve_recipe(settings)
-    model_path = _choose_model_path(settings, recipe)
+    model_path = model_path or Path("models", f"{recipe.name}.h5")
+    checkpoint_path = RUNS_DIRECTORY / model_path.stem / "checkpoint.npz"
+    earlier = Checkpoint.read(checkpoint_path) if resume else None
+    destination = Destination(model_path, own_sha256="" if earlier is None else earlier.model_sha256, is_forced=force)
+    destination.check()
     source = DataSource.from_settings(settings)
     split = source.load("train")
     _check_data_size(settings, split)
@@ -101,31 +115,26 @@ def train_model(
         classes=len(source.labels),
         seed=settings.seed,
         precision=settings.precision,
-        checkpoint_path=RUNS_DIRECTORY / model_path.stem / "checkpoint.npz",
+        checkpoint_path=checkpoint_path,
         augment=augment,
     )
     digests = tuple(sorted(teacher.sha256 for teacher in teachers))
-    start = _start(run, _describe_run(run, split, source, digests), resume=resume)
+    start = _start(run, _describe_run(run, split, source, digests), earlier)
     try:
         end, is_interrupted = run.train(start)
         best = _finish(run, end, name=model_path.stem, labels=source.labels, command=command, teachers=digests)
+        destination.check(way_out="add --resume and --force to write it")
+        replace(end, model_sha256=best.manifest.sha256).write(checkpoint_path)
         return _write(best, end, model_path, is_interrupted=is_interrupted)
     except OSError as error:
         raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
 
 
-def _choose_model_path(settings: TrainingSettings, recipe: Recipe) -> Path:
-    path = settings.model_path if "model_path" in settings.model_fields_set else Path("models", f"{recipe.name}.h5")
-    if path.suffix != ".h5":
-        raise TrainingError(f"the model is written as a .h5, but the path set for it is {path}")
-    if path.is_dir():
-        raise TrainingError(f"the model cannot be written to {path}: that is a folder")
-    return path
-
-
 def _check_data_size(settings: TrainingSettings, split: Split) -> None:
     if settings.data_size is not None and settings.data_size > len(split):
-        raise TrainingError(f"there are {len(split)} training images, not the {settings.data_size} that are set")
+        raise settings.make_error(
+            "data_size", f"there are {len(split)} training images, not the {settings.data_size} that are set"
+        )
 
 
 def _make_targets(
@@ -161,14 +170,13 @@ def _describe_run(run: Run, split: Split, source: DataSource, teachers: Sequence
     }
 
 
-def _start(run: Run, configuration: Mapping[str, str], *, resume: bool) -> Checkpoint:
-    if not resume:
+def _start(run: Run, configuration: Mapping[str, str], earlier: Checkpoint | None) -> Checkpoint:
+    if earlier is None:
         run.checkpoint_path.unlink(missing_ok=True)
         return Checkpoint(configuration)
-    start = Checkpoint.read(run.checkpoint_path)
-    start.check_configuration(configuration)
-    logger.info("resuming after epoch %d", len(start.history))
-    return start
+    earlier.check_configuration(configuration)
+    logger.info("resuming after epoch %d", len(earlier.history))
+    return earlier
 
 
 @dataclass(frozen=True)

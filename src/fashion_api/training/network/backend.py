@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 from fashion_api.inference.keras_engine import import_tensorflow
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # overrides ~/.keras/keras.json: the seeds and the .h5 depend on it
 # By default, TensorFlow uses oneDNN only on processors with AVX-512; with AVX2, it saves a fifth of the time of a step
 # of `standard`.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -1,0 +1,79 @@
+"""The service beside an earlier revision of itself."""
+
+import io
+import subprocess
+import tarfile
+from collections import deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.inputs import CACHE
+from benchmarks.lineup import GRANIAN, SERVICE
+from benchmarks.load import Target, run_closed
+from benchmarks.measure import CONCURRENCIES, WARM_UP_S, Bench, check
+from benchmarks.results import Comparison, Throughputs
+from benchmarks.servers import ROOT, ContenderError, verify
+
+REVISION = "123ac7a"
+"""The last one that answered below the app, in a protocol of its own."""
+EARLIER = replace(SERVICE, name="before", title="before")
+SIDE_BY_SIDE = (EARLIER, SERVICE, GRANIAN)
+COMPARED_AT = CONCURRENCIES[1:]
+
+
+def compare(bench: Bench, revision: str, rounds: int) -> Comparison:
+    """Run them all at once on one core, and ask one after the other, so that they share what the machine does.
+
+    Raises:
+        ContenderError: the revision is not there, one does not start, or one answers wrongly.
+    """
+    source = _extract(revision) / "src"
+    with ExitStack() as stack:
+        targets: dict[str, Mapping[str, Target]] = {}
+        for contender in SIDE_BY_SIDE:
+            settings = {"PYTHONPATH": str(source)} if contender is EARLIER else None
+            server = stack.enter_context(bench.run(contender, settings=settings))
+            by_form = {form: bench.target(contender, server, form) for form in contender.forms}
+            server.wait_for(by_form[SERVICE.forms[0]])
+            for target in by_form.values():
+                verify(target)
+            targets[contender.name] = by_form
+        return Comparison(revision, [_measure_round(bench, targets, number) for number in range(rounds)])
+
+
+def _measure_round(bench: Bench, targets: Mapping[str, Mapping[str, Target]], number: int) -> Throughputs:
+    """Ask for each form at each concurrency; who is asked first changes from round to round."""
+    names = deque(targets)
+    names.rotate(number)
+    round_: Throughputs = {name: {} for name in names}
+    for form in SERVICE.forms:
+        for concurrency in COMPARED_AT:
+            for name in names:
+                target = targets[name][form]
+                tally = run_closed(target, concurrency=concurrency, seconds=bench.seconds, warm_up_s=WARM_UP_S)
+                round_[name].setdefault(form, {})[concurrency] = check(tally).throughput
+    return round_
+
+
+def _extract(revision: str) -> Path:
+    """Put a revision's source into the cache, and give its folder.
+
+    Raises:
+        ContenderError: there is no such revision here.
+    """
+    try:
+        commit = _git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
+        folder = CACHE / "revisions" / commit
+        if not folder.is_dir():
+            with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", commit, "src"))) as archive:
+                archive.extractall(folder, filter="data")
+    except subprocess.CalledProcessError as error:
+        raise ContenderError(f"there is no revision {revision} here: {error.stderr.decode().strip()}") from error
+    return folder
+
+
+def _git(*arguments: str) -> bytes:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603  # our own

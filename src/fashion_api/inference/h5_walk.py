@@ -1,0 +1,159 @@
+"""A walk over a Keras model's `.h5`, before Keras reads it: it refuses whatever a model that Keras saved does not have.
+
+HDF5 can name other files, give one data set many names, and declare more data than a file holds. What passes holds all
+of its weights, once each, in its own bytes, so that reading it takes no more memory than the file.
+"""
+
+import io
+import math
+import re
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+
+from fashion_api.errors import ModelError
+from fashion_api.inference.keras_config import MAX_CONFIG_BYTES, MAX_LAYERS, check_config
+
+MAX_OBJECTS = 10_000
+MAX_DEPTH = 32
+MAX_ATTRIBUTES = 100
+MAX_ATTRIBUTE_BYTES = 1 << 30
+"""The most memory that one attribute may take; HDF5 reads the variable-length text of an attribute all at once."""
+
+_CONFIG = "model_config"
+_WEIGHTS = "model_weights"
+_TEXT, _NUMBERS = h5py.h5t.STRING, (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
+_HEAP = re.compile(rb"GCOL\x01...(.{8})", re.DOTALL)
+
+
+def check_h5(content: bytes) -> None:
+    """Check the whole of a `.h5`: its objects, their attributes, the model's configuration and the weights.
+
+    Raises:
+        ModelError: it is damaged, is no Keras model, or has what such a model does not; the message says what.
+    """
+    try:
+        with h5py.File(io.BytesIO(content)) as file:
+            _check_file(file, content)
+    except ModelError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:  # HDF5's, of broken files
+        reason = " ".join(str(error).split())
+        raise ModelError(f"it is damaged or cut short ({len(content)} bytes): {reason:.200}") from error
+
+
+def _check_file(file: h5py.File, content: bytes) -> None:
+    heap_bytes = _measure_heap(content)
+    data_bytes = 0
+    for item in _walk(file):
+        _check_attributes(item, heap_bytes)
+        if isinstance(item, h5py.Dataset):
+            data_bytes += _check_data_set(item)
+            if data_bytes > len(content):
+                raise ModelError(f"it declares {data_bytes} bytes of data or more, in a file of {len(content)}")
+    if _CONFIG not in file.attrs or _WEIGHTS not in file:
+        raise ModelError("it holds no Keras model: save it with model.save(), not model.save_weights()")
+    config = file.attrs[_CONFIG]
+    if not isinstance(config, (str, bytes)):
+        raise ModelError("its configuration is no text")
+    check_config(config.encode() if isinstance(config, str) else config)
+    _check_names(file[_WEIGHTS])
+    for item in _walk(file[_WEIGHTS]):
+        if isinstance(item, h5py.Dataset) and not np.isfinite(item[()]).all():
+            raise ModelError(f"its weights {item.name!r:.100} are not all finite numbers")
+
+
+def _walk(root: h5py.Group) -> Iterator[h5py.Group | h5py.Dataset]:
+    """Give a group and all objects below it; each has one name, and is in this file."""
+    seen: set[int] = set()
+    waiting = [(root, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            raise ModelError(f"it has several names for one object, {item.name!r:.100} among them")
+        seen.add(address)
+        yield item
+        if not isinstance(item, h5py.Group):
+            continue
+        if len(seen) + len(waiting) + len(item) > MAX_OBJECTS:
+            raise ModelError(f"it has more than {MAX_OBJECTS} objects")
+        if depth > MAX_DEPTH:
+            raise ModelError(f"its groups are nested more than {MAX_DEPTH} deep")
+        waiting.extend((_open(item, name), depth + 1) for name in item)
+
+
+def _open(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    kind = group.get(name, getclass=True, getlink=True)
+    if kind is not h5py.HardLink:
+        raise ModelError(f"it has a link, {f'{group.name}/{name}'!r:.100}, to another place or file")
+    item = group[name]
+    if not isinstance(item, (h5py.Group, h5py.Dataset)):
+        raise ModelError(f"it has a data type of its own, {item.name!r:.100}")
+    return item
+
+
+def _check_data_set(item: h5py.Dataset) -> int:
+    """Check that a data set is of plain numbers, all of them in this file, and give its size in bytes."""
+    layout, data_type = item.id.get_create_plist(), item.id.get_type()
+    if layout.get_layout() == h5py.h5d.VIRTUAL or layout.get_external_count():
+        raise ModelError(f"its data set {item.name!r:.100} takes its data from elsewhere")
+    if data_type.get_class() not in _NUMBERS or item.shape is None:
+        raise ModelError(f"its data set {item.name!r:.100} is not of numbers")
+    if layout.get_nfilters():
+        raise ModelError(f"its data set {item.name!r:.100} is compressed: unpack it with `h5repack -f NONE`")
+    declared: int = math.prod(item.shape) * data_type.get_size()
+    if item.id.get_storage_size() < declared:
+        raise ModelError(f"its data set {item.name!r:.100} declares {declared} bytes, and does not have them")
+    return declared
+
+
+def _check_attributes(item: h5py.Group | h5py.Dataset, heap_bytes: int) -> None:
+    """Check that the attributes of an object are text or numbers that fit into memory, before any is read."""
+    if h5py.h5a.get_num_attrs(item.id) > MAX_ATTRIBUTES:
+        raise ModelError(f"{item.name!r:.100} has more than {MAX_ATTRIBUTES} attributes")
+    for name in item.attrs:
+        attribute = item.attrs.get_id(name)
+        kind = attribute.get_type()
+        if kind.get_class() != _TEXT and kind.get_class() not in _NUMBERS:
+            raise ModelError(f"its attribute {name!r:.60} is neither text nor numbers")
+        has_any_length = isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
+        size = heap_bytes if has_any_length else kind.get_size()
+        if math.prod(attribute.shape or ()) * size > MAX_ATTRIBUTE_BYTES:
+            raise ModelError(f"its attribute {name!r:.60} may take more than {MAX_ATTRIBUTE_BYTES} bytes")
+        if name == _CONFIG and not has_any_length and size > MAX_CONFIG_BYTES:
+            raise ModelError(f"its configuration has {size} bytes, more than {MAX_CONFIG_BYTES}")
+
+
+def _measure_heap(content: bytes) -> int:
+    """Give an upper bound of the length of a text of variable length: the size of the largest global heap.
+
+    Attributes refer to such texts, and any number of them may refer to the same one. See "Global Heap" in
+    https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
+    """
+    sizes = (int.from_bytes(match[1], "little") for match in _HEAP.finditer(content))
+    return max((min(size, len(content)) for size in sizes), default=0)
+
+
+def _check_names(weights: h5py.Group) -> None:
+    """Check that the names that Keras reads the weights by are paths within their group, each given once."""
+    layers = _read_names(weights, "layer_names")
+    if len(layers) > MAX_LAYERS:
+        raise ModelError(f"it has the weights of {len(layers)} layers, more than {MAX_LAYERS}")
+    groups = [name for name in (*layers, "top_level_model_weights") if name in weights]
+    names = [name for name in groups if isinstance(weights[name], h5py.Group)]
+    paths = [f"{name}/{weight}" for name in names for weight in _read_names(weights[name], "weight_names")]
+    for path in (*layers, *paths):
+        if any(part in ("", ".", "..") for part in path.split("/")):
+            raise ModelError(f"its weights {path!r:.100} are named by no plain path")
+    for kind in (layers, paths):
+        if len(set(kind)) != len(kind):
+            raise ModelError("it names the same data set, or the same layer, more than once")
+
+
+def _read_names(group: h5py.Group, name: str) -> list[str]:
+    """Read a list of names as Keras does: from one attribute or, where that was too long, from several."""
+    parts = [name] if name in group.attrs else [part for part in group.attrs if re.fullmatch(rf"{name}\d+", part)]
+    values = [value for part in parts for value in np.ravel(group.attrs[part])]
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]

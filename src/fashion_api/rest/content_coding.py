@@ -1,0 +1,74 @@
+"""Content codings of request bodies: gzip and deflate (RFC 9110, section 8.4.1)."""
+
+import zlib
+from collections.abc import Generator
+
+from fashion_api.errors import BodyTooLargeError, Fault, InvalidRequestError, UnsupportedMediaTypeError
+from fashion_api.wire.operation import RequestHead
+
+_GZIP, _DEFLATE = "gzip", "deflate"
+_MOST_TIMES = 1032
+"""How many bytes one byte of deflate can become (RFC 1951)."""
+_STEP_BYTES = 256 * 1024
+_GZIP_WBITS, _ZLIB_WBITS = 31, 15
+
+
+def read_coding(head: RequestHead) -> str:
+    """Give the coding of a request's body; empty for none.
+
+    Raises:
+        UnsupportedMediaTypeError: it is none that is read.
+    """
+    coding = head.find_header(b"content-encoding").strip().lower().removeprefix("x-")
+    if coding in ("", "identity"):
+        return ""
+    if coding not in (_GZIP, _DEFLATE):
+        raise UnsupportedMediaTypeError(
+            f"the body has the content coding '{coding[:100]}'; {_GZIP}, {_DEFLATE} and identity are read"
+        )
+    return coding
+
+
+def measure_decoded(body: bytes, coding: str, *, max_bytes: int) -> int:
+    """Give the most bytes that a coded body may decode to: what gzip says itself, or what its length allows."""
+    most = min(max_bytes, len(body) * _MOST_TIMES)
+    return min(most, int.from_bytes(body[-4:], "little")) if coding == _GZIP else most  # RFC 1952, ISIZE
+
+
+def decode_body(body: bytes, coding: str, *, max_bytes: int) -> Generator[None, None, bytes]:
+    """Decode a body, 256 KiB at a step.
+
+    Raises:
+        BodyTooLargeError: it is larger than `max_bytes`, as `measure_decoded` gives them.
+        InvalidRequestError: it is not of this coding, is cut short, or goes on after its end.
+    """
+    decoder = zlib.decompressobj(_GZIP_WBITS if coding == _GZIP else _ZLIB_WBITS)
+    decoded: list[bytes] = []
+    size = 0
+    rest = body
+    try:
+        while not decoder.eof:
+            piece = decoder.decompress(rest, _STEP_BYTES)
+            rest = decoder.unconsumed_tail
+            if not piece and not rest:
+                break
+            size += len(piece)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            decoded.append(piece)
+            yield
+    except zlib.error:
+        raise _broken(f"is not {coding}, as its Content-Encoding says") from None
+    if not decoder.eof:
+        raise _broken(f"is {coding} that is cut short")
+    if decoder.unused_data:
+        raise _broken(f"goes on after the end of its {coding}")
+    return b"".join(decoded)
+
+
+def _broken(message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault("", f"the body {message}")])
+
+
+def _too_large(max_bytes: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"the body decodes to more than {max_bytes} bytes, which are accepted")

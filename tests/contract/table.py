@@ -1,0 +1,297 @@
+"""The contract as one table: what is sent, and what every door answers.
+
+A request is a line in `REQUESTS`, a door a line in `tests.contract.doors`.
+"""
+
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from fashion_api.wire.models import (
+    Health,
+    LabelledImage,
+    LabelledImagePage,
+    LabelledPrediction,
+    ModelCard,
+    PredictionList,
+    ProblemDetails,
+    UploadPredictionList,
+)
+from tests import picture_files
+from tests.fakes import fake_test_set
+from tests.raw_http import write_request
+
+KEY = "contract-key"
+MAX_UPLOAD_BYTES = 150_000
+SETTINGS = {"FASHION_API_KEYS": KEY, "FASHION_MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES)}
+"""The settings of the service behind every door."""
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+INDEX_PATH = "/api/v1/test-images/9/prediction"
+JSON_PATH = "/api/v1/predictions"
+UPLOAD_PATH = "/api/v1/predictions/upload"
+FORM = "multipart/form-data; boundary=x"
+
+
+class Expectation(NamedTuple):
+    """A request, and what is answered to it."""
+
+    raw: bytes
+    status: int
+    media_type: str = JSON
+    body: bytes | None = None
+    """The whole body, where it is always the same."""
+    headers: Mapping[str, str] | None = None
+    """Some of the headers."""
+    form: type[BaseModel] | None = None
+    """What the body is, in JSON."""
+    ends: bool = False
+    """Whether the connection is closed after the answer."""
+    elsewhere: Mapping[str, int] | None = None
+    """Statuses of doors that take these bytes for another request, or for none, as is theirs to say."""
+
+
+def get(target: str, *headers: str, version: str = "1.1", method: str = "GET", key: str | None = KEY) -> bytes:
+    """Write out a request without a body."""
+    return write_request(method, target, *headers, *_show(key), version=version)
+
+
+def post(target: str, media_type: str | None, body: bytes, *headers: str, key: str | None = KEY) -> bytes:
+    """Write out a request with a body."""
+    types = () if media_type is None else (f"Content-Type: {media_type}",)
+    return write_request("POST", target, *types, *headers, *_show(key), body=body)
+
+
+def _show(key: str | None) -> tuple[str, ...]:
+    return () if key is None else (f"X-API-Key: {key}",)
+
+
+def _write_part(content: bytes, name: str = "file", filename: str = '; filename="a.png"') -> bytes:
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+def _write_chunks(body: bytes, size: int) -> bytes:
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+_ROWS = fake_test_set().images[9].tolist()
+_ARRAY = json.dumps({"images": [_ROWS]}).encode()
+_TWO = json.dumps({"images": [_ROWS, base64.b64encode(picture_files.grey_png()).decode()]}).encode()
+_LARGE = json.dumps({"images": [_ROWS] * 40}).encode()
+_PNG = picture_files.grey_png()
+_JPEG = picture_files.grey_jpeg()
+_END = b"--x--\r\n"
+
+_INDEX = Expectation(get(INDEX_PATH), 200, form=LabelledPrediction)
+_INVALID = Expectation(b"", 422, PROBLEM, form=ProblemDetails)
+_UNSUPPORTED = Expectation(b"", 415, PROBLEM, form=ProblemDetails)
+_NOT_FOUND = Expectation(b"", 404, PROBLEM, form=ProblemDetails)
+_TOO_LARGE = Expectation(b"", 413, PROBLEM, form=ProblemDetails)
+_UNAUTHORIZED = Expectation(b"", 401, PROBLEM, headers={"www-authenticate": "Bearer"}, form=ProblemDetails)
+_ALIVE = Expectation(get("/livez"), 200, body=b'{"status":"ok"}', form=Health)
+_BY_JSON = Expectation(post(JSON_PATH, JSON, _ARRAY), 200, form=PredictionList)
+_BY_UPLOAD = Expectation(post(UPLOAD_PATH, "image/png", _PNG), 200, form=UploadPredictionList)
+_ORIGINAL = Expectation(get("/predict?test_image_num=9"), 200)
+_ORIGINAL_BODY = json.dumps({"test_image_num": 9}).encode()
+
+
+def _of(model: Expectation, raw: bytes, **changes: Any) -> Expectation:  # noqa: ANN401  # its fields
+    return model._replace(raw=raw, **changes)
+
+
+def _index(index: str) -> bytes:
+    return get(f"/api/v1/test-images/{index}/prediction")
+
+
+_JSON_HEAD = (f"POST {JSON_PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: {JSON}\r\n").encode()
+
+REQUESTS: Mapping[str, Expectation] = {
+    # A test image
+    "index": _INDEX,
+    "index with a coverage": _of(_INDEX, get(INDEX_PATH + "?coverage=0.9")),
+    "index with a coverage that is none": _of(_INVALID, get(INDEX_PATH + "?coverage=2")),
+    "index with an unknown parameter": _of(_INDEX, get(INDEX_PATH + "?x=1")),
+    "index with an empty query": _of(_INDEX, get(INDEX_PATH + "?")),
+    "index with a parameter of no text": _of(_INDEX, get(INDEX_PATH + "?x=%FF")),
+    "index with a fragment": _of(_INDEX, get(INDEX_PATH + "#x"), elsewhere={"hypercorn": 404}),
+    "index of none": _of(_NOT_FOUND, _index("10000")),
+    "index below zero": _of(_NOT_FOUND, _index("-1")),
+    "index of no number": _of(_INVALID, _index("x")),
+    "index of a fraction": _of(_INVALID, _index("1.5")),
+    "index with leading zeros": _of(_INDEX, _index("009")),
+    "index of other digits": _of(_INVALID, _index("%D9%A9")),
+    "index of no text": _of(_INVALID, _index("%FF")),
+    "index of 5000 digits": _of(_INVALID, _index("9" * 5000)),
+    "index that is empty": _of(_NOT_FOUND, _index("")),
+    "index with a slash in it": _of(_NOT_FOUND, _index("9%2F8")),
+    "escaped index": _of(_INDEX, _index("%39")),
+    "escaped address": _of(_INDEX, get(INDEX_PATH.replace("api", "%61pi"))),
+    "whole address": _of(_INDEX, get("http://x" + INDEX_PATH), elsewhere={"hypercorn": 404}),
+    "address in capitals": _of(_NOT_FOUND, get(INDEX_PATH.upper())),
+    "index with a slash at the end": Expectation(
+        get(INDEX_PATH + "/"), 307, "", b"", headers={"location": f"http://x{INDEX_PATH}"}
+    ),
+    "index with a body": _of(_INDEX, write_request("GET", INDEX_PATH, f"X-API-Key: {KEY}", body=b"abc")),
+    "HEAD of an index": _of(_INDEX, get(INDEX_PATH, method="HEAD"), body=b"", form=None),
+    "HEAD of an index that is wrong": _of(_INVALID, get(_index("x").split()[1].decode(), method="HEAD"), form=None),
+    "OPTIONS of an index": Expectation(get(INDEX_PATH, method="OPTIONS"), 405, PROBLEM, headers={"allow": "GET"}),
+    "DELETE of an index": Expectation(get(INDEX_PATH, method="DELETE"), 405, PROBLEM, headers={"allow": "GET"}),
+    "a method that there is not": Expectation(
+        get(INDEX_PATH, method="BREW"), 405, PROBLEM, headers={"allow": "GET"}, elsewhere={"uvicorn": 400}
+    ),
+    "actual class": Expectation(get("/api/v1/test-images/9"), 200, form=LabelledImage),
+    "picture": Expectation(get("/api/v1/test-images/9/image?scale=2"), 200, "image/png"),
+    "HEAD of a picture": Expectation(get("/api/v1/test-images/9/image", method="HEAD"), 200, "image/png", b""),
+    "page of the test set": Expectation(get("/api/v1/test-images?offset=3&limit=2"), 200, form=LabelledImagePage),
+    "page with a wrong limit": _of(_INVALID, get("/api/v1/test-images?limit=0")),
+    # The caller's images as JSON
+    "array": _BY_JSON,
+    "array and picture": _of(_BY_JSON, post(JSON_PATH, JSON, _TWO)),
+    "JSON with a coverage": _of(_BY_JSON, post(JSON_PATH + "?coverage=0.99", JSON, _ARRAY)),
+    "JSON with a coverage that is none": _of(_INVALID, post(JSON_PATH + "?coverage=x", JSON, _ARRAY)),
+    "JSON of a charset": _of(_BY_JSON, post(JSON_PATH, "Application/JSON; charset=utf-8", _ARRAY)),
+    "JSON of another name": _of(_BY_JSON, post(JSON_PATH, "application/x+json", _ARRAY)),
+    "two media types": _of(_BY_JSON, post(JSON_PATH, JSON, _ARRAY, "Content-Type: text/plain")),
+    "no media type": _of(_UNSUPPORTED, post(JSON_PATH, None, _ARRAY)),
+    "JSON as text": _of(_UNSUPPORTED, post(JSON_PATH, "text/plain", _ARRAY)),
+    "no JSON": _of(_INVALID, post(JSON_PATH, JSON, b"{")),
+    "JSON of no text": _of(_INVALID, post(JSON_PATH, JSON, b'{"images": ["\xff"]}')),
+    "no images": _of(_INVALID, post(JSON_PATH, JSON, b'{"images": []}')),
+    "a wrong pixel": _of(_INVALID, post(JSON_PATH, JSON, b'{"images": [[[256]]]}')),
+    "many faults": _of(_INVALID, post(JSON_PATH, JSON, b'{"images": [' + b"null, " * 30 + b"null]}")),
+    "no body": _of(_INVALID, get(JSON_PATH, f"Content-Type: {JSON}", method="POST")),
+    "a body of no bytes": _of(_INVALID, get(JSON_PATH, f"Content-Type: {JSON}", "Content-Length: 0", method="POST")),
+    "a large body": _of(_BY_JSON, post(JSON_PATH, JSON, _LARGE)),
+    "a large body of blanks": _of(_BY_JSON, post(JSON_PATH, JSON, _ARRAY + b" " * 100_000)),
+    "a body over the limit": _of(_TOO_LARGE, post(JSON_PATH, JSON, _ARRAY + b" " * MAX_UPLOAD_BYTES)),
+    "a length over the limit": _of(_TOO_LARGE, _JSON_HEAD + b"Content-Length: 99999999\r\n\r\n"),
+    "a length of 30 digits": _of(
+        _TOO_LARGE,
+        _JSON_HEAD + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n",
+        elsewhere={"uvicorn": 400, "granian": 400, "hypercorn": 400},
+    ),
+    "a body in chunks": _of(_BY_JSON, _JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(_ARRAY, 500)),
+    "chunks over the limit": _of(
+        _TOO_LARGE,
+        _JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(b" " * MAX_UPLOAD_BYTES * 2, 9999),
+    ),
+    "a body that waits to be asked for": _of(_BY_JSON, post(JSON_PATH, JSON, _ARRAY, "Expect: 100-continue")),
+    "a body in gzip": _of(_BY_JSON, post(JSON_PATH, JSON, gzip.compress(_ARRAY, mtime=0), "Content-Encoding: gzip")),
+    "a body in gzip that is cut": _of(
+        _INVALID, post(JSON_PATH, JSON, gzip.compress(_ARRAY, mtime=0)[:-9], "Content-Encoding: gzip")
+    ),
+    "a large body in deflate": _of(_BY_JSON, post(JSON_PATH, JSON, zlib.compress(_LARGE), "Content-Encoding: deflate")),
+    "a body in a coding that is not read": _of(_UNSUPPORTED, post(JSON_PATH, JSON, _ARRAY, "Content-Encoding: br")),
+    "PUT of JSON": Expectation(
+        post(JSON_PATH, JSON, _ARRAY).replace(b"POST", b"PUT"), 405, PROBLEM, headers={"allow": "POST"}
+    ),
+    "GET of JSON": Expectation(get(JSON_PATH), 405, PROBLEM, headers={"allow": "POST"}),
+    # The caller's picture files
+    "a form": _of(_BY_UPLOAD, post(UPLOAD_PATH, FORM, _write_part(_PNG) + _END)),
+    "a form of two files and a text": _of(
+        _BY_UPLOAD,
+        post(UPLOAD_PATH, FORM, _write_part(b"hello", "note", "") + _write_part(_PNG) + _write_part(_JPEG) + _END),
+    ),
+    "a form without a file": _of(_INVALID, post(UPLOAD_PATH, FORM, _write_part(b"hello", "note", "") + _END)),
+    "a form without a boundary": _of(_INVALID, post(UPLOAD_PATH, "multipart/form-data", _write_part(_PNG) + _END)),
+    "a form that is cut": _of(_INVALID, post(UPLOAD_PATH, FORM, _write_part(_PNG)[:-30])),
+    "a form of one broken file of two": _of(
+        _INVALID, post(UPLOAD_PATH, FORM, _write_part(_PNG) + _write_part(picture_files.truncated_png()) + _END)
+    ),
+    "a picture": _BY_UPLOAD,
+    "a picture of a wrong type": _of(_BY_UPLOAD, post(UPLOAD_PATH, "image/gif", _PNG)),
+    "a picture of no type": _of(_BY_UPLOAD, post(UPLOAD_PATH, "application/octet-stream", _JPEG)),
+    "a picture that is none": _of(_UNSUPPORTED, post(UPLOAD_PATH, "image/png", picture_files.TEXT_FILE)),
+    "a broken picture": _of(_INVALID, post(UPLOAD_PATH, "image/png", picture_files.truncated_png())),
+    "a picture as text": _of(_UNSUPPORTED, post(UPLOAD_PATH, "text/plain", _PNG)),
+    "no picture": _of(_INVALID, get(UPLOAD_PATH, "Content-Type: image/png", method="POST")),
+    # The original API
+    "original prediction": _ORIGINAL,
+    "original actual class": _of(_ORIGINAL, get("/real?test_image_num=9")),
+    "original prediction by a body": _of(
+        _ORIGINAL, write_request("GET", "/predict", f"X-API-Key: {KEY}", body=_ORIGINAL_BODY)
+    ),
+    "original actual class by a body": _of(
+        _ORIGINAL, write_request("GET", "/real", f"X-API-Key: {KEY}", body=_ORIGINAL_BODY)
+    ),
+    "original prediction of none": _of(_NOT_FOUND, get("/predict?test_image_num=10000")),
+    "original prediction of nothing": _of(_INVALID, get("/predict")),
+    "HEAD of the original prediction": _of(_ORIGINAL, get("/predict?test_image_num=9", method="HEAD"), body=b""),
+    # The rest
+    "model": Expectation(get("/api/v1/model"), 200, form=ModelCard),
+    "HEAD of the model": Expectation(get("/api/v1/model", method="HEAD"), 200, body=b""),
+    "alive": _ALIVE,
+    "ready": _of(_ALIVE, get("/readyz")),
+    "HEAD of health": _of(_ALIVE, get("/livez", method="HEAD"), body=b"", form=None),
+    "health with a slash at the end": Expectation(
+        get("/readyz/?a=b"), 307, "", b"", headers={"location": "http://x/readyz?a=b"}
+    ),
+    "slash and a query of no text": Expectation(
+        get("/readyz/?a=%FF"), 307, "", b"", headers={"location": "http://x/readyz?a=%FF"}
+    ),
+    "first page": Expectation(get("/"), 307, "", b"", headers={"location": "/docs"}),
+    "documentation": Expectation(get("/docs"), 200, "text/html"),
+    "other documentation": Expectation(get("/redoc"), 200, "text/html"),
+    "script of the documentation": Expectation(get("/static-docs/swagger-ui.css"), 200, "text/css"),
+    "script that there is not": _of(_NOT_FOUND, get("/static-docs/none.css")),
+    "script from another folder": _of(_NOT_FOUND, get("/static-docs/..%2F__init__.py")),
+    "description": Expectation(get("/openapi.json"), 200),
+    "kinds of problem": Expectation(get("/problems"), 200, "text/plain"),
+    "nothing": _of(_NOT_FOUND, get("/api/v2/model")),
+    "nothing of another kind": _of(_NOT_FOUND, write_request("POST", "/nothing", f"X-API-Key: {KEY}", body=b"abc")),
+    "two slashes": _of(_NOT_FOUND, get("//livez")),
+    # Keys
+    "index without a key": _of(_UNAUTHORIZED, get(INDEX_PATH, key=None)),
+    "index with a wrong key": _of(_UNAUTHORIZED, get(INDEX_PATH, key="wrong")),
+    "index with a key as a bearer": _of(_INDEX, get(INDEX_PATH, f"Authorization: Bearer {KEY}", key=None)),
+    "array without a key": _of(_UNAUTHORIZED, post(JSON_PATH, JSON, _ARRAY, key=None)),
+    "large body without a key": _of(_UNAUTHORIZED, post(JSON_PATH, JSON, _LARGE, key=None)),
+    "nothing without a key": _of(_UNAUTHORIZED, get("/nothing", key=None)),
+    "health without a key": _of(_ALIVE, get("/readyz", key=None)),
+    "documentation without a key": Expectation(get("/docs", key=None), 200, "text/html"),
+    "description without a key": Expectation(get("/openapi.json", key=None), 200),
+    # Behind a proxy
+    "index behind a prefix": _of(_INDEX, get(INDEX_PATH, "X-Forwarded-Prefix: /shop")),
+    "index behind a prefix that is kept": _of(_INDEX, get("/shop" + INDEX_PATH, "X-Forwarded-Prefix: /shop")),
+    "array behind a prefix": _of(_BY_JSON, post(JSON_PATH, JSON, _ARRAY, "X-Forwarded-Prefix: /shop")),
+    "first page behind a prefix": Expectation(
+        get("/", "X-Forwarded-Prefix: /shop"), 307, "", b"", headers={"location": "/shop/docs"}
+    ),
+    "slash behind a prefix and TLS": Expectation(
+        get("/livez/", "X-Forwarded-Prefix: /shop", "X-Forwarded-Proto: https"),
+        307,
+        "",
+        b"",
+        headers={"location": "https://x/shop/livez"},
+    ),
+    "nothing behind a prefix": _of(_NOT_FOUND, get("/nothing", "X-Forwarded-Prefix: /shop")),
+    # HTTP
+    "request id": _of(_INDEX, get(INDEX_PATH, "X-Request-ID: mine")),
+    "odd request id": _of(_INDEX, get(INDEX_PATH, "X-Request-ID: not sane")),
+    "HTTP/1.0": _of(_INDEX, get(INDEX_PATH, version="1.0"), ends=True),
+    "close": _of(_INDEX, get(INDEX_PATH, "Connection: close"), ends=True),
+    "close after a problem": _of(_NOT_FOUND, get("/nothing", "Connection: close"), ends=True),
+    "HTTP/1.0 without a key": _of(_UNAUTHORIZED, get(INDEX_PATH, key=None, version="1.0"), ends=True),
+    "an upgrade": _of(_INDEX, get(INDEX_PATH, "Connection: Upgrade", "Upgrade: h2c"), elsewhere={"hypercorn": 101}),
+    "a header of other letters": _of(_INDEX, get(INDEX_PATH, "X-Odd: \xe9")),
+    "bare line ends": _of(_INDEX, get(INDEX_PATH).replace(b"\r\n", b"\n"), elsewhere={"uvicorn": 400}),
+}
+
+NO_HTTP: Mapping[str, bytes] = {
+    "text": b"this is no HTTP\r\n\r\n",
+    "zeros": bytes(100) + b"\r\n\r\n",
+    "TLS": bytes.fromhex("160301010001000100fc0303") + bytes(100),
+    "an address of other letters": b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a query of other letters": b"GET /livez?x=\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a blank in a header's name": b"GET /livez HTTP/1.1\r\nHost: x\r\nX Y: 1\r\n\r\n",
+    "two lengths": _JSON_HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a length that is none": _JSON_HEAD + b"Content-Length: x\r\n\r\n{}",
+}
+"""Bytes that no server takes for a request."""

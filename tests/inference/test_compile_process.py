@@ -1,0 +1,184 @@
+"""The process that compiles: what it may import and use, and when it ends."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fashion_api.errors import ModelError
+from fashion_api.inference.compile_process import Limits, compile_in_child
+from fashion_api.inference.manifest import InputSpec
+from tests.inference import hostile_models as hostile
+from tests.inference.small_model import save_model
+
+pytestmark = pytest.mark.tensorflow
+
+SPEC = InputSpec(height=4, width=5)
+_DEADLINE_S = 30
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The content of a small model's `.h5`."""
+    path = tmp_path_factory.mktemp("model") / "model.h5"
+    save_model(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, in place of the system's for temporary files."""
+    path = tmp_path / "temporary"
+    path.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(path))
+    return path
+
+
+def compile_content(content: bytes, limits: Limits | None = None) -> bytes:
+    return compile_in_child(content, SPEC, temperature=1.0, said_by="settings", limits=limits)
+
+
+@pytest.mark.parametrize("python_path", ["", os.pathsep, f"relative{os.pathsep}"], ids=["unset", "empty", "relative"])
+def test_modules_of_the_current_folder_are_not_run(
+    content: bytes, python_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No module that lies in the current folder runs, however the path of modules is set."""
+    for name in ("h5py", "keras", "numpy", "tensorflow", "tf2onnx", "onnx", "json", "tempfile"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'has_run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", python_path + os.environ.get("PYTHONPATH", ""))
+    assert compile_content(content).startswith(b"\x08")
+    assert not (tmp_path / "has_run").exists()
+
+
+@pytest.mark.parametrize("backend", ["jax", "nonsense"])
+def test_backend_of_the_environment_does_not_matter(
+    content: bytes, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Keras is set to compute with another library, it compiles with TensorFlow."""
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    assert compile_content(content).startswith(b"\x08")
+
+
+def test_settings_of_keras_in_the_home_directory_do_not_matter(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ~/.keras/keras.json sets for other programs does not change what is built."""
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax", "floatx": "float16"}))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert compile_content(content).startswith(b"\x08")
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(time_s=0.2), "not compiled within 0.2 s"),
+        (Limits(processor_s=1), "took more than 1 s of processor time"),
+        (Limits(memory_bytes=200 << 20, memory_factor=0, memory_bytes_a_core=0), "memory"),
+    ],
+    ids=["time", "processor time", "memory"],
+)
+def test_limit_ends_it(content: bytes, limits: Limits, message: str, folder: Path) -> None:
+    """Time, processor time and memory are limited; the message says which ended it, and nothing is left behind."""
+    with pytest.raises(ModelError, match=message):
+        compile_content(content, limits)
+    assert list(folder.iterdir()) == []
+
+
+def test_reason_is_one_line_and_the_output_a_note(content: bytes) -> None:
+    """The reason of Keras's is in the message; the child's traceback is in a note, which `--debug` shows."""
+    with pytest.raises(ModelError, match=r"^it takes images of 4×5 pixels, not of 4×6: correct settings\n") as refusal:
+        compile_in_child(content, InputSpec(height=4, width=6), temperature=1.0, said_by="settings")
+    (note,) = refusal.value.__notes__
+    assert "Traceback (most recent call last)" in note
+    assert "_check_image_size" in note
+
+
+def test_hostile_file_is_refused_by_the_child() -> None:
+    """The child walks over the file before Keras reads it."""
+    with pytest.raises(ModelError, match="it has 'Lambda'"):
+        compile_content(hostile.CODE["Lambda of Keras 3"])
+
+
+def test_temporary_folder_that_is_full_is_named(content: bytes, folder: Path) -> None:
+    """Where nothing can be written to the folder of temporary files, the message names it and its setting."""
+    folder.rmdir()
+    with pytest.raises(ModelError, match=rf"in the temporary folder {folder}: No such file or directory; set TMPDIR"):
+        compile_content(content)
+
+
+# The parent
+
+
+_PARENT = """
+import sys
+from pathlib import Path
+from fashion_api.inference.compile_process import compile_in_child
+from fashion_api.inference.manifest import InputSpec
+compile_in_child(Path(sys.argv[1]).read_bytes(), InputSpec(height=4, width=5), temperature=1.0, said_by="settings")
+"""
+
+
+def wait_for(condition: object, *, of: str) -> object:
+    """Ask until there is an answer; the time that it takes is no part of the test."""
+    deadline = time.monotonic() + _DEADLINE_S
+    while time.monotonic() < deadline:
+        if answer := condition():  # type: ignore[operator]  # a function without arguments
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"waited in vain for {of}")
+
+
+def list_children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def has_ended(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+@pytest.fixture
+def compiling(content: bytes, tmp_path: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A process that compiles, and the id of its child, which has begun to read the model."""
+    (tmp_path / "model.h5").write_bytes(content)
+    command = [sys.executable, "-c", _PARENT, str(tmp_path / "model.h5")]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as parent:  # noqa: S603  # our own
+        try:
+            children = wait_for(lambda: list_children(parent.pid), of="the child")
+            assert isinstance(children, list)
+            wait_for(lambda: b"tensorflow" in Path(f"/proc/{children[0]}/maps").read_bytes(), of="TensorFlow")
+            yield parent, children[0]
+        finally:
+            parent.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda sent: sent.name)
+def test_child_ends_with_its_parent(
+    sent: signal.Signals, compiling: tuple[subprocess.Popen[bytes], int], folder: Path
+) -> None:
+    """However its parent ends, the child ends too, and its folder is removed."""
+    parent, child = compiling
+    parent.send_signal(sent)
+    parent.wait(_DEADLINE_S)
+    wait_for(lambda: has_ended(child), of="the end of the child")
+    wait_for(lambda: not list(folder.iterdir()), of="an empty folder")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
+def test_child_ends_on_sigterm(compiling: tuple[subprocess.Popen[bytes], int]) -> None:
+    """A signal to the child ends it, and the parent says so."""
+    parent, child = compiling
+    os.kill(child, signal.SIGTERM)
+    _, errors = parent.communicate(timeout=_DEADLINE_S)
+    assert b"the compiler was ended by SIGTERM" in errors

@@ -1,0 +1,365 @@
+"""The cache of compiled models: each is built once, and used only as it was built."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from onnx import helper
+
+from fashion_api.errors import ModelError
+from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.inference.compiled_cache import compile_cached, compiled_path
+from fashion_api.inference.loading import compile_model, load_model
+from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.inference.model_file import ModelFile, read_model_file
+from fashion_api.settings import Settings
+from tests.fakes import FAKE_CALIBRATION
+from tests.inference.hostile_models import make_h5
+from tests.inference.onnx_files import make_classifier_onnx, make_onnx
+from tests.inference.small_model import LABELS, save_model
+
+FILE = ModelFile(
+    Path("model.h5"), b"", "a" * 64, LABELS, InputSpec(height=4, width=5, pixel_range=(0.0, 1.0)), manifest=None
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model, and beside it the cache that these tests share."""
+    path = tmp_path_factory.mktemp("model") / "model.h5"
+    save_model(path)
+    return path
+
+
+@pytest.fixture
+def settings(model: Path) -> Settings:
+    """Settings that name the model and its cache."""
+    return Settings(
+        _env_file=None,
+        model_path=model,
+        cache_dir=model.parent,
+        image_height=4,
+        image_width=5,
+        class_names=LABELS,
+    )
+
+
+@pytest.fixture
+def compiled(settings: Settings) -> Path:
+    """The compiled form of the model."""
+    return compile_model(settings)
+
+
+def count_builds(caplog: pytest.LogCaptureFixture) -> int:
+    """How often a model was compiled."""
+    return sum("compiling" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.tensorflow
+def test_compiled_form_is_built_once(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The command and the service take a compiled form from the cache."""
+    caplog.set_level(logging.INFO)
+    before = compiled.read_bytes()
+    assert compile_model(settings) == compiled
+    load_model(settings)
+    assert (count_builds(caplog), compiled.read_bytes()) == (0, before)
+
+
+@pytest.mark.tensorflow
+def test_processes_that_start_at_once_build_it_once(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If several need it at the same time, one builds it and the others wait."""
+    caplog.set_level(logging.INFO)
+    file = read_model_file(settings)
+    results: list[bytes] = []
+    threads = [threading.Thread(target=lambda: results.append(compile_cached(file, tmp_path))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (count_builds(caplog), len(results), len(set(results))) == (1, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(FILE, sha256="b" * 64),
+        replace(FILE, input=FILE.input.model_copy(update={"pixel_range": (-1.0, 1.0)})),
+        replace(
+            FILE,
+            manifest=Manifest(
+                name="m",
+                sha256="a" * 64,
+                labels=LABELS,
+                input=FILE.input,
+                calibration=FAKE_CALIBRATION.model_copy(update={"temperature": 2.0}),
+            ),
+        ),
+    ],
+    ids=["model", "scaling", "temperature"],
+)
+def test_other_model_scaling_or_temperature_has_its_own_form(tmp_path: Path, other: ModelFile) -> None:
+    """The path of a compiled form depends on all that it is built from."""
+    assert compiled_path(other, tmp_path) != compiled_path(FILE, tmp_path)
+
+
+@pytest.mark.tensorflow
+def test_compiled_form_is_kept_with_its_digest(compiled: Path) -> None:
+    """`sha256sum --check` can verify the cache."""
+    line = f"{sha256_hex(compiled.read_bytes())}  {compiled.name}\n"
+    assert compiled.with_name(f"{compiled.name}.sha256").read_text() == line
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """The compiled form of a model in a cache, both made without Keras; `served_from` has its settings."""
+    (tmp_path / "model.h5").write_bytes(make_h5())
+    settings = served_from(tmp_path)
+    path = compiled_path(read_model_file(settings), settings.cache_dir)
+    write_atomically(path, make_classifier_onnx())
+    write_digest(path)
+    load_model(settings)
+    return path
+
+
+def served_from(folder: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        model_path=folder / "model.h5",
+        cache_dir=folder / "cache",
+        image_height=4,
+        image_width=5,
+        class_names=LABELS,
+    )
+
+
+def write_digest(path: Path) -> None:
+    write_atomically(path.with_name(f"{path.name}.sha256"), sha256_hex(path.read_bytes()).encode())
+
+
+def change_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def exchange_the_graph(path: Path) -> None:
+    path.write_bytes(make_classifier_onnx(scale=2.0))
+
+
+def empty_the_digest(path: Path) -> None:
+    path.with_name(f"{path.name}.sha256").write_bytes(b"")
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def keep_weights_in_another_file(path: Path) -> None:
+    path.write_bytes(make_classifier_onnx(location="weights.bin"))
+    write_digest(path)
+
+
+def use_another_operator(path: Path) -> None:
+    path.write_bytes(make_onnx(helper.make_node("RandomNormalLike", ["images"], ["probabilities"])))
+    write_digest(path)
+
+
+HARMS = pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (change_a_byte, "does not have the digest that was kept with it"),
+        (exchange_the_graph, "does not have the digest"),
+        (empty_the_digest, "does not have the digest"),
+        (cut_off, "does not have the digest"),
+        (keep_weights_in_another_file, "has weights in another file"),
+        (use_another_operator, "has the operator 'RandomNormalLike'"),
+    ],
+)
+
+
+@HARMS
+def test_form_that_is_not_what_was_built_is_refused_without_tensorflow(
+    harm: Callable[[Path], None], reason: str, stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A compiled form that was changed, exchanged or cut off is not served; the message names it, and says why."""
+    harm(stored)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match=rf"model\.h5: its compiled form {stored} cannot be used: it {reason}"):
+        load_model(served_from(tmp_path))
+
+
+def test_form_without_a_digest_is_not_served(stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A compiled form of an earlier version, which has no digest, counts as missing."""
+    stored.with_name(f"{stored.name}.sha256").unlink()
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match="no compiled form yet"):
+        load_model(served_from(tmp_path))
+
+
+def test_form_that_this_version_cannot_run_is_named(stored: Path, tmp_path: Path) -> None:
+    """A compiled form that ONNX Runtime refuses, though it is what was built, is an error that says what to remove."""
+    stored.write_bytes(make_onnx(helper.make_node("Softmax", ["images"], ["other"])))
+    write_digest(stored)
+    with pytest.raises(ModelError, match=rf"model\.h5: ONNX Runtime cannot load .*: remove {stored}, to have it"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.tensorflow
+def test_form_that_is_not_what_was_built_is_built_anew(
+    settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With TensorFlow, a changed form is replaced by a whole one, and the model is served."""
+    whole = compiled.read_bytes()
+    change_a_byte(compiled)
+    load_model(settings)
+    assert "does not have the digest" in caplog.text
+    assert len(compiled.read_bytes()) == len(whole)
+
+
+def plant_link(path: Path, target: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+
+
+def test_link_in_place_of_the_lock_is_not_followed(stored: Path, tmp_path: Path) -> None:
+    """A link that someone has put in place of the lock is an error, and the file that it names is as it was."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"content")
+    plant_link(stored.with_suffix(".lock"), precious)
+    stored.unlink()
+    with pytest.raises(ModelError, match="cannot be kept in"):
+        load_model(served_from(tmp_path))
+    assert precious.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("suffix", ["", ".sha256"], ids=["form", "digest"])
+def test_link_in_place_of_a_compiled_form_is_not_followed(suffix: str, stored: Path, tmp_path: Path) -> None:
+    """A link in place of a compiled form, or of its digest, is an error that names it."""
+    path = stored.with_name(stored.name + suffix)
+    plant_link(path, path.rename(tmp_path / "moved"))
+    with pytest.raises(ModelError, match=rf"{path} cannot be read: Too many levels of symbolic links; remove it"):
+        load_model(served_from(tmp_path))
+
+
+def test_pipe_in_place_of_a_compiled_form_is_not_waited_for(stored: Path, tmp_path: Path) -> None:
+    """What is no regular file in the cache is an error."""
+    stored.unlink()
+    os.mkfifo(stored)
+    with pytest.raises(ModelError, match=rf"{stored} cannot be read: Not a regular file"):
+        load_model(served_from(tmp_path))
+
+
+def test_form_that_is_too_large_for_its_model_is_not_read(stored: Path, tmp_path: Path) -> None:
+    """A compiled form many times as large as its model is an error, before it is read."""
+    with stored.open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: it takes no room
+    with pytest.raises(ModelError, match=rf"{stored} cannot be read: More than"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.parametrize("folder", ["cache", "cache/compiled"])
+@pytest.mark.parametrize("mode", [0o777, 0o757, 0o775, 0o1777], ids=oct)
+@pytest.mark.usefixtures("stored")
+def test_cache_that_others_may_write_to_is_not_used(folder: str, mode: int, tmp_path: Path) -> None:
+    """A cache in which another user could exchange a file is an error, and the message has the command that helps."""
+    (tmp_path / folder).chmod(mode)
+    with pytest.raises(ModelError, match=f"other users may write to .*: run `chmod go-w {tmp_path / folder}`"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a folder away")
+def test_cache_of_another_user_is_not_used(tmp_path: Path) -> None:
+    """A cache that belongs to neither the superuser nor this user is an error."""
+    os.chown(tmp_path / "cache" / "compiled", 12345, 0)
+    with pytest.raises(ModelError, match="belongs to another user"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.tensorflow
+def test_cache_is_made_for_its_owner_alone(settings: Settings, compiled: Path, tmp_path: Path) -> None:
+    """Whatever the process's default is, others may not write to a cache that the service makes."""
+    before = os.umask(0)
+    try:
+        folder = compile_model(settings.model_copy(update={"cache_dir": tmp_path / "new" / "cache"})).parent
+    finally:
+        os.umask(before)
+    made = (folder, folder.parent, *folder.iterdir(), compiled)
+    assert [oct(path.stat().st_mode & 0o022) for path in made] == ["0o0"] * len(made)
+
+
+@pytest.mark.tensorflow
+def test_without_tensorflow_a_cached_form_is_served(
+    settings: Settings, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service whose model is compiled needs no TensorFlow."""
+    assert compiled.exists()
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert load_model(settings).engine == "onnx"
+
+
+@pytest.mark.tensorflow
+def test_without_tensorflow_and_a_cached_form_the_error_says_what_to_do(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it can be neither found nor built, the error says what to do."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match=r"no compiled form yet.*fashion-api compile.*pip install tensorflow tf2onnx"):
+        load_model(settings.model_copy(update={"cache_dir": tmp_path}))
+
+
+@pytest.mark.tensorflow
+def test_keras_engine_without_tensorflow_says_what_to_install(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without TensorFlow, the Keras engine says what to install."""
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ModelError, match="pip install tensorflow tf2onnx"):
+        load_model(settings.model_copy(update={"engine": "keras"}))
+
+
+@pytest.mark.tensorflow
+def test_refusal_of_the_child_process_is_passed_on(model: Path, settings: Settings, tmp_path: Path) -> None:
+    """An error of the child process is raised with the model's path and the settings that are wrong."""
+    message = rf"^{model}: it takes images of 4×5 pixels, not of 6×5: correct FASHION_IMAGE_HEIGHT and FASHION_IMAGE_W"
+    with pytest.raises(ModelError, match=message):
+        load_model(settings.model_copy(update={"cache_dir": tmp_path, "image_height": 6}))
+    assert list(tmp_path.rglob("*.onnx")) == []
+
+
+@pytest.mark.tensorflow
+def test_cache_that_cannot_be_written_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    """A cache folder that cannot be created is an error that names the setting."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="FASHION_CACHE_DIR"):
+        load_model(settings.model_copy(update={"cache_dir": tmp_path / "file"}))
+
+
+@pytest.mark.tensorflow
+def test_serving_never_imports_tensorflow(settings: Settings, compiled: Path) -> None:
+    """A process that serves a compiled model imports neither TensorFlow nor Keras."""
+    assert compiled.exists()
+    code = f"""
+import sys
+from pathlib import Path
+from fashion_api.inference.loading import load_model
+from fashion_api.rest.app import create_app
+from fashion_api.settings import Settings
+load_model(Settings.model_validate_json({settings.model_dump_json()!r}))
+create_app(Settings())
+import os
+assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+print([name for name in ("tensorflow", "keras", "h5py", "onnx", "matplotlib") if name in sys.modules])
+"""
+    result = subprocess.run(  # noqa: S603  # our own code
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert result.stdout == "[]\n"

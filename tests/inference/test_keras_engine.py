@@ -1,0 +1,165 @@
+"""Loading by Keras: what it may build of a file, and with what."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from fashion_api.errors import ModelError
+from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.keras_engine import KerasClassifier, import_tensorflow, load_keras_model
+from fashion_api.inference.loading import load_model
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.settings import Settings
+from tests.inference import hostile_models as hostile
+from tests.inference.small_model import LABELS
+
+import_tensorflow()
+import keras  # noqa: E402  # after TensorFlow has been silenced
+from keras import layers  # noqa: E402  # the same
+
+pytestmark = pytest.mark.tensorflow
+
+SPEC = InputSpec(height=4, width=5)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "keras"])
+def test_hostile_file_is_refused_on_either_engine(tmp_path: Path, engine: Literal["onnx", "keras"]) -> None:
+    """A hostile model stops the start with its path and the reason, whatever the engine."""
+    (tmp_path / "model.h5").write_bytes(hostile.CODE["Lambda of Keras 2"])
+    settings = Settings(
+        _env_file=None,
+        model_path=tmp_path / "model.h5",
+        cache_dir=tmp_path / "cache",
+        image_height=4,
+        image_width=5,
+        class_names=LABELS,
+        engine=engine,
+    )
+    with pytest.raises(ModelError, match=r"model\.h5: it has 'Lambda'"):
+        load_model(settings)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config"),
+    [
+        ("Dense", {"units": 16_000_000}),
+        ("Embedding", {"input_dim": 16_000_000, "output_dim": 1000}),
+        ("LSTM", {"units": 1_000_000}),
+        ("Conv2D", {"filters": 10_000_000, "kernel_size": [3, 3]}),
+    ],
+)
+def test_weights_that_the_file_does_not_have_are_not_made(class_name: str, config: dict[str, Any]) -> None:
+    """Where a configuration asks for more weights than the file holds, Keras makes none of them."""
+    content = hostile.with_layer(class_name, **config)
+    with pytest.raises(ModelError, match=r"Keras .* cannot load it: ValueError"):
+        load_keras_model(content, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config"),
+    [
+        ("UpSampling2D", {"size": [5000, 5000]}),
+        ("ZeroPadding2D", {"padding": [[0, 10_000], [0, 10_000]]}),
+        ("Resizing", {"height": 30_000, "width": 30_000}),
+    ],
+)
+def test_layer_that_gives_too_many_numbers_is_refused(class_name: str, config: dict[str, Any]) -> None:
+    """Where a layer would give gigabytes for one image, nothing is computed."""
+    image = keras.Input((4, 5, 1))
+    large = getattr(layers, class_name)(**config)(image)
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(large)))
+    with pytest.raises(ModelError, match="numbers for an image, over 67108864"):
+        KerasClassifier(model, SPEC)
+
+
+def test_layers_that_do_not_fit_each_other_are_refused() -> None:
+    """A model that fails when it is computed is refused with the reason, before an image is classified."""
+    image = keras.Input((4, 5, 1))
+    halved = layers.Flatten()(layers.Activation("glu")(layers.Conv2D(4, 1)(image)))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(halved))
+    with pytest.raises(ModelError, match=r"^Keras cannot compute it: ValueError"):
+        KerasClassifier(model, SPEC)
+
+
+def build_images() -> Any:  # noqa: ANN401  # Keras ships no types
+    """A model of the layers that classifiers of images have."""
+    return [
+        layers.Rescaling(1 / 255),
+        layers.Normalization(mean=0.5, variance=0.2),
+        layers.RandomFlip(),
+        layers.RandomRotation(0.1),
+        layers.RandomZoom(0.1),
+        layers.RandomTranslation(0.1, 0.1),
+        layers.RandomContrast(0.1),
+        layers.Conv2D(4, 3, padding="same", kernel_regularizer="l2", kernel_constraint=keras.constraints.MaxNorm(3)),
+        layers.SeparableConv2D(4, 3, padding="same"),
+        layers.DepthwiseConv2D(3, padding="same"),
+        layers.Conv2DTranspose(4, 3, padding="same"),
+        layers.SpectralNormalization(layers.Conv2D(4, 3, padding="same")),
+        layers.BatchNormalization(),
+        layers.LayerNormalization(),
+        layers.GroupNormalization(groups=2),
+        layers.PReLU(),
+        layers.LeakyReLU(),
+        layers.ELU(),
+        layers.Activation("gelu"),
+        layers.GaussianNoise(0.1),
+        layers.SpatialDropout2D(0.1),
+        layers.UpSampling2D(),
+        layers.ZeroPadding2D(),
+        layers.Cropping2D(),
+        layers.Resizing(4, 5),
+        layers.MaxPooling2D(),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def build_sequences() -> Any:  # noqa: ANN401  # Keras ships no types
+    """A model of the layers that read an image as a sequence of its rows."""
+    return [
+        layers.Reshape((4, 5)),
+        layers.TimeDistributed(layers.Dense(6)),
+        layers.LSTM(6, return_sequences=True),
+        layers.Bidirectional(layers.GRU(3, return_sequences=True)),
+        layers.RNN(layers.SimpleRNNCell(6), return_sequences=True),
+        layers.Conv1D(6, 3),
+        layers.GlobalMaxPooling1D(),
+        layers.Dense(3, activation="softmax"),
+    ]
+
+
+def build_nested() -> Any:  # noqa: ANN401  # Keras ships no types
+    """A model in a model."""
+    inner = keras.Sequential([keras.Input((4, 5, 1)), layers.Conv2D(3, 3), layers.BatchNormalization()])
+    return [inner, layers.Flatten(), layers.Dense(3, activation="softmax")]
+
+
+@pytest.mark.parametrize("build", [build_images, build_sequences, build_nested])
+def test_layers_of_keras_are_loaded(build: Any, tmp_path: Path) -> None:  # noqa: ANN401  # see above
+    """A model of the common layers, with the state of its optimiser, passes the walk and is loaded."""
+    model = keras.Sequential([keras.Input((4, 5, 1)), *build()])
+    model.compile("adam", "categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / "model.h5")
+    content = (tmp_path / "model.h5").read_bytes()
+    check_h5(content)
+    assert load_keras_model(content, SPEC).output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("is_in_file", [False, True], ids=["environment", "keras.json"])
+def test_backend_that_was_set_for_other_programs_is_not_used(is_in_file: bool, tmp_path: Path) -> None:  # noqa: FBT001  # a parameter of the test
+    """Where Keras is set to compute with another library, the engine computes with TensorFlow all the same."""
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax"}))
+    environment = os.environ | ({"KERAS_HOME": str(tmp_path)} if is_in_file else {"KERAS_BACKEND": "jax"})
+    code = (
+        "from fashion_api.inference.keras_engine import import_tensorflow; import_tensorflow()\n"
+        "import keras; print(keras.config.backend())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)  # noqa: S603  # our own
+    assert done.stdout == "tensorflow\n"

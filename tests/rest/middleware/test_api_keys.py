@@ -1,0 +1,73 @@
+"""API keys."""
+
+import contextlib
+
+import pytest
+from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
+
+from fashion_api.errors import UnauthenticatedError
+from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
+from tests.asgi import Call, make_scope
+from tests.clock import run
+
+
+def may_pass(scope: Scope, keys: tuple[str, ...] = ("first", "second")) -> bool:
+    """Whether a request comes to the app; its path is open if it is /open."""
+    reached: list[Scope] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        reached.append(scope)
+
+    guard = ApiKeyMiddleware(app, keys=[SecretStr(key) for key in keys], is_open=lambda path: path == "/open")
+
+    async def test() -> None:
+        with contextlib.suppress(UnauthenticatedError):
+            await Call(guard, scope).task
+
+    run(test)
+    return bool(reached)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ((b"x-api-key", b"first"), True),
+        ((b"x-api-key", b"second"), True),
+        ((b"authorization", b"Bearer second"), True),
+        ((b"authorization", b"bearer  second "), True),
+        ((b"authorization", b"Basic second"), False),
+        ((b"authorization", b"second"), False),
+        ((b"x-api-key", b"firs"), False),
+        ((b"x-api-key", b"first,second"), False),
+        ((b"x-api-key", b"\xff"), False),
+        ((b"x-api-key", b""), False),
+        ((b"cookie", b"x-api-key=first"), False),
+    ],
+)
+def test_key_must_be_one_of_those(header: tuple[bytes, bytes], *, expected: bool) -> None:
+    """A request passes with one of the keys in one of the two headers, and with nothing else."""
+    assert may_pass(make_scope("GET", "/closed", [header])) is expected
+
+
+def test_first_key_shown_counts() -> None:
+    """A request shows one key."""
+    headers = [(b"x-api-key", b"wrong"), (b"x-api-key", b"first")]
+    assert not may_pass(make_scope("GET", "/closed", headers))
+
+
+def test_open_path_needs_no_key() -> None:
+    """Open paths are for all, also below a root path."""
+    assert may_pass(make_scope("GET", "/open"))
+    assert may_pass(make_scope("GET", "/shop/open") | {"root_path": "/shop"})
+    assert not may_pass(make_scope("GET", "/open/more"))
+
+
+def test_without_keys_every_request_passes() -> None:
+    """Where the operator asks for no key, none is needed."""
+    assert may_pass(make_scope("GET", "/closed"), keys=())
+
+
+def test_other_protocols_need_no_key() -> None:
+    """What is no HTTP request is passed on as it is."""
+    assert may_pass({"type": "lifespan"})

@@ -1,0 +1,128 @@
+"""The border at which errors become responses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from fashion_api.errors import OverloadedError
+from fashion_api.rest.middleware.errors import ErrorMiddleware
+from fashion_api.rest.scope import RequestRecord, keep_record
+from fashion_api.service.service import Service
+from tests.asgi import Call, make_scope
+from tests.clock import run, turn_over
+from tests.fakes import fake_app, fake_service
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def ask(endpoint: Endpoint, service: Service | None = None) -> tuple[Call, RequestRecord]:
+    """Ask an endpoint inside the border."""
+    app = fake_app()
+    app.service = service
+    scope = make_scope("GET", "/here") | {"app": app}
+    record = RequestRecord("the-id")
+    keep_record(scope, record)
+    return Call(ErrorMiddleware(endpoint), scope), record
+
+
+async def wait_for_ever(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Never answers."""
+    await asyncio.Event().wait()
+
+
+def raising(error: Exception) -> Endpoint:
+    async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    return fail
+
+
+def test_error_is_answered_with_its_problem() -> None:
+    """An error of ours is answered as its kind says."""
+
+    async def test() -> None:
+        answer = await ask(raising(OverloadedError("full")))[0].read_answer()
+        assert (answer.status, b'"detail":"full"' in answer.body) == (503, True)
+
+    run(test)
+
+
+def test_error_that_nobody_foresaw_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """Any other error is answered 500 without its text, and logged with the request's id."""
+
+    async def test() -> None:
+        answer = await ask(raising(ZeroDivisionError("secret")))[0].read_answer()
+        assert (answer.status, b"secret" in answer.body) == (500, False)
+
+    run(test)
+    assert [record.__dict__["request_id"] for record in caplog.records if "secret" in record.getMessage()] == ["the-id"]
+
+
+def test_error_after_the_start_of_a_response_goes_to_the_server() -> None:
+    """Once a response has started, another cannot be sent: the server hears of the error and cuts the connection."""
+
+    async def test() -> None:
+        call, record = ask(raising(ZeroDivisionError("too late")))
+        record.status = 200
+        with pytest.raises(ZeroDivisionError, match="too late"):
+            await call.task
+
+    run(test)
+
+
+def test_disconnect_is_not_answered() -> None:
+    """Where the caller has gone, nothing is sent."""
+
+    async def test() -> None:
+        call, _ = ask(raising(ClientDisconnect()))
+        with pytest.raises(ClientDisconnect):
+            await call.task
+        assert not call.is_answered
+
+    run(test)
+
+
+def test_request_that_is_cancelled_while_the_service_stops_is_answered() -> None:
+    """When the server gives up a request because the service has to stop, its caller is answered 503."""
+
+    async def test() -> None:
+        service = fake_service()
+        service.drain()
+        call, _ = ask(wait_for_ever, service)
+        await turn_over()
+        call.task.cancel()
+        answer = await call.read_answer()
+        assert (answer.status, b"/problems#not-ready" in answer.body) == (503, True)
+
+    run(test)
+
+
+@pytest.mark.parametrize("status", [0, 200], ids=["not draining", "already answered"])
+def test_request_that_is_cancelled_otherwise_is_cancelled(status: int) -> None:
+    """A cancelled request ends as whoever cancelled it wants."""
+
+    async def test() -> None:
+        service = fake_service()
+        service.is_draining = status != 0
+        call, record = ask(wait_for_ever, service)
+        record.status = status
+        await turn_over()
+        call.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call.task
+
+    run(test)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), asyncio.CancelledError()], ids=["error", "cancelled"])
+def test_other_protocols_have_no_responses(error: Exception) -> None:
+    """What is no HTTP request is not answered with a problem."""
+
+    async def test() -> None:
+        with pytest.raises(type(error)):
+            await Call(ErrorMiddleware(raising(error)), {"type": "lifespan"}).task
+
+    run(test)

@@ -1,0 +1,74 @@
+"""Requests that schemathesis generates from `/openapi.json`, valid and invalid ones, and what they are answered."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.rest.test_openapi import STATUSES
+from tests.servers import ROOT, serve_app
+
+KEY = "generated-key"
+MAX_EXAMPLES = 40
+FLAGS = (f"--max-examples={MAX_EXAMPLES}", "--seed=1", "--generation-database=none", "--continue-on-failure")
+
+
+class Report(NamedTuple):
+    """What schemathesis found."""
+
+    output: str
+    status: int
+    events: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=["", KEY], ids=["open", "guarded"])
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A run with all checks against a server of its own, without and with API keys."""
+    folder = tmp_path_factory.mktemp("schemathesis")
+    events = folder / "events.ndjson"
+    keys = {"FASHION_API_KEYS": request.param} if request.param else {}
+    shown = [f"--header=X-API-Key: {request.param}"] if request.param else []
+    with serve_app("uvicorn", "tests.served_app:app", FASHION_MAX_IMAGES_PER_REQUEST="4", **keys) as server:
+        done = _run(folder, f"{server.url}/openapi.json", *FLAGS, *shown, f"--report-ndjson-path={events}")
+    return Report(done.stdout, done.returncode, [json.loads(line) for line in events.read_text().splitlines()])
+
+
+def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+    environment = os.environ | {"PYTHONPATH": path, "SCHEMATHESIS_HOOKS": "tests.rest.generated_pictures"}
+    return subprocess.run(  # noqa: S603  # our own command
+        [sys.executable, "-m", "schemathesis.cli", "run", *arguments],
+        cwd=folder,  # it leaves a cache where it is started
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def list_cases(report: Report) -> Iterator[tuple[str, str]]:
+    """The operation of each request, and whether it is valid by the schema: `positive` or `negative`."""
+    for event in report.events:
+        recorder = event.get("ScenarioFinished", {}).get("recorder", {})
+        for case in recorder.get("cases", {}).values():
+            yield recorder["label"], case["value"]["meta"]["generation"]["mode"]
+
+
+def test_every_answer_is_as_the_description_says(report: Report) -> None:
+    """No 5xx, no undocumented status, media type or form; what is valid by the schema is taken, the rest refused."""
+    assert report.status == 0, report.output
+
+
+def test_every_operation_is_sent_valid_and_invalid_requests(report: Report) -> None:
+    """No operation is left out, and none has only good callers."""
+    counts = Counter(list_cases(report))
+    operations = {operation for operation, _ in counts}
+    assert operations == set(STATUSES)
+    assert {(operation, mode) for operation in operations for mode in ("positive", "negative")} == set(counts)

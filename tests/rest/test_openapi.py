@@ -1,0 +1,147 @@
+"""The OpenAPI document: what only the model knows, the statuses of each operation, and HEAD."""
+
+from typing import Any, cast
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fashion_api.rest.app import ServiceApp, create_app
+from fashion_api.settings import FASHION_MNIST_LABELS, Settings
+from fashion_api.wire.json_schema import BOUND
+from tests.fakes import fake_service, load_fake_test_set, model_loader
+
+LIST = "/api/v1/test-images"
+NO_MODEL = {"type": "string"}
+PATHS = {"index": "0"}
+
+
+def find_label_schema(document: dict[str, Any]) -> dict[str, Any]:
+    """The schema of `?label=`."""
+    (found,) = (item for item in document["paths"][LIST]["get"]["parameters"] if item["name"] == "label")
+    schema: dict[str, Any] = found["schema"]
+    return schema
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    described: dict[str, Any] = client.get("/openapi.json").json()
+    return described
+
+
+@pytest.fixture
+def app(settings: Settings) -> ServiceApp:
+    """An app that was not started."""
+    return create_app(settings, load_model=model_loader(), load_test_set=load_fake_test_set)
+
+
+def test_labels_of_the_model_are_listed(document: dict[str, Any]) -> None:
+    """`?label=` takes one of the classes of the model that is served."""
+    assert find_label_schema(document)["enum"] == list(FASHION_MNIST_LABELS)
+
+
+def test_document_without_a_model_lists_no_labels(app: ServiceApp) -> None:
+    """Before a model is loaded, any text may be a label."""
+    assert NO_MODEL.items() <= find_label_schema(app.openapi()).items()
+    assert "enum" not in find_label_schema(app.openapi())
+
+
+def test_document_that_was_made_before_the_model_is_made_anew(app: ServiceApp) -> None:
+    """What was kept of the time before the model was loaded is not shown after it."""
+    app.openapi()
+    with TestClient(app) as client:
+        assert "enum" in find_label_schema(client.get("/openapi.json").json())
+
+
+def test_document_follows_the_service(app: ServiceApp) -> None:
+    """A service that takes the place of another is described by its own limits."""
+    documents = []
+    for most in (3, 5):
+        app.service = fake_service(max_images_per_request=most)
+        documents.append(app.openapi())
+    bodies = [found["paths"]["/api/v1/predictions"]["post"]["requestBody"] for found in documents]
+    images = [body["content"]["application/json"]["schema"]["properties"]["images"] for body in bodies]
+    assert [found["maxItems"] for found in images] == [3, 5]
+
+
+def test_document_is_kept_while_the_service_is_the_same(app: ServiceApp) -> None:
+    """It is made once, not for every request."""
+    app.service = fake_service()
+    assert app.openapi() is app.openapi()
+
+
+def test_size_of_an_image_is_described(document: dict[str, Any]) -> None:
+    """Rows of pixels have the length and number that the model takes."""
+    content = document["paths"]["/api/v1/predictions"]["post"]["requestBody"]["content"]["application/json"]
+    rows, _ = content["schema"]["properties"]["images"]["items"]["anyOf"]
+    lengths = [(schema["minItems"], schema["maxItems"]) for schema in (rows, rows["items"])]
+    assert lengths == [(28, 28), (28, 28)]
+
+
+@pytest.mark.parametrize("has_model", [False, True], ids=["without a model", "with a model"])
+def test_nothing_is_left_incomplete(app: ServiceApp, *, has_model: bool) -> None:
+    """The mark of what is completed later is not in the document."""
+    app.service = fake_service() if has_model else None
+    assert BOUND not in str(app.openapi())
+
+
+STATUSES = {
+    "GET /api/v1/test-images": {200, 422, 500, 503},
+    "GET /api/v1/test-images/{index}": {200, 404, 422, 500, 503},
+    "GET /api/v1/test-images/{index}/image": {200, 404, 422, 500, 503},
+    "GET /api/v1/test-images/{index}/prediction": {200, 404, 422, 500, 503, 504},
+    "POST /api/v1/predictions": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/predictions/upload": {200, 408, 413, 415, 422, 500, 503, 504},
+    "GET /api/v1/model": {200, 500, 503},
+    "GET /livez": {200, 500},
+    "GET /readyz": {200, 500, 503},
+    "GET /predict": {200, 404, 408, 413, 415, 422, 500, 503, 504},
+    "GET /real": {200, 404, 408, 413, 415, 422, 500, 503, 504},
+}
+
+
+def test_statuses_of_each_operation_are_described(document: dict[str, Any]) -> None:
+    """An operation lists all statuses that it answers with, those of reading a body and of waiting among them."""
+    described = {
+        f"{method.upper()} {path}": {int(status) for status in operation["responses"]}
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    assert described == STATUSES
+
+
+@pytest.mark.parametrize("operation", [name for name in STATUSES if name not in {"GET /livez", "GET /readyz"}])
+def test_overload_is_described(client: TestClient, operation: str) -> None:
+    """What an operation answers where too many requests are under way is among its statuses."""
+    method, path = operation.split()
+    cast("ServiceApp", client.app).service.request_limit.under_way = 1000  # type: ignore[union-attr]  # it is started
+    assert client.request(method, path.format(**PATHS)).status_code in STATUSES[operation]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/real", "/api/v1/predictions", "/api/v1/predictions/upload"])
+def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
+    """Where a body is read, 415 for its content coding is described."""
+    ((method, operation),) = document["paths"][path].items()
+    headers = {"Content-Encoding": "br", "Content-Type": "application/json"}
+    answer = client.request(method, path, content=b"{}", headers=headers)
+    assert (answer.status_code, "415" in operation["responses"]) == (415, True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [name.removeprefix("GET ") for name in STATUSES if name.startswith("GET ")]
+    + ["/", "/docs", "/redoc", "/problems", "/openapi.json", "/static-docs/favicon.png"],
+)
+def test_head_is_answered_as_get_without_a_body(client: TestClient, path: str) -> None:
+    """HEAD has the status, the type and the length of GET, and no body."""
+    address = path.format(**PATHS) + ("?test_image_num=0" if path in ("/predict", "/real") else "")
+    head, get = (client.request(method, address, follow_redirects=False) for method in ("HEAD", "GET"))
+    named = ("content-type", "content-length")
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert [head.headers.get(name) for name in named] == [get.headers.get(name) for name in named]
+
+
+def test_head_is_for_every_get(document: dict[str, Any]) -> None:
+    """No described GET is missing from those that are asked with HEAD here."""
+    gets = {f"GET {path}" for path, item in document["paths"].items() if "get" in item}
+    assert gets == {name for name in STATUSES if name.startswith("GET ")}

@@ -1,0 +1,226 @@
+"""Decoding beside the event loop, in turns; the steps are generators of the tests' own, and nothing depends on time."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from fashion_api.errors import DeadlineExceededError
+from fashion_api.service.decoder import Decoder
+from tests.clock import put_clock_forward, run, turn_over
+from tests.raw_http import LIMIT_S
+
+Steps = Generator[None, None, str]
+
+
+@asynccontextmanager
+async def decoding() -> AsyncIterator[Decoder]:
+    """A decoder that is closed afterwards."""
+    decoder = Decoder()
+    try:
+        yield decoder
+    finally:
+        await decoder.aclose()
+
+
+def ask(decoder: Decoder, steps: Steps, *, within_s: float = LIMIT_S) -> "asyncio.Task[str]":
+    """Ask for steps to be run within a time."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    return asyncio.create_task(decoder.run(steps, deadline=deadline, timeout_s=within_s))
+
+
+def count_to(number: int) -> Steps:
+    """So many steps."""
+    for _ in range(number):
+        yield
+    return f"{number} steps"
+
+
+class Endless:
+    """Steps that do not end before the test lets them."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.may_end = threading.Event()
+        self.closed = threading.Event()
+
+    def run(self) -> Steps:
+        """The steps."""
+        self.started.set()
+        try:
+            while not self.may_end.is_set():
+                yield
+        finally:
+            self.closed.set()
+        return "ended"
+
+    def block(self) -> Steps:
+        """One step that takes until the end."""
+        self.started.set()
+        self.may_end.wait(LIMIT_S)
+        yield
+        return "ended"
+
+
+async def wait_for(event: threading.Event) -> None:
+    """Wait until another thread has set an event."""
+    assert await asyncio.to_thread(event.wait, LIMIT_S)
+
+
+@pytest.mark.parametrize("number", [0, 1, 1000])
+def test_steps_are_run_to_their_result(number: int) -> None:
+    """However many steps there are, their result is given."""
+
+    async def test() -> None:
+        async with decoding() as decoder:
+            assert await ask(decoder, count_to(number)) == f"{number} steps"
+
+    run(test)
+
+
+def test_error_in_a_step_is_handed_on() -> None:
+    """What a step raises is raised where its result is waited for, and the next is decoded all the same."""
+
+    def fail() -> Steps:
+        yield
+        raise ZeroDivisionError("wrong")
+
+    async def test() -> None:
+        async with decoding() as decoder:
+            with pytest.raises(ZeroDivisionError, match="wrong"):
+                await ask(decoder, fail())
+            assert await ask(decoder, count_to(1)) == "1 steps"
+
+    run(test)
+
+
+def test_small_body_is_decoded_beside_huge_ones() -> None:
+    """A small body comes to its turn beside several that do not end."""
+
+    async def test() -> None:
+        endless = [Endless() for _ in range(5)]
+        async with decoding() as decoder:
+            huge = [ask(decoder, steps.run()) for steps in endless]
+            assert await ask(decoder, count_to(10)) == "10 steps"
+            for steps in endless:
+                steps.may_end.set()
+            assert await asyncio.gather(*huge) == ["ended"] * 5
+
+    run(test)
+
+
+def test_each_has_its_turn() -> None:
+    """Several that each wait for all of the others to have started end together."""
+    seen: set[int] = set()
+
+    def wait_for_all(number: int) -> Steps:
+        seen.add(number)
+        while len(seen) < 4:
+            yield
+        return "all"
+
+    async def test() -> None:
+        async with decoding() as decoder:
+            assert await asyncio.gather(*(ask(decoder, wait_for_all(number)) for number in range(4))) == ["all"] * 4
+
+    run(test)
+
+
+def test_all_are_decoded_on_one_thread() -> None:
+    """However many come at once, one thread decodes them, and it ends when the decoder is closed."""
+    threads: set[threading.Thread] = set()
+
+    def remember() -> Steps:
+        threads.add(threading.current_thread())
+        yield
+        threads.add(threading.current_thread())
+        return ""
+
+    async def test() -> None:
+        async with decoding() as decoder:
+            await asyncio.gather(*(ask(decoder, remember()) for _ in range(10)))
+
+    run(test)
+    (thread,) = threads
+    assert (thread.name, thread.is_alive()) == ("decoder", False)
+
+
+def test_deadline_ends_the_steps() -> None:
+    """When the time is over the caller is told so, and the rest of the steps is not run."""
+
+    async def test() -> None:
+        endless = Endless()
+        async with decoding() as decoder:
+            task = ask(decoder, endless.run(), within_s=5)
+            await wait_for(endless.started)
+            await put_clock_forward(6)
+            with pytest.raises(DeadlineExceededError, match="no answer within 5 s"):
+                await task
+            await wait_for(endless.closed)
+
+    run(test)
+
+
+def test_caller_who_is_cancelled_ends_the_steps() -> None:
+    """When nobody waits for the result any more, the rest of the steps is not run."""
+
+    async def test() -> None:
+        endless = Endless()
+        async with decoding() as decoder:
+            task = ask(decoder, endless.run())
+            await wait_for(endless.started)
+            task.cancel()
+            await wait_for(endless.closed)
+
+    run(test)
+
+
+def test_result_that_comes_too_late_is_dropped() -> None:
+    """A result that is there just after its caller was cancelled disturbs nothing."""
+
+    async def test() -> None:
+        late = Endless()
+        async with decoding() as decoder:
+            task = ask(decoder, late.block())
+            await wait_for(late.started)
+            last = Endless()
+            following = ask(decoder, last.run())
+            await turn_over()
+            late.may_end.set()
+            assert last.started.wait(LIMIT_S)  # the first is done, and the event loop does not know it yet
+            task.cancel()
+            last.may_end.set()
+            assert await following == "ended"
+
+    run(test)
+
+
+def test_close_waits_for_what_is_left() -> None:
+    """Closing ends the thread once what was taken in is decoded."""
+
+    async def test() -> None:
+        endless = Endless()
+        decoder = Decoder()
+        task = ask(decoder, endless.run())
+        await wait_for(endless.started)
+        closing = asyncio.create_task(decoder.aclose())
+        await turn_over()
+        assert not closing.done()
+        endless.may_end.set()
+        await closing
+        assert await task == "ended"
+
+    run(test)
+
+
+def test_decoder_without_work_closes() -> None:
+    """A decoder that was never needed has no thread, and closes at once."""
+
+    async def test() -> None:
+        before = threading.active_count()
+        async with decoding():
+            assert threading.active_count() == before
+
+    run(test)

@@ -1,0 +1,37 @@
+"""The service: what all requests share."""
+
+import dataclasses
+
+import pytest
+
+from fashion_api.errors import DataNotFoundError, NotReadyError
+from fashion_api.service.batcher import Batcher
+from tests.clock import run
+from tests.fakes import FakeClassifier, fake_service, fake_test_set
+
+
+def test_test_set_is_given() -> None:
+    """The service gives its test set."""
+    test_set = fake_test_set()
+    assert fake_service(test_set=test_set).get_test_set() is test_set
+
+
+def test_missing_test_set_is_an_error() -> None:
+    """Where there is no test set, asking for it says why."""
+    with pytest.raises(DataNotFoundError, match="nowhere"):
+        fake_service(test_set=DataNotFoundError("nowhere")).get_test_set()
+
+
+def test_closed_service_is_draining_and_takes_nothing_in() -> None:
+    """Closing a service makes it say that it is stopping, and its batcher refuses what comes."""
+
+    async def test() -> None:
+        batcher = Batcher(FakeClassifier(), max_batch_size=1, max_queue_size=1, timeout_s=1)
+        service = dataclasses.replace(fake_service(), batcher=batcher)
+        assert not service.is_draining
+        await service.aclose()
+        assert service.is_draining
+        with pytest.raises(NotReadyError):
+            batcher.check_room(1)
+
+    run(test)

@@ -1,0 +1,70 @@
+"""Likely mistakes in a prediction request: the message names the mistake and the form that works."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from fashion_api.errors import InvalidRequestError
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.wire.operation import finish_steps
+from fashion_api.wire.prediction_request import read_images
+
+ROWS = [[(x + y) % 256 for x in range(28)] for y in range(28)]
+WANTED = "28 rows of 28 whole numbers from 0 to 255"
+
+
+def refuse(document: object) -> str:
+    """Read a body that must be refused, and give the message."""
+    with pytest.raises(InvalidRequestError) as caught:
+        finish_steps(read_images(json.dumps(document).encode(), InputSpec(height=28, width=28), max_images=256))  # type: ignore[arg-type]  # any steps
+    return str(caught.value)
+
+
+def of_each_pixel(change: Callable[[int], object]) -> list[list[object]]:
+    """An image with every pixel changed."""
+    return [[change(pixel) for pixel in row] for row in ROWS]
+
+
+IMAGES = {
+    "one list of values": ([pixel for row in ROWS for pixel in row], "is one list of 784 values"),
+    "a list for each pixel": (of_each_pixel(lambda pixel: [pixel]), "has each pixel in a list of its own (28×28×1)"),
+    "three values a pixel": (of_each_pixel(lambda pixel: [pixel] * 3), "has pixels of three values"),
+    "pixels from 0 to 1": (of_each_pixel(lambda pixel: pixel / 255), "has pixels from 0 to 1; multiply them by 255"),
+    "one list too many": ([ROWS], "is in one list too many"),
+}
+
+
+@pytest.mark.parametrize(("image", "message"), IMAGES.values(), ids=IMAGES.keys())
+def test_image_in_another_form_is_recognised(image: object, message: str) -> None:
+    """An image in a usual other form is refused with one fault, which says what it is and what to send."""
+    answer = refuse({"images": [image]})
+    assert answer.startswith(f"images[0]: {message}")
+    assert WANTED in answer
+
+
+@pytest.mark.parametrize("name", ["instances", "inputs", "data", "image"])
+def test_other_name_of_the_list_is_recognised(name: str) -> None:
+    """A list of images under another service's name is refused, and both names are said."""
+    assert refuse({name: [ROWS]}) == (
+        f"images: is missing; `{name}` is not read here: name the list of images `images`"
+    )
+
+
+def test_missing_list_around_one_image_is_recognised() -> None:
+    """An image in place of the list of images is refused, and the form that works is shown."""
+    assert refuse({"images": ROWS}) == (
+        'images: is one image, not a list of images; put it into a list: {"images": [image]}'
+    )
+
+
+def test_values_without_rows_and_list_are_recognised() -> None:
+    """784 values in place of the list of images are refused as one fault."""
+    assert refuse({"images": [0] * 784}).startswith("images: is one list of 784 values; send a list of images")
+
+
+def test_single_wrong_pixel_keeps_its_place() -> None:
+    """An image with one wrong pixel is no mistake of form: the fault has its place."""
+    rows = [list(row) for row in ROWS]
+    rows[3][5] = 256
+    assert refuse({"images": [rows]}) == "images[0][3][5]: must be a whole number from 0 to 255, not 256"
