@@ -13,7 +13,7 @@ DEV := .venv/.installed-dev
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test test-quick check lint types coverage fuzz audit bench requirements clean
+.PHONY: help serve train evaluate data test test-quick check lint types coverage fuzz audit bench soak requirements clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ fuzz: $(DEV)  ## look for inputs that break a reader or the server; takes 10 min
 
 audit: $(DEV)  ## check the locked packages: known vulnerabilities, licences; list them in dist/sbom/
 	@exec $(BIN)/python scripts/audit.py
+
+soak: data  ## prove the service reliable (see docs/reliability.md); up to 15 minutes a part, ARGS=PART for one
+	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: data  ## measure the service and its peers (see benchmarks/README.md); takes an hour
 	@exec $(BIN)/python -m benchmarks $(ARGS)

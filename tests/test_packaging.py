@@ -124,7 +124,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFi
 def test_the_wheel_carries_the_command_and_the_licence(wheel: zipfile.ZipFile) -> None:
     """Installing it puts `fashion-api` on the path, under terms that come with it."""
     folder = f"fashion_api-{PROJECT['project']['version']}.dist-info"
-    assert b"fashion-api = fashion_api.cli.main:main" in wheel.read(f"{folder}/entry_points.txt")
+    assert b"fashion-api = fashion_api.__main__:main" in wheel.read(f"{folder}/entry_points.txt")
     assert f"{folder}/licenses/LICENSE" in wheel.namelist()
 
 

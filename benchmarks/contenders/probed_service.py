@@ -4,14 +4,16 @@ The app and the server's options are the service's own. What was measured since 
 """
 
 import asyncio
-import contextlib
 import json
 import time
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.server.processes import bind, make_app, make_config
+from fashion_api.rest.app import create_app
+from fashion_api.server.log_queue import queue_log_lines
+from fashion_api.server.logs import configure_logging
+from fashion_api.server.processes import bind
+from fashion_api.server.worker import Worker
 from fashion_api.settings import Settings, load_settings
 
 _INTERVAL_S = 0.01
@@ -48,10 +50,14 @@ class LagProbe:
 def main() -> None:
     """Serve as `fashion-api serve` does, with one worker."""
     settings = load_settings(Settings)
-    config = make_config(settings)
-    config.app = lambda: LagProbe(make_app(settings))
-    with bind(settings.host, settings.port) as sock, contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    configure_logging(settings)
+    queue_log_lines()
+    with bind(settings.host, settings.port) as sock:
+        Worker(
+            settings,
+            sock,
+            make_app=lambda settings, *, lifespan: LagProbe(create_app(settings, lifespan=lifespan)),
+        ).run_until_stopped()
 
 
 if __name__ == "__main__":

@@ -5,23 +5,22 @@ with what was recorded: a list of turns, each `[wall seconds, requests begun, ba
 """
 
 import asyncio
-import contextlib
 import gc
 import json
 import time
 from dataclasses import replace
 from typing import Any
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel, load_model
-from fashion_api.rest.app import create_app
+from fashion_api.rest.app import ServiceLifespan, create_app
+from fashion_api.server.log_queue import queue_log_lines
 from fashion_api.server.logs import configure_logging
-from fashion_api.server.process import own_process
-from fashion_api.server.processes import bind, make_config
+from fashion_api.server.processes import bind
+from fashion_api.server.worker import Worker
 from fashion_api.settings import Settings, load_settings
 
 
@@ -102,6 +101,7 @@ def main() -> None:
     """Serve as `fashion-api serve` does, with one worker."""
     settings = load_settings(Settings)
     configure_logging(settings)
+    queue_log_lines()
     counts = Counts()
     gc.callbacks.append(counts.watch_collector)
 
@@ -109,10 +109,11 @@ def main() -> None:
         model = load_model(settings)
         return replace(model, classifier=CountingClassifier(model.classifier, counts))
 
-    config = make_config(settings)
-    config.app = lambda: TurnRecorder(create_app(settings, load_model=load_counted, lifespan=own_process), counts)
-    with bind(settings.host, settings.port) as sock, contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[sock])
+    def make_app(settings: Settings, *, lifespan: ServiceLifespan) -> ASGIApp:
+        return TurnRecorder(create_app(settings, load_model=load_counted, lifespan=lifespan), counts)
+
+    with bind(settings.host, settings.port) as sock:
+        Worker(settings, sock, make_app=make_app).run_until_stopped()
 
 
 if __name__ == "__main__":

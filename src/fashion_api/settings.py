@@ -140,6 +140,18 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=64, description="How many processes serve, each with its own model.")
+    worker_start_timeout_s: float = Field(
+        120.0,
+        gt=0,
+        le=3600,
+        description="Seconds that one of several workers has to become ready; then it is replaced.",
+    )
+    worker_hang_timeout_s: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        description="Seconds for which the event loop of one of several workers may stand still; then it is replaced.",
+    )
     root_path: Annotated[str, AfterValidator(_check_root_path)] = Field(
         "",
         description="The path prefix under which a proxy serves this service, as in /fashion; unset: none.",

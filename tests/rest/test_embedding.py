@@ -77,7 +77,7 @@ def test_redirect_stays_below_the_mount(client: TestClient) -> None:
     [
         ("/api/v1/test-images/3/prediction", "/api/v1/test-images/{index}/prediction", 401),
         ("/api/v1/model", "/api/v1/model", 401),
-        ("/livez", "/livez", 200),
+        ("/problems", "/problems", 200),
         ("/nothing", None, 401),
     ],
 )
@@ -107,7 +107,7 @@ def test_requests_are_in_the_log_when_the_lifespan_ends(caplog: pytest.LogCaptur
     async def test() -> None:
         app = fake_app()
         async with running(app):
-            await ask(app, "GET", "/livez")
+            await ask(app, "GET", "/problems")
         assert any("requests" in record.__dict__ for record in caplog.records)
 
     run(test)

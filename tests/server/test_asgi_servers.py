@@ -116,7 +116,7 @@ def test_garbage_after_pipelined_requests_is_no_fault(held: Held, path: str) -> 
     with connect(held.server.address) as connection:
         connection.send(write_request("GET", path) * 2 + bytes(range(143)))
         connection.read_rest()
-    ask(held.server.address, write_request("GET", "/livez", f"X-Request-ID: after-{before}"))
+    ask(held.server.address, write_request("GET", "/problems", f"X-Request-ID: after-{before}"))
     held.server.log.wait_for(f"after-{before}")
     others = [line for line in held.server.log.lines[before:] if " ms " not in line]
     assert len(others) <= 2
@@ -134,7 +134,7 @@ def test_answer_to_a_connection_that_the_server_has_closed_is_no_fault(held: Hel
         ask(held.server.address, write_request("GET", "/livez"))
         batch.release()
     held.server.log.wait_for(rf"GET {re.escape(ROUTE)} 499 \S+ ms cut-off")
-    ask(held.server.address, write_request("GET", "/livez", "X-Request-ID: after-it"))
+    ask(held.server.address, write_request("GET", "/problems", "X-Request-ID: after-it"))
     held.server.log.wait_for("after-it")
     others = [line for line in held.server.log.lines[before:] if " ms " not in line]
     assert len(others) <= 2

@@ -69,7 +69,7 @@ def test_server_stops_on_sigterm_with_success(real_service: dict[str, str]) -> N
     """SIGTERM ends the service with status 0, and its log has one line a request."""
     with serve(**real_service, FASHION_LOG_FORMAT="json") as server:
         with server.connect() as client:
-            client.get("/livez", headers={"X-Request-ID": "the-only-one"})
+            client.get("/api/v1/model", headers={"X-Request-ID": "the-only-one"})
         assert server.stop() == 0
         records = [json.loads(line) for line in server.log.lines]
         assert [record["status"] for record in records if record.get("request_id") == "the-only-one"] == [200]

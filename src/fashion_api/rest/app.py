@@ -188,6 +188,7 @@ def create_app(
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
+    _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
     complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
     return app
 

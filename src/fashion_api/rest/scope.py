@@ -12,12 +12,14 @@ _RECORD = "fashion_api.record"
 class RequestRecord:
     """What becomes of one request, for the log and for errors."""
 
-    __slots__ = ("request_id", "root_path", "route", "status")
+    __slots__ = ("mount", "request_id", "root_path", "route", "status")
 
     def __init__(self, request_id: str, root_path: str = "") -> None:
         self.request_id = request_id
         self.root_path = root_path
         """The app's; the scope's is another once the request has come to a mounted app."""
+        self.mount: object = None
+        """The route of another app, in which this app is mounted."""
         self.route: str | None = None
         """The template of its route, once it is found."""
         self.status = 0
@@ -26,6 +28,7 @@ class RequestRecord:
 
 def keep_record(scope: Scope, record: RequestRecord) -> None:
     """Put a request's record into its scope."""
+    record.mount = scope.get("route")
     scope[_RECORD] = record
 
 
@@ -50,11 +53,14 @@ def get_route_path(scope: Scope) -> str:
 def find_route(scope: Scope) -> str | None:
     """Give the template of a request's route; `None` where there is none. It never holds what a caller has written."""
     record = get_record(scope)
-    route: str | None = record.route or getattr(scope.get("route"), "path", None)
-    if route is not None:
-        return route
+    if record.route is not None:
+        return record.route
+    route = scope.get("route")
+    if route is not None and route is not record.mount:
+        template: str = route.path
+        return template
     at_entry = {**scope, "root_path": record.root_path}
-    for candidate in scope["app"].router.routes:  # it was refused before it was routed
+    for candidate in scope["app"].router.routes:  # it was refused before it was routed, or is no route of FastAPI's own
         match, _ = candidate.matches(at_entry)
         if match is not Match.NONE:
             found: str = candidate.path

@@ -5,13 +5,12 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
 from fashion_api.errors import SettingsError
 from fashion_api.rest.middleware.request_log import RequestEvent
+from fashion_api.server.log_destinations import LogStream, open_log_file
 from fashion_api.settings import Settings
 
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
@@ -97,7 +96,7 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     Raises:
         SettingsError: the log file cannot be written.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    handlers: list[logging.Handler] = [LogStream(stream or sys.stderr)]
     if settings.log_file is not None:
         handlers.append(_open_log_file(settings.log_file, settings))
     for handler in handlers:
@@ -117,24 +116,8 @@ def _make_formatter(settings: Settings) -> logging.Formatter:
     return _TextFormatter() if settings.log_format == "text" else _JsonFormatter()
 
 
-def _choose_rotating_handler(settings: Settings) -> Callable[..., logging.Handler]:
-    """Choose one that several processes can share, where there are several: that takes a lock for each line."""
-    if settings.workers == 1:
-        return RotatingFileHandler
-    from concurrent_log_handler import ConcurrentRotatingFileHandler  # noqa: PLC0415  # most services do not need it
-
-    handler: Callable[..., logging.Handler] = ConcurrentRotatingFileHandler
-    return handler
-
-
 def _open_log_file(path: Path, settings: Settings) -> logging.Handler:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _choose_rotating_handler(settings)(
-            path,
-            maxBytes=settings.log_file_max_bytes,
-            backupCount=settings.log_file_backups,
-            encoding="utf-8",
-        )
+        return open_log_file(path, settings)
     except OSError as error:
         raise SettingsError(f"FASHION_LOG_FILE: {path} cannot be written: {error.strerror}") from error

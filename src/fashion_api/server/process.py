@@ -27,6 +27,8 @@ async def own_process(service: Service) -> AsyncIterator[None]:
 def _drain_on_sigterm(service: Service) -> Iterator[None]:
     """Let SIGTERM drain the service at once, and call its handler, the server's, after the drain delay.
 
+    A second SIGTERM is passed on to the server at once.
+
     In between, `/readyz` answers 503 and requests are still answered, so that a load balancer has time to turn to other
     instances. Python handles signals in the main thread only; in another, nothing is changed.
     """
@@ -37,9 +39,10 @@ def _drain_on_sigterm(service: Service) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
 
     def stop_later(signum: int, frame: FrameType | None) -> None:
+        delay_s = 0.0 if service.is_draining else service.settings.drain_delay_s
         service.drain()
         if callable(handler):
-            loop.call_soon_threadsafe(loop.call_later, service.settings.drain_delay_s, handler, signum, frame)
+            loop.call_soon_threadsafe(loop.call_later, delay_s, handler, signum, frame)
 
     signal.signal(signal.SIGTERM, stop_later)
     try:

@@ -1,20 +1,13 @@
-"""The service under uvicorn: its socket, its worker processes, and how it stops."""
+"""The service in one process, or in several: its socket, and how it ends."""
 
-import contextlib
-import functools
 import logging
+import os
 import signal
 import socket
-
-import uvicorn
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+import sys
 
 from fashion_api.errors import SettingsError
-from fashion_api.rest.app import create_app
-from fashion_api.server.connection import App, Connections, make_protocol, track_answers
-from fashion_api.server.logs import configure_logging
-from fashion_api.server.process import own_process
+from fashion_api.server.log_queue import flush_log_queues, queue_log_lines
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,63 +23,41 @@ def run_server(settings: Settings) -> bool:
         SettingsError: the address cannot be listened on.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
+    if settings.workers > 1 and sys.platform == "win32":
+        raise SettingsError("FASHION_WORKERS: several workers cannot share a socket on Windows; run one")
     sock = bind(settings.host, settings.port)
-    config = make_config(settings)
+    queue_log_lines()
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
-    # uvicorn raises the signal that ended it once more when it is done.
-    signal.signal(signal.SIGTERM, lambda *_: None)
     with sock:
-        try:
-            has_started = _run_workers(config, sock) if settings.workers > 1 else _run_here(config, sock)
-        except KeyboardInterrupt:  # uvicorn has stopped as it does on SIGTERM
-            logger.info("stopped")
-            raise
+        has_started, stop_signal = _run_workers(settings, sock) if settings.workers > 1 else _run_here(settings, sock)
     if has_started:
         logger.info("stopped")
+    is_interrupted = stop_signal == signal.SIGINT
+    if not flush_log_queues():  # nobody reads standard error; whoever writes to it now would wait for ever
+        os._exit(128 + signal.SIGINT if is_interrupted else int(not has_started))
+    if is_interrupted:
+        raise KeyboardInterrupt
     return has_started
 
 
-def _run_here(config: uvicorn.Config, sock: socket.socket) -> bool:
-    server = uvicorn.Server(config)
-    with contextlib.suppress(SystemExit):  # how uvicorn says that the lifespan hook has failed
-        server.run(sockets=[sock])
-    return server.started
+def _run_here(settings: Settings, sock: socket.socket) -> tuple[bool, int | None]:
+    from fashion_api.server.worker import Worker  # noqa: PLC0415  # a supervisor needs nothing of it
+
+    worker = Worker(settings, sock)
+    return worker.run_until_stopped(), worker.stop_signal
 
 
-def _run_workers(config: uvicorn.Config, sock: socket.socket) -> bool:
-    supervisor = Multiprocess(config, sockets=[sock])
-    supervisor.run()
-    return all(process.exitcode != STARTUP_FAILURE for process in supervisor.processes)
+def _run_workers(settings: Settings, sock: socket.socket) -> tuple[bool, int | None]:
+    from fashion_api.server.supervisor import Supervisor  # noqa: PLC0415  # one worker needs none
 
-
-def make_config(settings: Settings) -> uvicorn.Config:
-    """Make uvicorn's configuration; the app is made in the process that serves it."""
-    return uvicorn.Config(
-        functools.partial(make_app, settings),
-        factory=True,
-        http=make_protocol(Connections(settings)),
-        timeout_keep_alive=settings.keep_alive_s,
-        workers=settings.workers,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,  # rest/middleware/forwarded.py reads them, under every server
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.drain_timeout_s),
-    )
-
-
-def make_app(settings: Settings) -> App:
-    """Make the app in the process that serves it."""
-    configure_logging(settings)
-    return track_answers(create_app(settings, lifespan=own_process))
+    supervisor = Supervisor(settings, sock)
+    return supervisor.run(), supervisor.stop_signal
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address, before the model is loaded; connections are refused until uvicorn listens.
+    """Take the address, before the model is loaded; connections are refused until a worker listens.
 
     Raises:
         SettingsError: it is in use, or is none of this machine's.
@@ -104,5 +75,4 @@ def bind(host: str, port: int) -> socket.socket:
         raise SettingsError(
             f"cannot listen on {host} port {port}: {error.strerror}; choose another with FASHION_HOST and FASHION_PORT"
         ) from error
-    sock.set_inheritable(True)
     return sock

@@ -166,7 +166,7 @@ def test_service_that_does_not_drain_keeps_connections() -> None:
     run(test)
 
 
-EVENT = RequestEvent(1.0, "GET", "/livez", 200, 1.0, "id")
+EVENT = RequestEvent(1.0, "GET", "/problems", 200, 1.0, "id")
 
 
 def test_requests_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,1 @@
+"""Long runs that prove the service reliable: restarts, killed workers, slow callers, overload, endurance."""

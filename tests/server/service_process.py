@@ -1,0 +1,212 @@
+"""`fashion-api serve` in processes of its own, as its operators meet it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FAULTS = Path(__file__).parent / "faults"
+LIMIT_S = 120
+"""After so long a test gives up."""
+
+_BODY = b'{"images": [%s]}' % str([[0] * 28] * 28).encode()
+_HEAD = (
+    b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+) % len(_BODY)
+
+
+class Log:
+    """What a service has written to standard error so far."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._lines: list[str] = []
+        self._is_over = False
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines so far."""
+        with self._changed:
+            return self._lines[:]
+
+    def find(self, pattern: str) -> "list[re.Match[str]]":
+        """Every match, at most one a line."""
+        return [match for line in self.lines if (match := re.search(pattern, line))]
+
+    def wait_for(self, pattern: str, *, times: int = 1) -> "re.Match[str]":
+        """Wait until so many lines match; gives the last match."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over or len(self.find(pattern)) >= times, LIMIT_S)
+        found = self.find(pattern)
+        assert len(found) >= times, f"{pattern!r} did not come {times} times:\n{''.join(self.lines)}"
+        return found[times - 1]
+
+    def wait_for_end(self) -> None:
+        """Wait until every process that writes to it has ended."""
+        self._reader.join(LIMIT_S)
+        assert self._is_over, "".join(self.lines)
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+
+class ServiceProcess:
+    """A running service."""
+
+    def __init__(self, environment: dict[str, str], *, stderr: int = subprocess.PIPE) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("FASHION_")}
+        path = os.pathsep.join(filter(None, [str(FAULTS), str(ROOT / "src"), kept.get("PYTHONPATH", "")]))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fashion_api", "serve", "--port", "0"],
+            cwd=ROOT,
+            env=kept | {"PYTHONPATH": path} | environment,
+            stdin=subprocess.DEVNULL,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The first process."""
+        return self.process.pid
+
+    def find_workers(self) -> list[int]:
+        """The worker processes of a supervisor."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [
+            int(child)
+            for child in children
+            if b"fashion_api.server.worker_process" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+
+    def find_children(self) -> list[str]:
+        """All processes that it has started and that are there."""
+        return Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+
+    def send(self, signum: int) -> None:
+        """Send a signal to the first process only."""
+        self.process.send_signal(signum)
+
+    def wait(self) -> int:
+        """Wait for its end; gives the exit status."""
+        return self.process.wait(LIMIT_S)
+
+    def end(self) -> None:
+        """End all of it by force."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+
+class Service(ServiceProcess):
+    """A running service whose log is read."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        super().__init__(environment)
+        self.log = Log(self.process)
+        self._has_supervisor = environment.get("FASHION_WORKERS", "1") != "1"
+
+    @property
+    def port(self) -> int:
+        """Where it serves, or will serve."""
+        return int(self.log.wait_for(r"will serve on http://127\.0\.0\.1:(\d+)")[1])
+
+    def wait_until_ready(self, *, times: int) -> None:
+        """Wait until workers have become ready so many times, and accept connections."""
+        self.log.wait_for("is ready after" if self._has_supervisor else ": ready$", times=times)
+        connect(self.port).close()
+
+    def stop(self) -> int:
+        """End it as an operator would; gives the exit status."""
+        self.send(signal.SIGTERM)
+        status = self.wait()
+        self.log.wait_for_end()
+        return status
+
+
+@contextmanager
+def serve(*, workers: int = 1, is_ready: bool = True, **environment: str) -> Iterator[Service]:
+    """A service that is ended in any case."""
+    service = Service({"FASHION_WORKERS": str(workers), **environment})
+    try:
+        if is_ready:
+            service.wait_until_ready(times=workers)
+        yield service
+    finally:
+        service.end()
+
+
+def connect(port: int) -> socket.socket:
+    """Connect to a service; it listens a moment after it has said that it is ready."""
+    give_up = threading.Event()
+    timer = threading.Timer(LIMIT_S, give_up.set)
+    timer.start()
+    try:
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
+            except ConnectionRefusedError:
+                if give_up.wait(0.01):
+                    raise
+    finally:
+        timer.cancel()
+
+
+def ask(connection: socket.socket, path: str = "/readyz") -> bytes:
+    """Send a GET request on a connection, and read the answer; empty where the connection ended."""
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return read_answer(connection)
+
+
+def begin_request(connection: socket.socket) -> None:
+    """Send the head of a request, and wait until the service waits for its body."""
+    connection.sendall(_HEAD)
+    assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def finish_request(connection: socket.socket) -> bytes:
+    """Send the body of a request that was begun, and read the answer."""
+    connection.sendall(_BODY)
+    return read_answer(connection)
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    """Read an answer with a Content-Length; what there is of it, where the connection ended."""
+    answer = b""
+    while True:
+        try:
+            received = connection.recv(65536)
+        except ConnectionError:
+            return answer
+        answer += received
+        head, _, body = answer.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if not received or (length and len(body) >= int(length[1])):
+            return answer
+
+
+def get(port: int, path: str = "/readyz") -> bytes:
+    """Ask on a connection of its own."""
+    with connect(port) as connection:
+        return ask(connection, path)

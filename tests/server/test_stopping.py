@@ -1,0 +1,172 @@
+"""Signals, to a service with one worker and with two: it stops on two of them, and opens its log files on a third."""
+
+import os
+import signal
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.server.service_process import Service, ask, begin_request, connect, finish_request, get, serve
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+WORKERS = pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
+STATUSES = pytest.mark.parametrize(
+    ("signum", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
+
+
+@WORKERS
+@STATUSES
+def test_exit_status_names_the_signal(workers: int, signum: int, status: int) -> None:
+    """SIGTERM ends the service with status 0, Ctrl-C with 130, and no process is left."""
+    with serve(workers=workers) as service:
+        service.send(signum)
+        assert service.wait() == status
+        service.log.wait_for_end()
+        assert len(service.log.find("processes: stopped")) == 1
+        assert not service.log.find("Traceback")
+
+
+@WORKERS
+@STATUSES
+def test_signal_is_obeyed_while_the_model_loads(tmp_path: Path, workers: int, signum: int, status: int) -> None:
+    """A start that takes for ever, here since the model's file is a pipe that nobody writes to, is ended at once."""
+    model = tmp_path / "model.h5"
+    os.mkfifo(model)
+    with serve(workers=workers, is_ready=False, FASHION_MODEL_PATH=str(model)) as service:
+        writer = _open_for_reader(model)
+        service.send(signum)
+        assert service.wait() == status
+        service.log.wait_for_end()
+        os.close(writer)
+
+
+def _open_for_reader(pipe: Path) -> int:
+    """Wait until a process reads a named pipe."""
+    while True:
+        with suppress(OSError):
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        os.sched_yield()
+
+
+def _wait_for_handler(pid: int) -> None:
+    """Wait until a process handles SIGTERM."""
+    while not _handles(pid, signal.SIGTERM):
+        os.sched_yield()
+
+
+def _handles(pid: int, signum: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught, 16) >> (signum - 1) & 1)
+
+
+@WORKERS
+def test_signal_in_the_first_milliseconds_is_obeyed(workers: int) -> None:
+    """SIGTERM is obeyed as soon as our first line has run, before anything else is imported."""
+    with serve(workers=workers, is_ready=False) as service:
+        _wait_for_handler(service.pid)
+        service.send(signal.SIGTERM)
+        assert service.wait() == 0
+        service.log.wait_for_end()
+
+
+@pytest.mark.tensorflow
+@WORKERS
+def test_signal_is_obeyed_while_the_model_is_compiled(tmp_path: Path, workers: int) -> None:
+    """The first start, which compiles the model for a minute, is ended at once."""
+    with serve(workers=workers, is_ready=False, FASHION_CACHE_DIR=str(tmp_path)) as service:
+        service.log.wait_for("compiling the model")
+        service.send(signal.SIGTERM)
+        assert service.wait() == 0
+        assert not service.log.find("compiled in")
+
+
+@WORKERS
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        (signal.SIGTERM, signal.SIGTERM, 0),
+        (signal.SIGINT, signal.SIGINT, 130),
+        (signal.SIGTERM, signal.SIGINT, 0),
+        (signal.SIGINT, signal.SIGTERM, 130),
+    ],
+    ids=["SIGTERM twice", "SIGINT twice", "SIGTERM, SIGINT", "SIGINT, SIGTERM"],
+)
+def test_second_signal_ends_it_at_once(workers: int, first: int, second: int, status: int) -> None:
+    """A second signal ends the service though a request is under way that has an hour left."""
+    with (
+        serve(workers=workers, FASHION_DRAIN_TIMEOUT_S="3600", FASHION_REQUEST_TIMEOUT_S="3600") as service,
+        connect(service.port) as connection,
+    ):
+        begin_request(connection)
+        service.send(first)
+        _wait_until_draining(service)
+        service.send(second)
+        assert service.wait() == status
+        service.log.wait_for_end()
+
+
+def _wait_until_draining(service: Service) -> None:
+    """Wait until the service is not ready, or accepts no connection any more."""
+    with suppress(ConnectionError):
+        while get(service.port).startswith(b"HTTP/1.1 200 "):
+            pass
+
+
+@WORKERS
+def test_signal_to_all_processes_is_one_signal(workers: int) -> None:
+    """A process manager that signals each process of the service cuts no request off."""
+    with serve(workers=workers, FASHION_DRAIN_DELAY_S="1") as service, connect(service.port) as connection:
+        begin_request(connection)
+        os.killpg(service.pid, signal.SIGTERM)
+        _wait_until_draining(service)
+        assert finish_request(connection).startswith(b"HTTP/1.1 200 ")
+        assert service.wait() == 0
+
+
+@WORKERS
+def test_draining_answers_ask_for_a_new_connection(workers: int) -> None:
+    """While the delay runs, each answer ends its connection; connections that are idle end with the delay."""
+    with serve(workers=workers, FASHION_DRAIN_DELAY_S="2") as service, ExitStack() as stack:
+        under_way, used, idle = (stack.enter_context(connect(service.port)) for _ in range(3))
+        for connection in (under_way, used, idle):
+            assert b"connection: close" not in ask(connection)
+        begin_request(under_way)
+        service.send(signal.SIGTERM)
+        _wait_until_draining(service)
+        for answer in (finish_request(under_way), ask(used, "/livez"), get(service.port, "/livez")):
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert b"\r\nconnection: close\r\n" in answer
+        assert ask(idle) == b"" or idle.recv(1) == b""
+        assert service.wait() == 0
+
+
+@WORKERS
+def test_hangup_ends_and_restarts_nothing(tmp_path: Path, workers: int) -> None:
+    """SIGHUP leaves every process as it is, and opens the log file anew."""
+    file, moved = tmp_path / "service.log", tmp_path / "moved.log"
+    with serve(workers=workers, FASHION_LOG_FILE=str(file)) as service:
+        processes = [service.pid, *service.find_workers()]
+        file.rename(moved)
+        service.send(signal.SIGHUP)
+        for _ in range(20):
+            assert get(service.port, "/api/v1/model").startswith(b"HTTP/1.1 200 ")
+        assert [service.pid, *service.find_workers()] == processes
+        assert service.stop() == 0
+        assert file.read_text().count("GET /api/v1/model 200") == 20
+
+
+@WORKERS
+def test_hangup_during_the_start_is_passed_over(workers: int) -> None:
+    """SIGHUP while the service starts does not end it; nor does one to all of its processes."""
+    with serve(workers=workers, is_ready=False) as service:
+        _wait_for_handler(service.pid)
+        while not service.log.find(": ready$"):
+            os.killpg(service.pid, signal.SIGHUP)
+            os.sched_yield()
+        service.wait_until_ready(times=workers)
+        assert not service.log.find("ended")
