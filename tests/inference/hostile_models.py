@@ -267,6 +267,26 @@ def make_twins() -> bytes:
     return content.replace(nowhere + size, address.to_bytes(8, "little") + size)
 
 
+def make_endless_heap() -> bytes:
+    """A file whose heap of texts has a free space of no bytes, which HDF5 would read for ever."""
+    content = bytearray(make_h5())
+    start = content.index(b"GCOL")
+    position, end = start + 16, start + int.from_bytes(content[start + 8 : start + 16], "little")
+    while content[position : position + 2] != b"\0\0" and position < end:
+        position += 16 + -(-int.from_bytes(content[position + 8 : position + 16], "little") // 8) * 8
+    content[position + 8 : position + 16] = bytes(8)
+    return bytes(content)
+
+
+def make_long_text() -> bytes:
+    """A file of 10 kB whose configuration is said to have 4 GB, for which HDF5 makes room before it looks for them."""
+    text = json.dumps(make_config()).encode()
+    said = len(text).to_bytes(4, "little")
+    content = make_h5()
+    position = content.index(said)
+    return content[:position] + b"\xf0\xff\xff\xff" + content[position + 4 :]
+
+
 _DEEP: list[object] = []
 for _ in range(200):
     _DEEP = [_DEEP]
@@ -276,6 +296,7 @@ SIZES: Mapping[str, bytes] = {
     "shape of weights that are not there": make_h5(_replace_kernel((100_000, 10_000))),
     "shape of chunks that are not there": make_h5(_replace_kernel((100_000, 10_000), chunks=(100, 100))),
     "fill value": make_h5(_replace_kernel((10_000, 10_000), fillvalue=1.0)),
+    "heap that never ends": make_endless_heap(),
     "one place for many data sets": make_twins(),
     "compressed zeros": make_h5(_compress_zeros),
     "compressed, of its size": make_h5(_replace_kernel(compression="gzip")),
