@@ -279,6 +279,15 @@ def make_endless_heap(size: int) -> bytes:
     return bytes(content)
 
 
+def make_long_text() -> bytes:
+    """A file of 10 kB whose configuration is said to have 4 GB, for which HDF5 makes room before it looks for them."""
+    text = json.dumps(make_config()).encode()
+    said = len(text).to_bytes(4, "little")
+    content = make_h5()
+    position = content.index(said)
+    return content[:position] + b"\xf0\xff\xff\xff" + content[position + 4 :]
+
+
 _DEEP: list[object] = []
 for _ in range(200):
     _DEEP = [_DEEP]

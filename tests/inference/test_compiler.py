@@ -63,7 +63,9 @@ def test_difference_in_a_class_refuses_the_form() -> None:
 @pytest.mark.parametrize("layer", ["GRU", "SimpleRNN", "LSTM"])
 def test_recurrent_layer_is_compiled(layer: str) -> None:
     """A model that reads an image row by row is compiled, though its form has a loop."""
-    assert build(encode(Reshape=[(4, 5)], **{layer: [3]}), InputSpec(height=4, width=5)).startswith(b"\x08")
+    assert build(
+        encode(Rescaling=[1 / 255], Reshape=[(4, 5)], **{layer: [3]}), InputSpec(height=4, width=5)
+    ).startswith(b"\x08")
 
 
 @pytest.mark.tensorflow
@@ -87,6 +89,7 @@ def encode(**layers: list[Any]) -> bytes:
     from fashion_api.training.network.backend import keras  # noqa: PLC0415  # TensorFlow
     from fashion_api.training.network.h5 import encode_h5  # noqa: PLC0415  # the same
 
+    keras.utils.set_random_seed(0)
     own = [getattr(keras.layers, name)(*arguments) for name, arguments in layers.items()]
     last = [keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
     return encode_h5(keras.Sequential([keras.Input((4, 5, 1)), *own, *last]))

@@ -7,6 +7,8 @@ import pytest
 
 from fashion_api.errors import ModelError
 from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.keras_engine import WALK_LIMITS
+from fashion_api.inference.model_process import run_in_child
 from tests.inference import hostile_models as hostile
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -124,3 +126,9 @@ def test_file_without_a_model_is_refused(missing: str) -> None:
     """A file of weights alone, or of a configuration alone, is refused with what makes a whole one."""
     with pytest.raises(ModelError, match=r"no Keras model: save it with model\.save\(\)"):
         check_h5(hostile.make_h5(hostile.without(missing)))
+
+
+def test_text_that_is_said_to_be_long_takes_no_memory() -> None:
+    """What HDF5 would make room for, without there being any, ends with the memory of the process that reads it."""
+    with pytest.raises(ModelError, match="damaged"):
+        run_in_child("fashion_api.inference.h5_walk", hostile.make_long_text(), limits=WALK_LIMITS, task="reading it")

@@ -14,8 +14,8 @@ import uvicorn
 
 from fashion_api.inference.classifier import Classifier
 from fashion_api.rest.app import create_app
-from fashion_api.server.connection import App, Connections, make_protocol, track_answers
-from fashion_api.server.processes import make_config
+from fashion_api.server.connection import App, Connections, make_protocol
+from fashion_api.server.worker import make_config
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
 
@@ -114,8 +114,7 @@ class RunningServer:
     def __init__(
         self, settings: Settings, classifier: Classifier | None = None, *, inner: type[asyncio.Protocol] | None = None
     ) -> None:
-        config = make_config(settings)
-        config.app = functools.partial(make_fake_app, settings, classifier)
+        config = make_config(settings, functools.partial(make_fake_app, settings, classifier))
         protocol: Any = config.http
         self.connections: Connections = protocol.args[0]
         if inner is not None:
@@ -141,7 +140,7 @@ class RunningServer:
 
 
 def make_fake_app(settings: Settings, classifier: Classifier | None) -> App:
-    return track_answers(create_app(settings, load_model=model_loader(classifier), load_test_set=load_fake_test_set))
+    return create_app(settings, load_model=model_loader(classifier), load_test_set=load_fake_test_set)
 
 
 Serve = Callable[..., RunningServer]

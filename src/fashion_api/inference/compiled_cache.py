@@ -13,8 +13,7 @@ from pathlib import Path
 
 from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.files import make_folder, read_file, sha256_hex, write_atomically
-from fashion_api.inference.compile_process import compile_in_child
-from fashion_api.inference.compiler import COMPILER_VERSION
+from fashion_api.inference.compiler import COMPILER_VERSION, compile_in_child
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
 from fashion_api.inference.model_file import IMAGE_SIZE, ModelFile
 from fashion_api.inference.onnx_graph import check_graph

@@ -1,7 +1,9 @@
 """The compiler of a Keras model to an ONNX graph, which is compared with Keras."""
 
+import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,35 @@ from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.model_process import Limits, run_as_child, run_in_child
 from fashion_api.inference.onnx_graph import check_graph
 
 COMPILER_VERSION = 2
 """To be raised with every change of what is built, so that cached files of older versions are not used."""
 MAX_DIFFERENCE = 1e-5
 """The largest accepted difference between a probability of the compiled form and Keras's."""
+LIMITS = Limits(time_s=600, processor_s=600, memory_bytes=4 << 30, memory_factor=12)
+"""What compiling may take. TensorFlow alone takes less than 1 GiB; it and the export copy the weights several times."""
 _COMPARED_IMAGES = 256
 _COMPARED_AT_ONCE = 16
 _SERVED_BY_KERAS = "FASHION_ENGINE=keras serves it as it is"
+
+
+def compile_in_child(
+    content: bytes, spec: InputSpec, *, temperature: float, said_by: str, limits: Limits = LIMITS
+) -> bytes:
+    """Build in a child process, so that the service never imports TensorFlow; see `build`.
+
+    Raises:
+        ModelError: as in `build`, or it took too much time or memory.
+    """
+    arguments = (spec.model_dump_json(), repr(temperature), said_by)
+    return run_in_child(__name__, content, *arguments, limits=limits, task="compiling it")
+
+
+def _build_as_child(content: bytes, arguments: Sequence[str]) -> bytes:
+    spec, temperature, said_by = arguments
+    return build(content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by)
 
 
 def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by: str = "the settings") -> bytes:
@@ -116,3 +138,7 @@ def _novelty_agrees(ours: Predictions, theirs: Predictions) -> bool:
     if ours.novelty is None or theirs.novelty is None:
         return ours.novelty is theirs.novelty
     return bool(np.allclose(ours.novelty, theirs.novelty, rtol=1e-4, atol=1e-5))
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_child(_build_as_child))

@@ -2,19 +2,23 @@
 
 HDF5 can name other files, give one data set many names, and declare more data than a file holds. What passes holds all
 of its weights, once each, in its own bytes, so that reading it takes no more memory than the file.
+
+The walk runs in a process of its own: of a broken file, HDF5 may ask for gigabytes, never end, or crash.
 """
 
 import io
 import math
 import re
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
 import h5py
 import numpy as np
 
 from fashion_api.errors import ModelError
 from fashion_api.inference.keras_config import MAX_CONFIG_BYTES, MAX_LAYERS, check_config
+from fashion_api.inference.model_process import run_as_child
 
 MAX_OBJECTS = 10_000
 MAX_DEPTH = 32
@@ -25,7 +29,7 @@ MAX_ATTRIBUTE_BYTES = 1 << 30
 _CONFIG = "model_config"
 _WEIGHTS = "model_weights"
 _TEXT, _NUMBERS = h5py.h5t.STRING, (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
-_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError)
+_BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What HDF5 and h5py raise for broken files."""
 _HEAP = re.compile(rb"GCOL\x01...(.{8})", re.DOTALL)
 _HEAP_OBJECT = struct.Struct("<H6xQ")
@@ -49,6 +53,8 @@ def check_h5(content: bytes) -> None:
 
 
 def _check_file(file: h5py.File, content: bytes) -> None:
+    if file.id.get_create_plist().get_sizes() != (8, 8):
+        raise ModelError("its addresses and lengths are not of 8 bytes")
     heap_bytes = _measure_heap(content)
     data_bytes = 0
     for item in _walk(file):
@@ -129,12 +135,14 @@ def _check_attributes(item: h5py.Group | h5py.Dataset, heap_bytes: int) -> None:
             raise ModelError(f"its attribute {name!r:.60} may take more than {MAX_ATTRIBUTE_BYTES} bytes")
         if name == _CONFIG and not has_any_length and size > MAX_CONFIG_BYTES:
             raise ModelError(f"its configuration has {size} bytes, more than {MAX_CONFIG_BYTES}")
+        item.attrs[name]  # what cannot be read here could not be read by Keras either
 
 
 def _measure_heap(content: bytes) -> int:
     """Give an upper bound of the length of a text of variable length: the size of the largest global heap.
 
-    Attributes refer to such texts, and any number of them may refer to the same one. See "Global Heap" in
+    Attributes refer to texts in such heaps, and any number of them may refer to the same one. HDF5 reads a heap for
+    ever where a free space has no bytes. See "Global Heap" in
     https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
     """
     most = 0
@@ -178,3 +186,12 @@ def _read_names(group: h5py.Group, name: str) -> list[str]:
     parts = [name] if name in group.attrs else [part for part in group.attrs if re.fullmatch(rf"{name}\d+", part)]
     values = [value for part in parts for value in np.ravel(group.attrs[part])]
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def _check_as_child(content: bytes, _: Sequence[str]) -> bytes:
+    check_h5(content)
+    return b""
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_child(_check_as_child))

@@ -24,11 +24,14 @@ from fashion_api.images import Images
 from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.model_process import Limits, run_in_child
 
 INSTALL_TENSORFLOW = "pip install tensorflow tf2onnx"
 """What installs all that compiling and the Keras engine need beside the service's own packages."""
 MAX_NUMBERS_AN_IMAGE = 1 << 26
 """The most numbers that a layer may give for one image."""
+WALK_LIMITS = Limits(time_s=60, processor_s=10, memory_bytes=2 << 30)
+"""What the walk over a `.h5` may take; that over a model of 2 MB takes a tenth of a second."""
 _MAX_REASON = 300  # characters of an error of Keras's, which may quote a whole configuration
 _NO_TENSORFLOW = f"FASHION_ENGINE=keras needs TensorFlow, which is not installed: {INSTALL_TENSORFLOW}"
 
@@ -86,7 +89,8 @@ def divide_logits(outputs: list[Any], temperature: float) -> list[Any]:
 def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the settings") -> Any:  # noqa: ANN401  # Keras ships no types
     """Load a model from the bytes of its `.h5`, in Keras's safe mode and without its optimiser.
 
-    The file is checked before Keras reads it, and its shapes are compared with its weights before Keras makes any.
+    The file is checked in a process of its own before Keras reads it, and its shapes are compared with its weights
+    before Keras makes any.
 
     Args:
         content: the `.h5`.
@@ -98,9 +102,7 @@ def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the set
     """
     if not has_tensorflow():
         raise ModelError(_NO_TENSORFLOW)
-    from fashion_api.inference.h5_walk import check_h5  # noqa: PLC0415  # h5py, only for this engine
-
-    check_h5(content)
+    run_in_child("fashion_api.inference.h5_walk", content, limits=WALK_LIMITS, task="reading it")
     import_tensorflow()
     import keras  # noqa: PLC0415  # seconds and hundreds of MB, only for this engine
 

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from fashion_api.data.dataset import DataSource, Split

@@ -1,7 +1,7 @@
-"""Compiling in a process of its own: serving never imports TensorFlow, and a hostile model has limits.
+"""A process of its own for what reads a model that may be hostile: isolated, with limits on time and memory.
 
-The process runs isolated in a new folder: `model.h5` is there when it starts, and it leaves `model.onnx` or, in
-`refused`, the message of a `ModelError`. It ends with its parent, whose end closes its standard input.
+It runs in a new folder: `model.h5` is there when it starts, and it leaves its `result` or, in `refused`, the message of
+a `ModelError`. It ends with its parent, whose end closes its standard input.
 """
 
 import contextlib
@@ -14,61 +14,71 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fashion_api.errors import ModelError
-from fashion_api.inference.manifest import InputSpec
 
-_MODEL, _COMPILED, _REFUSED, _LOG = "model.h5", "model.onnx", "refused", "log"
+_MODEL, _RESULT, _REFUSED, _LOG = "model.h5", "result", "refused", "log"
 _MAX_LOG = 100_000  # characters shown with `--debug`
+
+Work = Callable[[bytes, Sequence[str]], bytes]
+"""Makes the result of the content of a `.h5`, and of arguments."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What compiling may take; memory and processor time are limited where the operating system can."""
+    """What a process may take; memory and processor time are limited where the operating system can."""
 
-    time_s: float = 600
-    processor_s: int = 600
-    memory_bytes: int = 4 << 30
-    """Without weights and threads; TensorFlow alone takes less than 1 GiB."""
-    memory_factor: int = 12
-    """More memory, in times of the `.h5`: copies of the weights, which Keras, TensorFlow and the export make."""
+    time_s: float
+    processor_s: int
+    memory_bytes: int
+    """Without what the model's size and the cores add."""
+    memory_factor: int = 4
+    """More memory, in times of the `.h5`, for copies of the weights."""
     memory_bytes_a_core: int = 64 << 20
-    """More memory for each core, on which TensorFlow starts threads."""
+    """More memory for each core, on which libraries start threads."""
 
     def compute_memory(self, model_bytes: int) -> int:
         """Compute the most memory for a model, in bytes."""
         return self.memory_bytes + self.memory_factor * model_bytes + self.memory_bytes_a_core * (os.cpu_count() or 1)
 
 
-def compile_in_child(
-    content: bytes, spec: InputSpec, *, temperature: float, said_by: str, limits: Limits | None = None
-) -> bytes:
-    """Compile the content of a `.h5` in a child process; the other arguments and the result are those of `build`.
+def run_in_child(module: str, content: bytes, *arguments: str, limits: Limits, task: str) -> bytes:
+    """Run a module, which calls `run_as_child`, in a child process.
+
+    Args:
+        module: the module's name.
+        content: the content of a `.h5`.
+        arguments: further arguments of the module's work.
+        limits: what it may take.
+        task: what it does, for a message, as in "compiling it".
+
+    Returns:
+        The result of the module's work.
 
     Raises:
-        ModelError: it cannot be compiled; its note, which a traceback shows, is all that the child wrote.
+        ModelError: the work raised one, failed, or took too much. Its note, which a traceback shows, is all that the
+            child wrote.
     """
-    limits = limits or Limits()
-    arguments = [spec.model_dump_json(), repr(temperature), said_by, json.dumps(asdict(limits))]
     try:
         with tempfile.TemporaryDirectory(prefix="fashion-api-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             (folder / _MODEL).write_bytes(content)
-            status = _run(folder, arguments, limits.time_s)
+            status = _run(folder, [module, json.dumps(asdict(limits)), *arguments], limits, task)
             if status == 0:
-                return (folder / _COMPILED).read_bytes()
-            raise _explain(folder, status, limits)
+                return (folder / _RESULT).read_bytes()
+            raise _explain(folder, status, limits, task)
     except OSError as error:
         raise ModelError(
-            f"it cannot be compiled in the temporary folder {tempfile.gettempdir()}: {error.strerror}; set TMPDIR"
+            f"{task} needs the temporary folder {tempfile.gettempdir()}: {error.strerror}; set TMPDIR"
         ) from error
 
 
-def _run(folder: Path, arguments: list[str], time_s: float) -> int:
+def _run(folder: Path, arguments: list[str], limits: Limits, task: str) -> int:
     """Run the child until it ends, or its time is over."""
-    command = [sys.executable, "-P", "-m", __name__, *arguments]  # -P: no module from the current folder
+    command = [sys.executable, "-P", "-m", *arguments]  # -P: no module from the current folder
     with (
         (folder / _LOG).open("wb") as log,
         subprocess.Popen(  # noqa: S603  # our own command
@@ -76,9 +86,9 @@ def _run(folder: Path, arguments: list[str], time_s: float) -> int:
         ) as child,
     ):
         try:
-            return child.wait(time_s)
+            return child.wait(limits.time_s)
         except subprocess.TimeoutExpired:
-            raise ModelError(f"it was not compiled within {time_s:g} s") from None
+            raise ModelError(f"{task} took more than {limits.time_s:g} s") from None
         finally:
             child.kill()
 
@@ -90,35 +100,32 @@ def _make_environment(folder: Path) -> dict[str, str]:
     return os.environ | own | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _explain(folder: Path, status: int, limits: Limits) -> ModelError:
+def _explain(folder: Path, status: int, limits: Limits, task: str) -> ModelError:
     """Make the error that says why the child did not succeed."""
     refused, log = folder / _REFUSED, (folder / _LOG).read_text(errors="replace")[-_MAX_LOG:].strip()
     if refused.exists():
         error = ModelError(refused.read_text(encoding="utf-8"))
     elif -status == getattr(signal, "SIGXCPU", None):
-        error = ModelError(f"compiling it took more than {limits.processor_s} s of processor time")
+        error = ModelError(f"{task} took more than {limits.processor_s} s of processor time")
     elif status < 0:
-        error = ModelError(f"the compiler was ended by {signal.Signals(-status).name}: it may need more memory")
+        error = ModelError(f"{task} was ended by {signal.Signals(-status).name}: it is damaged, or needs more memory")
     else:
         last_line = log.rpartition("\n")[2]
-        error = ModelError(f"the compiler ended with status {status}: {last_line:.300}")
+        error = ModelError(f"{task} ended with status {status}: {last_line:.300}")
     if log:
-        error.add_note(f"The compiler's output:\n{log}")
+        error.add_note(f"The output of the process:\n{log}")
     return error
 
 
-def main() -> int:
-    """Build in the child process, in whose folder the model is."""
+def run_as_child(work: Work) -> int:
+    """Work in the child process, in whose folder the model is, and give the exit status."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent may have it ignored
     threading.Thread(target=_end_with_parent, args=(Path.cwd(),), daemon=True).start()
-    spec, temperature, said_by = InputSpec.model_validate_json(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+    limits, arguments = Limits(**json.loads(sys.argv[1])), sys.argv[2:]
     content = Path(_MODEL).read_bytes()
-    limits = Limits(**json.loads(sys.argv[4]))
     _limit_resources(memory_bytes=limits.compute_memory(len(content)), processor_s=limits.processor_s)
     try:
-        from fashion_api.inference.compiler import build  # noqa: PLC0415  # TensorFlow, within the limits
-
-        Path(_COMPILED).write_bytes(build(content, spec, temperature=temperature, said_by=said_by))
+        Path(_RESULT).write_bytes(work(content, arguments))
     except Exception as error:  # noqa: BLE001  # the border of the process: the parent says it
         traceback.print_exc()
         Path(_REFUSED).write_text(_describe(error), encoding="utf-8")
@@ -130,8 +137,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, ModelError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "compiling it takes more memory than a model of its size may"
-    return " ".join(f"the compiler failed: {type(error).__name__}: {error}".split())[:500]
+        return "it takes more memory than a model of its size may"
+    return " ".join(f"it fails: {type(error).__name__}: {error}".split())[:500]
 
 
 def _end_with_parent(folder: Path) -> None:
@@ -150,7 +157,3 @@ def _limit_resources(*, memory_bytes: int, processor_s: int) -> None:
     for kind, value in limits.items():
         with contextlib.suppress(ValueError, OSError):  # a lower limit is in force
             resource.setrlimit(kind, (value, value + 1))  # the first is told by SIGXCPU, the second ends the process
-
-
-if __name__ == "__main__":
-    sys.exit(main())
