@@ -1,7 +1,5 @@
 """The service with fake parts, served as `fashion-api serve` does: writes its port to standard output."""
 
-import importlib
-import importlib.util
 import os
 import signal
 import sys
@@ -11,13 +9,12 @@ from pathlib import Path
 import uvicorn
 
 from fashion_api.rest.app import create_app
+from fashion_api.server.connection import track_answers
 from fashion_api.server.logs import configure_logging
 from fashion_api.server.process import own_process
 from fashion_api.server.processes import bind, make_config
 from fashion_api.settings import Settings, load_settings
 from tests.fakes import NovelClassifier, load_fake_test_set, model_loader
-
-_CONNECTION = "fashion_api.server.connection"
 
 
 def main() -> None:
@@ -30,9 +27,7 @@ def main() -> None:
         settings, load_model=model_loader(NovelClassifier()), load_test_set=load_fake_test_set, lifespan=own_process
     )
     config.factory = False
-    config.app = (
-        importlib.import_module(_CONNECTION).track_answers(app) if importlib.util.find_spec(_CONNECTION) else app
-    )
+    config.app = track_answers(app)
     with bind("127.0.0.1", 0) as sock:
         sys.stdout.write(f"{sock.getsockname()[1]}\n")
         sys.stdout.flush()
