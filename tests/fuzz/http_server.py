@@ -1,10 +1,8 @@
 """Raw HTTP, in any pieces, against the service under its own server."""
 
-import importlib.util
 import io
 import os
 import random
-import re
 import socket
 import subprocess
 import sys
@@ -25,9 +23,6 @@ SETTINGS = {
     "FASHION_MAX_UPLOAD_BYTES": "65536",
     "FASHION_MAX_BODY_MEMORY_BYTES": "1048576",
 }
-HAS_CONNECTION = importlib.util.find_spec("fashion_api.server.connection") is not None
-"""Without it, bytes that are no HTTP cost the requests before them their answers, or one is answered once more; and
-the body of a request that offers an upgrade is lost, or taken for another request."""
 ANSWER_LIMIT_S = 10.0
 """A server that neither answers nor closes for so long hangs."""
 CHECK_EVERY = 500
@@ -37,7 +32,6 @@ _WAYS = 2
 _LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 _UNAVAILABLE = 503
 _FAULT = 500
-_OFFER = re.compile(rb"upgrade|connect ", re.IGNORECASE)
 _VERSIONS = (b"1.0", b"1.1")
 _OK = 200
 _BAD_REQUEST = 400
@@ -150,7 +144,7 @@ class Attack:
 
     def send(self, content: bytes) -> None:
         """Send one input, whole and in pieces."""
-        expected = read_requests(content) if HAS_CONNECTION or not _OFFER.search(content) else _NO_HTTP
+        expected = read_requests(content)
         last = _LAST if expected.stays_open else b""
         answers: list[list[int]] = []
         for pieces in ([content], cut(content)):
@@ -158,7 +152,7 @@ class Attack:
             if received is not None:
                 answers.append(read_statuses(received))
                 _check(answers[-1], expected)
-        if expected.is_whole and len(answers) == _WAYS and all(map(_is_countable, answers)):
+        if expected.is_whole and len(answers) == _WAYS:
             assert answers[0] == answers[1], f"whole, in pieces: {answers}"
         self._inputs += 1
         if self._inputs % CHECK_EVERY == 0:
@@ -177,15 +171,11 @@ class Attack:
 
 def _check(statuses: Sequence[int], expected: Expected) -> None:
     assert all(status < _FAULT or status == _UNAVAILABLE for status in statuses), statuses
-    if expected.most is None or not _is_countable(statuses):
+    if expected.most is None:
         return
     assert len(statuses) <= expected.most, f"{len(statuses)} answers to {expected.most} requests: {statuses}"
     if expected.is_whole and _BAD_REQUEST not in statuses:
         assert len(statuses) == expected.most, f"{len(statuses)} answers to {expected.most} requests: {statuses}"
-
-
-def _is_countable(statuses: Sequence[int]) -> bool:
-    return HAS_CONNECTION or _BAD_REQUEST not in statuses
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """What is fuzzed: each target takes any bytes, and raises `FashionError` at most."""
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import NamedTuple, TypeVar
 
 from fashion_api.errors import FashionError
 from fashion_api.images import Images
+from fashion_api.inference.h5_walk import check_h5
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_base64, decode_image
 from fashion_api.rest.content_coding import decode_body, measure_decoded
@@ -99,17 +98,6 @@ def _open(target: Target) -> Callable[[], AbstractContextManager[Target]]:
     return open_target
 
 
-_MODEL_WALK = "fashion_api.inference.h5_walk"
-
-
-def _list_model_walks() -> Mapping[str, Fuzzing]:
-    """The walk over a model's `.h5`, where there is one."""
-    if importlib.util.find_spec(_MODEL_WALK) is None:
-        return {}
-    # HDF5 reserves whatever length a text says that it has; compiling runs in a process with a limit.
-    return {"model": Fuzzing(_open(importlib.import_module(_MODEL_WALK).check_h5), 64 * 1024, 512 * 1024 * 1024)}
-
-
 TARGETS: Mapping[str, Fuzzing] = {
     "json": Fuzzing(_open(read_json), 4096),
     "base64": Fuzzing(_open(read_base64), 4096),
@@ -117,5 +105,6 @@ TARGETS: Mapping[str, Fuzzing] = {
     "pictures": Fuzzing(_open(read_picture), 8192),
     "codings": Fuzzing(_open(read_coded), 4096),
     "http": Fuzzing(attack_server, 2048),
-    **_list_model_walks(),
+    # HDF5 reserves whatever length a text says that it has; compiling runs in a process with a limit.
+    "model": Fuzzing(_open(check_h5), 64 * 1024, 512 * 1024 * 1024),
 }
