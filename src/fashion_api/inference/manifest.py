@@ -86,6 +86,14 @@ class Manifest(Record):
             raise ValueError("labels: a label occurs twice")
         return self
 
+    @model_validator(mode="after")
+    def _check_class_thresholds(self) -> Self:
+        if self.calibration is not None and any(
+            length != len(self.labels) for length in self.calibration.count_class_thresholds()
+        ):
+            raise ValueError("calibration: class_thresholds must have one value for each label")
+        return self
+
 
 def manifest_path(model_path: Path) -> Path:
     """Give the path of the manifest of the model at `model_path`."""
