@@ -16,6 +16,8 @@ DEFAULT_COVERAGE = 0.95
 LEAST_PROBABILITY = 1e-37
 """Smaller probabilities are raised to it before a logarithm is taken; it is a normal float32."""
 
+_HALF = 0.5
+
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 _Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 
@@ -70,10 +72,12 @@ class PredictionSets(Record):
                 )
                 if probability >= threshold
             ]
+        if len(found) == 1 and probabilities[found[0]] > _HALF:  # then it is the most probable class
+            return found
         top = max(range(len(probabilities)), key=probabilities.__getitem__)
         if top not in found:  # another class may have a lower threshold of its own
             found.append(top)
-        return sorted(found, key=lambda class_id: -probabilities[class_id]) if len(found) > 1 else found
+        return sorted(found, key=lambda class_id: -probabilities[class_id])
 
 
 def _accumulate(probabilities: Sequence[float], threshold: float) -> list[int]:

@@ -66,6 +66,9 @@ class TrainingRecord(Record):
     duration_s: float = Field(description="Wall-clock duration of the training, in seconds.")
     finished_at: str = Field(description="When the training ended, ISO 8601, UTC.")
     versions: dict[str, str] = Field(description="The versions of Python and of the libraries.")
+    note: str | None = Field(
+        None, description="How the run differed from what the command does; null if the command repeats the run."
+    )
 
 
 class Manifest(Record):
