@@ -95,6 +95,7 @@ def test_novelty_is_scaled_to_the_threshold_of_the_predicted_class() -> None:
     """With thresholds for each class, a novelty of 1 is the threshold of the predicted class."""
     model = fake_model(NovelClassifier())
     assert model.manifest is not None
+    assert FAKE_CALIBRATION.novelty is not None
     novelty = FAKE_CALIBRATION.novelty.model_copy(update={"class_thresholds": (9.0, 0.5, 4.0, *(9.0,) * 7)})
     calibration = FAKE_CALIBRATION.model_copy(update={"novelty": novelty})
     manifest = model.manifest.model_copy(update={"calibration": calibration})

@@ -45,7 +45,8 @@ def find_flaws(image: Images) -> list[Flaw]:
 
 def _check_place(is_article: npt.NDArray[np.bool_]) -> list[Flaw]:
     filled, at_edge = 0.0, False
-    for size, lines in zip(is_article.shape, (is_article.any(axis=1), is_article.any(axis=0)), strict=True):
+    for size, axis in zip(is_article.shape, (1, 0), strict=True):
+        lines: npt.NDArray[np.bool_] = np.any(is_article, axis=axis)
         before, after = int(lines.argmax()), int(lines[::-1].argmax())
         filled = max(filled, (size - before - after) / size)
         at_edge = at_edge or (min(before, after) == 0 and max(before, after) >= _MARGIN * size)

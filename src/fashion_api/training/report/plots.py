@@ -33,7 +33,8 @@ def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: st
     )
     loss_axes.set(title="Loss (cross-entropy)", ylim=(0, None))
     accuracy_axes.set(title="Accuracy")
-    accuracy_axes.legend(loc="lower right", framealpha=1, edgecolor="none")
+    lines = loss_axes.get_legend_handles_labels()  # accuracy may lack a line
+    accuracy_axes.legend(*lines, loc="lower right", framealpha=1, edgecolor="none")
     figure.suptitle(title)
     return _encode(figure)
 
