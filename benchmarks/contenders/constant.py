@@ -27,6 +27,7 @@ _PREDICTION = Prediction(
     novelty=None,
     accepted=None,
     reason=None,
+    reasons=[],
 )
 _NAMED = NamedPrediction(**_PREDICTION.model_dump(), filename="0.png")
 

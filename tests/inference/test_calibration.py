@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fashion_api.errors import ModelError
-from fashion_api.inference.calibration import COVERAGES, PredictionSets
+from fashion_api.inference.calibration import COVERAGES, NoveltyThresholds, PredictionSets
 from fashion_api.inference.manifest import read_manifest
 
 CALIBRATION = {
@@ -42,6 +42,33 @@ def test_each_coverage_has_its_own_threshold(coverage: float) -> None:
     sets = make_sets("least-ambiguous", **{f"{coverage:g}": 0.2})
 
     assert sets.find_classes(ROW, coverage) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "found"),
+    [
+        ((0.05, 0.5, 0.5, 0.5, 0.5), [2, 0]),
+        ((0.9, 0.2, 0.9, 0.9, 0.9), [2, 1]),
+        ((0.9, 0.9, 0.9, 0.9, 0.0), [2, 4]),
+        ((0.9,) * 5, [2]),
+    ],
+    ids=["own", "top is below its own", "rare", "none"],
+)
+def test_each_class_has_its_own_threshold(thresholds: tuple[float, ...], found: list[int]) -> None:
+    """A set has the classes of at least their own thresholds, and always the most probable one, which is first."""
+    class_thresholds = {f"{coverage:g}": thresholds for coverage in COVERAGES}
+    sets = make_sets("least-ambiguous").model_copy(update={"class_thresholds": class_thresholds})
+
+    assert sets.find_classes(ROW, 0.95) == found
+
+
+def test_novelty_threshold_is_that_of_the_predicted_class() -> None:
+    """Without thresholds of the classes, which earlier manifests lack, all classes have the common one."""
+    common = NoveltyThresholds(threshold=0.5, threshold_98=0.9)
+    by_class = common.model_copy(update={"class_thresholds": (0.1, 0.2)})
+
+    assert [common.get_threshold(class_id) for class_id in (0, 1)] == [0.5, 0.5]
+    assert [by_class.get_threshold(class_id) for class_id in (0, 1)] == [0.1, 0.2]
 
 
 def _without(*path: str) -> Callable[[dict[str, object]], None]:
@@ -88,6 +115,18 @@ def _with(value: object, *path: str) -> Callable[[dict[str, object]], None]:
         pytest.param(_without("novelty", "threshold"), "novelty.threshold: Field required", id="no novelty threshold"),
         pytest.param(_with(-0.5, "novelty", "threshold"), "novelty.threshold: Input should be greater", id="n < 0"),
         pytest.param(_with(None, "novelty", "threshold"), "novelty.threshold: Input should be a valid", id="null"),
+        pytest.param(_with([0.5], "novelty", "class_thresholds"), "one value for each label", id="too few"),
+        pytest.param(
+            _with({key: [0.5] * 3 for key in ("0.9", "0.95", "0.99")}, "prediction_sets", "class_thresholds"),
+            "one value for each label",
+            id="too many",
+        ),
+        pytest.param(
+            _with({"0.9": [0.5, 0.5]}, "prediction_sets", "class_thresholds"),
+            "class_thresholds: there is none for the coverage 0.95, 0.99",
+            id="no class thresholds of a coverage",
+        ),
+        pytest.param(_with([0, 1], "novelty", "class_thresholds"), r"class_thresholds\.0: Input should", id="zero"),
     ],
 )
 def test_bad_calibration_is_refused(change: Callable[[dict[str, object]], None], where: str, tmp_path: Path) -> None:

@@ -69,3 +69,19 @@ def test_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model.json").mkdir()
     with pytest.raises(ModelError, match="cannot be read"):
         read_manifest(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "compact", "teacher"])
+def test_manifest_without_class_thresholds_is_served_as_before(name: str) -> None:
+    """In a manifest of an earlier version, one threshold applies to all classes, for sets and for novelty."""
+    manifest = read_manifest(Path(__file__).with_name("earlier_manifests") / f"{name}.h5")
+
+    assert manifest is not None
+    assert manifest.calibration is not None
+    sets, novelty = manifest.calibration.prediction_sets, manifest.calibration.novelty
+    assert novelty is not None
+    assert {novelty.get_threshold(class_id) for class_id in range(10)} == {novelty.threshold}
+    threshold = sets.thresholds["0.99"]
+    row = [0.0] * 8 + [threshold * 0.99, 1 - threshold]
+    assert sets.find_classes(row, 0.99) == [9]
+    assert sorted(sets.find_classes([threshold, *row[1:]], 0.99)) == [0, 9]

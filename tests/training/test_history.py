@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fashion_api.errors import TrainingError
@@ -19,6 +20,17 @@ def test_log_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_missing_log_has_no_epochs(tmp_path: Path) -> None:
     """A model without a log has an empty history."""
     assert read_history(tmp_path / "gone.csv") == ()
+
+
+def test_figure_that_was_not_measured_is_an_empty_cell(tmp_path: Path) -> None:
+    """NaN is written as an empty cell, and read as NaN again."""
+    path = tmp_path / "log.csv"
+    path.write_text(format_history([Epoch(0.9, float("nan"), 1 / 3, 0.25, float("nan"))]))
+
+    assert path.read_text().splitlines()[1] == "1,0.9,,0.3333333333333333,0.25,"
+    (epoch,) = read_history(path)
+    assert np.isnan([epoch.accuracy, epoch.duration_s]).all()
+    assert epoch.loss == 0.9
 
 
 @pytest.mark.parametrize(

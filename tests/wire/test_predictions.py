@@ -1,20 +1,23 @@
 """Predictions as JSON, held against the pydantic models that describe it."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.wire.models import ModelId, Prediction
-from fashion_api.wire.predictions import UNFAMILIAR, describe_predictions, identify_model, write_json
-from tests.fakes import NovelClassifier, fake_model, fake_test_set
+from fashion_api.wire.predictions import REASONS, describe_predictions, identify_model, write_json
+from tests.fakes import FAKE_CALIBRATION, NovelClassifier, fake_model, fake_test_set
 
 
 def describe(model: LoadedModel, images: Images, coverage: float = 0.95) -> list[Prediction]:
     """Give the predictions that a client reads; a field too many or too few is an error."""
     predictions = model.classifier.classify(images)
-    written = json.loads(write_json(describe_predictions(model, predictions, coverage=coverage)).body)
+    written = json.loads(write_json(describe_predictions(model, predictions, images, coverage=coverage)).body)
     assert all(set(prediction) == set(Prediction.model_fields) for prediction in written)
     return [Prediction.model_validate(prediction, strict=True) for prediction in written]
 
@@ -31,12 +34,15 @@ def test_plain_model_has_no_calibrated_fields() -> None:
 
     assert prediction.label == "Trouser"
     assert prediction.probability == pytest.approx(0.91)
-    assert prediction.model_dump(include={"calibrated", "prediction_set", "novelty", "accepted", "reason"}) == {
+    assert prediction.model_dump(
+        include={"calibrated", "prediction_set", "novelty", "accepted", "reason", "reasons"}
+    ) == {
         "calibrated": None,
         "prediction_set": None,
         "novelty": None,
         "accepted": None,
         "reason": None,
+        "reasons": [],
     }
 
 
@@ -59,10 +65,46 @@ def test_novelty_is_scaled_to_the_threshold() -> None:
 
 
 def test_reason_is_given_where_an_image_is_not_accepted() -> None:
-    """An image that is not accepted has a reason, one that is accepted has none."""
+    """An image that is not accepted has a reason with its codes, one that is accepted has none."""
     accepted, refused = describe(fake_model(NovelClassifier()), images_with_novelty(0, 255))
 
-    assert (accepted.reason, refused.reason) == (None, UNFAMILIAR)
+    assert (accepted.reason, accepted.reasons) == (None, [])
+    assert (refused.reason, refused.reasons) == (
+        f"{REASONS['unfamiliar']}; {REASONS['too-small']}; {REASONS['at-edge']}",
+        ["unfamiliar", "too-small", "at-edge"],
+    )
+
+
+class UnsureClassifier(NovelClassifier):
+    """Gives two classes nearly the same probability."""
+
+    def classify(self, images: Images) -> Predictions:
+        predictions = super().classify(images)
+        return Predictions(predictions.probabilities * np.float32(0.5), predictions.novelty)
+
+
+def test_improbable_class_is_a_reason() -> None:
+    """An image that is not accepted and whose best class has less than half of the probability has that as a reason."""
+    accepted, refused = describe(fake_model(UnsureClassifier()), images_with_novelty(0, 255))
+
+    assert accepted.reasons == []
+    assert refused.reasons[-1] == "unsure"
+
+
+def test_novelty_is_scaled_to_the_threshold_of_the_predicted_class() -> None:
+    """With thresholds for each class, a novelty of 1 is the threshold of the predicted class."""
+    model = fake_model(NovelClassifier())
+    assert model.manifest is not None
+    assert FAKE_CALIBRATION.novelty is not None
+    novelty = FAKE_CALIBRATION.novelty.model_copy(update={"class_thresholds": (9.0, 0.5, 4.0, *(9.0,) * 7)})
+    calibration = FAKE_CALIBRATION.model_copy(update={"novelty": novelty})
+    manifest = model.manifest.model_copy(update={"calibration": calibration})
+
+    predictions = describe(replace(model, manifest=manifest), images_with_novelty(10, 10))
+
+    assert [prediction.label for prediction in predictions] == ["Trouser", "Pullover"]
+    assert [prediction.novelty for prediction in predictions] == pytest.approx([2, 0.25])
+    assert [prediction.accepted for prediction in predictions] == [False, True]
 
 
 def test_each_image_gets_its_own_novelty_in_a_batch() -> None:

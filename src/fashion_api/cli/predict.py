@@ -49,7 +49,7 @@ def predict_files(model: "LoadedModel", files: Sequence[Path], *, is_json: bool 
             print(f"fashion-api: {path}: {reason}", file=sys.stderr)
             status = Status.FAILED
             continue
-        described = describe_predictions(model, model.classifier.classify(image[None]))
+        described = describe_predictions(model, model.classifier.classify(image[None]), image[None])
         prediction = Prediction.model_validate(described[0])
         if is_json:
             print(f'{{"file": {json.dumps(str(path))}, "prediction": {prediction.model_dump_json()}}}')

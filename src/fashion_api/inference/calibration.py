@@ -16,6 +16,8 @@ DEFAULT_COVERAGE = 0.95
 LEAST_PROBABILITY = 1e-37
 """Smaller probabilities are raised to it before a logarithm is taken; it is a normal float32."""
 
+_HALF = 0.5
+
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 _Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 
@@ -29,13 +31,24 @@ class PredictionSets(Record):
     """
 
     method: Literal["least-ambiguous", "adaptive"] = Field(description="How a set is formed from the probabilities.")
-    thresholds: dict[str, _Threshold] = Field(description="The threshold for each coverage, 0.9, 0.95 and 0.99.")
+    thresholds: dict[str, _Threshold] = Field(
+        description="The threshold of all classes for each coverage, 0.9, 0.95 and 0.99; the coverage then holds on "
+        "average over the classes."
+    )
+    class_thresholds: dict[str, tuple[_Threshold, ...]] | None = Field(
+        None,
+        description="In place of `thresholds`: each class's own threshold for each coverage, in the order of the "
+        "labels, so that the coverage holds for each class (Mondrian conformal prediction). For `least-ambiguous`.",
+    )
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> Self:
-        missing = [f"{coverage:g}" for coverage in COVERAGES if f"{coverage:g}" not in self.thresholds]
-        if missing:
-            raise ValueError(f"thresholds: there is none for the coverage {', '.join(missing)}")
+        for name, keys in (("thresholds", self.thresholds), ("class_thresholds", self.class_thresholds)):
+            missing = [f"{coverage:g}" for coverage in COVERAGES if keys is not None and f"{coverage:g}" not in keys]
+            if missing:
+                raise ValueError(f"{name}: there is none for the coverage {', '.join(missing)}")
+        if self.class_thresholds is not None and self.method != "least-ambiguous":
+            raise ValueError(f"class_thresholds: the method {self.method!r} does not use them")
         return self
 
     def find_classes(self, probabilities: Sequence[float], coverage: float) -> list[int]:
@@ -45,13 +58,26 @@ class PredictionSets(Record):
             probabilities: one for each class.
             coverage: one of `COVERAGES`.
         """
-        threshold = self.thresholds[f"{coverage:g}"]
-        if self.method == "least-ambiguous":
+        key = f"{coverage:g}"
+        if self.method == "adaptive":
+            return _accumulate(probabilities, self.thresholds[key])
+        if self.class_thresholds is None:
+            threshold = self.thresholds[key]
             found = [class_id for class_id, probability in enumerate(probabilities) if probability >= threshold]
-            if len(found) > 1:
-                return sorted(found, key=lambda class_id: -probabilities[class_id])
-            return [max(range(len(probabilities)), key=probabilities.__getitem__)]
-        return _accumulate(probabilities, threshold)
+        else:
+            found = [
+                class_id
+                for class_id, (probability, threshold) in enumerate(
+                    zip(probabilities, self.class_thresholds[key], strict=True)
+                )
+                if probability >= threshold
+            ]
+        if len(found) == 1 and probabilities[found[0]] > _HALF:  # then it is the most probable class
+            return found
+        top = max(range(len(probabilities)), key=probabilities.__getitem__)
+        if top not in found:  # another class may have a lower threshold of its own
+            found.append(top)
+        return sorted(found, key=lambda class_id: -probabilities[class_id])
 
 
 def _accumulate(probabilities: Sequence[float], threshold: float) -> list[int]:
@@ -69,8 +95,19 @@ def _accumulate(probabilities: Sequence[float], threshold: float) -> list[int]:
 class NoveltyThresholds(Record):
     """The novelty above which an image is refused, in the units of the model's second output."""
 
-    threshold: _Positive = Field(description="95 % of the validation images score no more; images above are refused.")
+    threshold: _Positive = Field(
+        description="95 % of the validation images score no more; without `class_thresholds`, images above are refused."
+    )
     threshold_98: _Positive = Field(description="98 % of the validation images score no more; for the report.")
+    class_thresholds: tuple[_Positive, ...] | None = Field(
+        None,
+        description="In place of `threshold`: for each predicted class, in the order of the labels, what 97.5 % of the "
+        "validation images predicted as it do not exceed; images above are refused.",
+    )
+
+    def get_threshold(self, class_id: int) -> float:
+        """Give the novelty above which an image predicted as this class is refused."""
+        return self.threshold if self.class_thresholds is None else self.class_thresholds[class_id]
 
 
 class Calibration(Record):
@@ -84,3 +121,10 @@ class Calibration(Record):
     novelty: NoveltyThresholds | None = Field(
         None, description="The novelty above which images are refused; null for a model without a novelty output."
     )
+
+    def count_class_thresholds(self) -> list[int]:
+        """Count the thresholds in each list that has one for each class."""
+        lists = list((self.prediction_sets.class_thresholds or {}).values())
+        if self.novelty is not None and self.novelty.class_thresholds is not None:
+            lists.append(self.novelty.class_thresholds)
+        return [len(thresholds) for thresholds in lists]

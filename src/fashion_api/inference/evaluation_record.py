@@ -41,11 +41,22 @@ class CalibrationScore(Record):
     brier: Estimate = Field(description="The mean squared error of the probabilities, summed over the classes; 0 to 2.")
 
 
+class ClassReliability(Record):
+    """How often one class is right when it is predicted, and how confident the predictions are."""
+
+    images: int = Field(ge=0, description="Images predicted as this class.")
+    confidence: Fraction | None = Field(description="Their mean confidence; null for no images.")
+    accuracy: Fraction | None = Field(description="The share of them that are right; null for no images.")
+
+
 class CalibrationReport(Record):
     """The calibration on the test images, without and with the temperature."""
 
     before: CalibrationScore = Field(description="Of the network's probabilities, without the temperature.")
     after: CalibrationScore = Field(description="Of the served probabilities, with the temperature.")
+    classes: dict[str, ClassReliability] | None = Field(
+        None, description="Confidence and accuracy by predicted class, as served; null in earlier records."
+    )
 
 
 class PredictionSetScore(Record):
@@ -73,14 +84,21 @@ class NoveltySetScore(Record):
     images: int = Field(ge=1, description="How many images.")
     methods: dict[str, NoveltyScore] = Field(description="How well each method separates them from articles.")
     refused: Fraction | None = Field(None, description="The share that the service refuses; null without a threshold.")
-    refused_98: Fraction | None = Field(None, description="The share with the threshold that accepts 98 %.")
+    refused_98: Fraction | None = Field(
+        None, description="The share with the threshold that accepts 98 %; null with thresholds for each class."
+    )
+    is_trained_for: bool | None = Field(
+        None, description="Whether training shows outliers of this kind; null if the recipe is unknown."
+    )
 
 
 class AcceptedScore(Record):
     """How many of the test images the novelty thresholds accept."""
 
     accepted: Fraction = Field(description="The share of the test images that the service accepts.")
-    accepted_98: Fraction = Field(description="The share with the threshold that accepts 98 %.")
+    accepted_98: Fraction | None = Field(
+        None, description="The share with the threshold that accepts 98 %; null with thresholds for each class."
+    )
     classes: dict[str, Fraction] = Field(description="The share accepted of each class, by label.")
 
 
@@ -107,8 +125,32 @@ class CorruptionScore(Record):
 
     strengths: tuple[str, str, str] = Field(description="The three strengths, from mild to hard.")
     accuracies: tuple[Fraction, Fraction, Fraction] = Field(description="The accuracy at each.")
+    accepted: tuple[Fraction, Fraction, Fraction] | None = Field(
+        None, description="The share accepted at each; null without a novelty threshold."
+    )
     is_trained_for: bool | None = Field(
         None, description="Whether training alters its images similarly; null if the recipe is unknown."
+    )
+
+
+class PoorPictureScore(Record):
+    """Test images altered in one way, as a poor camera, scanner or crop does."""
+
+    accuracy: Fraction = Field(description="The share classified correctly.")
+    accepted: Fraction | None = Field(None, description="The share accepted; null without a novelty threshold.")
+    is_trained_for: bool | None = Field(
+        None, description="Whether training alters its images similarly; null if the recipe is unknown."
+    )
+
+
+class NonsenseScore(Record):
+    """What a search for nonsense, shapes that the model takes for an article, reached."""
+
+    queries: int = Field(ge=1, description="Images classified in the search for one class.")
+    probability: Fraction = Field(description="The least probability of a class that counts as reached.")
+    reached: tuple[tuple[str, ...], ...] = Field(
+        description="For each search of all classes, by its seed from 0: the classes for which an accepted image of at "
+        "least this probability was found."
     )
 
 
@@ -159,5 +201,11 @@ class EvaluationRecord(Record):
     mirrored_accuracy: Fraction | None = Field(None, description="Accuracy on the test images mirrored left to right.")
     corruptions: dict[str, CorruptionScore] | None = Field(
         None, description="Accuracy on corrupted test images, by kind of corruption."
+    )
+    poor_pictures: dict[str, PoorPictureScore] | None = Field(
+        None, description="Accuracy and acceptance of poor pictures made from the test images, by kind."
+    )
+    nonsense: NonsenseScore | None = Field(
+        None, description="What a search for accepted nonsense reached; null without a novelty threshold."
     )
     cost: CostRecord | None = Field(None, description="What one prediction costs.")

@@ -68,6 +68,9 @@ class TrainingRecord(Record):
     duration_s: float = Field(description="Wall-clock duration of the training, in seconds.")
     finished_at: str = Field(description="When the training ended, ISO 8601, UTC.")
     versions: dict[str, str] = Field(description="The versions of Python and of the libraries.")
+    note: str | None = Field(
+        None, description="How the run differed from what the command does; null if the command repeats the run."
+    )
 
 
 class Manifest(Record):
@@ -86,6 +89,14 @@ class Manifest(Record):
     def _check_labels(self) -> Self:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels: a label occurs twice")
+        return self
+
+    @model_validator(mode="after")
+    def _check_class_thresholds(self) -> Self:
+        if self.calibration is not None and any(
+            length != len(self.labels) for length in self.calibration.count_class_thresholds()
+        ):
+            raise ValueError("calibration: class_thresholds must have one value for each label")
         return self
 
 

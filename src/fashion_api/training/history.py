@@ -1,7 +1,11 @@
-"""The history of a training run: the figures of every epoch, and their log as CSV beside the model."""
+"""The history of a training run: the figures of every epoch, and their log as CSV beside the model.
+
+A figure that was not measured is NaN, and an empty cell in the log.
+"""
 
 import csv
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -33,8 +37,12 @@ def format_history(history: Iterable[Epoch]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows((number, *astuple(epoch)) for number, epoch in enumerate(history, start=1))
+    writer.writerows((number, *map(_format, astuple(epoch))) for number, epoch in enumerate(history, start=1))
     return text.getvalue()
+
+
+def _format(figure: float) -> float | str:
+    return "" if math.isnan(figure) else figure
 
 
 def read_history(path: Path) -> tuple[Epoch, ...]:
@@ -45,7 +53,7 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
     """
     try:
         header, *rows = csv.reader(io.StringIO(path.read_text()))
-        epochs = tuple(Epoch(*map(float, figures)) for _, *figures in rows)
+        epochs = tuple(Epoch(*(float(figure or "nan") for figure in figures)) for _, *figures in rows)
     except FileNotFoundError:
         return ()
     except OSError as error:

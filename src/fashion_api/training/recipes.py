@@ -47,6 +47,10 @@ class Recipe:
     """The share of each kernel that a step subtracts, divided by the learning rate; biases do not decay."""
     outlier_share: float = 0.0
     """Synthetic outliers in an epoch, as a share of its images; if above 0, the network has a novelty output."""
+    nonsense_share: float = 0.0
+    """The share of the outliers that is searched for before each epoch: shapes that the network takes for articles."""
+    label_smoothing: float = 0.0
+    """The share of the label that is spread evenly over all classes (C. Szegedy et al., arXiv:1512.00567)."""
     teachers: tuple[Path, ...] = ()
     """Models to distil: their mean answer is part of the training target."""
     distillation_weight: float = 0.0
@@ -87,10 +91,11 @@ _STANDARD = Recipe(
     batch_size=128,
     weight_decay=0.01,
     validation_share=1 / 12,
-    augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.25),
-    outlier_share=0.125,
+    augmentation=Augmentation(is_flipped=True, max_shift=1 / 14, erased_share=0.25, captured_share=0.5),
+    outlier_share=1 / 3,
+    nonsense_share=0.3,
     teachers=(Path("models/teacher.h5"),),
-    distillation_weight=0.7,
+    distillation_weight=0.8,
 )
 _RECIPES = (
     Recipe(
@@ -114,7 +119,18 @@ _RECIPES = (
         description="for the smallest machines: the same kind of network with a third of its multiply-adds",
         residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
         epochs=36,
-        teachers=(Path("models/fashion_mnist.h5"),),
+    ),
+    replace(
+        _STANDARD,
+        name="teacher",
+        description="the teacher of the others: `standard` with twice the channels, trained on the labels alone",
+        residual=ResidualShape(stem_size=5, widths=(64, 128), blocks=(2, 2)),
+        weight_decay=0.02,
+        outlier_share=0.25,
+        nonsense_share=0.25,
+        label_smoothing=0.05,
+        teachers=(),
+        distillation_weight=0.0,
     ),
     Recipe(
         name="tutorial",

@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
+from fashion_api.wire.predictions import Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,6 +34,7 @@ EXAMPLE_PREDICTION: JsonDict = {
     "novelty": 0.02,
     "accepted": True,
     "reason": None,
+    "reasons": [],
 }
 EXAMPLE_MODEL: JsonDict = {"name": "fashion_mnist", "version": "0123456789ab"}
 
@@ -60,22 +62,31 @@ class Prediction(_Schema):
     probability: Probability = Field(description="Its probability.")
     probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
     calibrated: bool | None = Field(
-        description="True where the probabilities are calibrated: of those that are 0.9, 90 % are right. Else null."
+        description="True where the probabilities are calibrated: on average over images of articles, 90 % of those "
+        "that are 0.9 are right. Else null."
     )
     prediction_set: list[str] | None = Field(
-        description="The classes that cannot be ruled out at the requested coverage, the most probable first; null for "
-        "a model that is not calibrated."
+        description="The classes that cannot be ruled out at the requested coverage, the most probable first. The "
+        "coverage holds on average; with a model that has thresholds for each class, for each class on average. Null "
+        "for a model that is not calibrated."
     )
     novelty: float | None = Field(
         ge=0,
-        description="How unlike the model's training images the image is: 95 of 100 images of articles have less than "
-        "1. Null for a model that does not score it.",
+        description="How unlike the articles that the model was trained on the image is, as a multiple of the "
+        "threshold of the predicted class: nearly all images of articles have at most 1. Null for a model that does "
+        "not score it.",
     )
     accepted: bool | None = Field(
         description="Whether the image is accepted as one of an article: its novelty is at most 1. Null where there is "
         "no novelty."
     )
-    reason: str | None = Field(description="Why the image is not accepted; null where it is.")
+    reason: str | None = Field(description="Why the image is not accepted, as one sentence; null where it is.")
+    reasons: list[Reason] = Field(
+        description="The codes of the reason; empty where the image is accepted. `unfamiliar` is always among them: "
+        "the novelty is over 1. The others are hints from the pixels and the probabilities, for the caller to check: "
+        "`turned` (by 90°), `low-contrast`, `too-small`, `at-edge`, `too-dark`, `unsure` (no class has half of the "
+        "probability). Later versions may add codes."
+    )
 
 
 class NamedPrediction(Prediction):

@@ -22,10 +22,10 @@ def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> J
     model = service.model
     test_set = service.get_test_set()
     index = test_set.check_index(read_index(head))
-    actual = int(test_set.labels[index])
+    images, actual = test_set.images[index : index + 1], int(test_set.labels[index])
 
     def write(predictions: Predictions) -> Reply:
-        (prediction,) = describe_predictions(model, predictions, coverage=coverage)
+        (prediction,) = describe_predictions(model, predictions, images, coverage=coverage)
         return write_json(
             {
                 "index": index,
@@ -36,7 +36,7 @@ def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> J
             }
         )
 
-    return Job(test_set.images[index : index + 1], write)
+    return Job(images, write)
 
 
 def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
@@ -45,7 +45,7 @@ def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     images = yield from read_images(body, model.input, max_images=service.settings.max_images_per_request)
 
     def write(predictions: Predictions) -> Reply:
-        described = describe_predictions(model, predictions, coverage=coverage)
+        described = describe_predictions(model, predictions, images, coverage=coverage)
         return write_json({"model": identify_model(model), "predictions": described})
 
     return Job(images, write)
@@ -69,7 +69,7 @@ def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     names = [file.name for file in files]
 
     def write(predictions: Predictions) -> Reply:
-        described = describe_predictions(model, predictions, coverage=coverage)
+        described = describe_predictions(model, predictions, images, coverage=coverage)
         for prediction, name in zip(described, names, strict=True):
             prediction["filename"] = name
         return write_json({"model": identify_model(model), "predictions": described})

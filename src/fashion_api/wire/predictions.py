@@ -4,20 +4,38 @@
 long.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import orjson
 
+from fashion_api.images import Images
 from fashion_api.inference.calibration import DEFAULT_COVERAGE
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.pictures.flaws import Flaw, find_flaws
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import Reply
 
 JsonObject = dict[str, object]
 
-UNFAMILIAR = "the image is unlike the articles that the model was trained on: its novelty is over 1"
+Reason = Literal["unfamiliar", "unsure"] | Flaw
 """Why an image is not accepted."""
+REASONS: Mapping[Reason, str] = MappingProxyType(
+    {
+        "unfamiliar": "the image is unlike the articles that the model was trained on: its novelty is over 1",
+        "turned": "the article may be turned by 90°",
+        "low-contrast": "the contrast is low",
+        "too-small": "what it shows is small",
+        "at-edge": "what it shows is at an edge",
+        "too-dark": "the image is dark",
+        "unsure": "no class is probable",
+    }
+)
+"""The words for each reason; the first always applies, the others are hints."""
+_LEAST_PROBABILITY = 0.5
+"""Of the most probable class; below, the model is unsure."""
 
 
 def write_json(answer: object) -> Reply:
@@ -31,18 +49,20 @@ def identify_model(model: LoadedModel) -> JsonObject:
 
 
 def describe_predictions(
-    model: LoadedModel, predictions: Predictions, *, coverage: float = DEFAULT_COVERAGE
+    model: LoadedModel, predictions: Predictions, images: Images, *, coverage: float = DEFAULT_COVERAGE
 ) -> list[JsonObject]:
     """Give the `models.Prediction` of each image.
 
     Args:
         model: the model that predicted.
         predictions: of some images.
+        images: uint8[n, height, width], these images.
         coverage: of the prediction sets, one of `COVERAGES`.
     """
     labels, calibration = model.labels, model.calibration
     described: list[JsonObject] = []
-    for class_id, row in zip(predictions.class_ids.tolist(), predictions.probabilities.tolist(), strict=True):
+    class_ids, rows = predictions.class_ids.tolist(), predictions.probabilities.tolist()
+    for class_id, row in zip(class_ids, rows, strict=True):
         prediction_set = None
         if calibration is not None:
             found = calibration.prediction_sets.find_classes(row, coverage)
@@ -58,17 +78,23 @@ def describe_predictions(
                 "novelty": None,
                 "accepted": None,
                 "reason": None,
+                "reasons": [],
             }
         )
     if calibration is not None and calibration.novelty is not None and predictions.novelty is not None:
-        _add_novelty(described, (predictions.novelty / calibration.novelty.threshold).tolist())
+        for index, (prediction, novelty) in enumerate(zip(described, predictions.novelty.tolist(), strict=True)):
+            relative = novelty / calibration.novelty.get_threshold(class_ids[index])
+            prediction["novelty"] = relative
+            prediction["accepted"] = relative <= 1
+            if relative > 1:
+                _add_reasons(prediction, images[index], max(rows[index]))
     return described
 
 
-def _add_novelty(described: Sequence[JsonObject], novelties: Sequence[float]) -> None:
-    """Add to each image its novelty and whether it is accepted."""
-    for prediction, novelty in zip(described, novelties, strict=True):
-        is_accepted = novelty <= 1
-        prediction["novelty"] = novelty
-        prediction["accepted"] = is_accepted
-        prediction["reason"] = None if is_accepted else UNFAMILIAR
+def _add_reasons(prediction: JsonObject, image: Images, probability: float) -> None:
+    """Add to an image that is not accepted why it may not be; an accepted image costs nothing here."""
+    reasons: list[Reason] = ["unfamiliar", *find_flaws(image)]
+    if probability < _LEAST_PROBABILITY:
+        reasons.append("unsure")
+    prediction["reasons"] = reasons
+    prediction["reason"] = "; ".join([REASONS[reason] for reason in reasons])

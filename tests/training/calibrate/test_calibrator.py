@@ -4,21 +4,9 @@ import pytest
 from fashion_api.errors import TrainingError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
-from fashion_api.training.calibrate.calibrator import calibrate_classifier, fit_calibration, fit_novelty
+from fashion_api.training.calibrate.calibrator import calibrate_classifier, fit_calibration
 from fashion_api.training.validation import TrainingData
 from tests.training.calibrate.answers import draw_answers
-
-
-def test_share_of_articles_is_below_the_novelty_thresholds() -> None:
-    """95 and 98 of a hundred articles do not exceed the two thresholds."""
-    novelty = np.random.default_rng(0).permutation(np.arange(1.0, 101.0))
-    thresholds = fit_novelty(novelty)
-    assert (thresholds.threshold, thresholds.threshold_98) == (95, 98)
-
-
-def test_novelty_threshold_is_never_zero() -> None:
-    """If the novelty of every article is 0, the threshold is still positive, as the manifest requires."""
-    assert fit_novelty(np.zeros(10)).threshold > 0
 
 
 def test_model_without_a_novelty_output_gets_no_threshold() -> None:

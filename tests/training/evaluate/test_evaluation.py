@@ -32,7 +32,7 @@ def give_cost(_file: ModelFile, _network: Model, _cache_dir: Path) -> CostRecord
 
 
 def evaluate(settings: Settings) -> EvaluationOutcome:
-    return evaluate_model(settings, cost=give_cost, drawn=20)
+    return evaluate_model(settings, cost=give_cost, drawn=20, queries=20)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +183,9 @@ def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcom
     assert novelty.articles is not None
     assert novelty.report["letters"].methods.keys() > {"own output", "ViM"}
     assert novelty.report["letters"].refused is not None
+    assert evaluated_residual.record.nonsense is not None
+    assert evaluated_residual.record.poor_pictures is not None
+    assert all(score.accepted is not None for score in evaluated_residual.record.poor_pictures.values())
 
 
 def test_digits_are_measured_where_they_are_set(
@@ -277,4 +280,4 @@ def test_missing_training_set_leaves_out_what_needs_it(
 
     record = evaluate(make_settings(tmp_path, model_path=path, engine="keras")).record
 
-    assert (record.correct, record.calibration, record.novelty) == (32, None, None)
+    assert (record.correct, record.calibration, record.novelty, record.nonsense) == (32, None, None, None)

@@ -2,40 +2,20 @@ import numpy as np
 import pytest
 
 from fashion_api.data.dataset import Split
-from fashion_api.images import Images
 from fashion_api.inference.calibration import COVERAGES, PredictionSets
 from fashion_api.inference.classifier import Predictions
 from fashion_api.training.calibrate.temperature import apply_temperature
 from fashion_api.training.evaluate.measures import (
     measure_accuracy,
     measure_calibration,
-    measure_corruptions,
-    measure_mirrored,
     measure_prediction_sets,
     score_calibration,
+    score_reliability,
     score_sets,
 )
-from fashion_api.training.synthetic.corruptions import CORRUPTIONS
 
 NAMES = ("a", "b", "c")
 PROBABILITIES = np.array([[0.8, 0.15, 0.05], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7]])
-
-
-class LeftClassifier:
-    """Takes an image that is brighter on its left for the first of two classes."""
-
-    def classify(self, images: Images) -> Predictions:
-        left, right = images[:, :, :4].sum(axis=(1, 2)), images[:, :, 4:].sum(axis=(1, 2))
-        return Predictions(np.stack([left > right, left <= right], axis=1).astype(np.float32))
-
-
-@pytest.fixture
-def halves() -> Split:
-    """Twenty images of 8×8, the left half bright in class 0 and the right in class 1."""
-    images = np.zeros((20, 8, 8), np.uint8)
-    images[::2, :, :4] = 200
-    images[1::2, :, 4:] = 200
-    return Split(images, (np.arange(20) % 2).astype(np.uint8), "0" * 64)
 
 
 def test_record_is_computed_from_the_answers() -> None:
@@ -52,7 +32,7 @@ def test_record_is_computed_from_the_answers() -> None:
 def test_temperature_is_undone_for_the_figures_before_it() -> None:
     """The figures without the temperature are those of the network's probabilities."""
     labels = np.array([0, 1, 2])
-    report = measure_calibration(apply_temperature(PROBABILITIES, 2.0), labels, temperature=2.0)
+    report = measure_calibration(apply_temperature(PROBABILITIES, 2.0), labels, temperature=2.0, names=NAMES)
     raw = score_calibration(PROBABILITIES, labels)
     assert report.before.brier.value == pytest.approx(raw.brier.value)
     assert report.after.brier.value != pytest.approx(raw.brier.value)
@@ -80,20 +60,11 @@ def test_sets_are_those_that_are_served() -> None:
     assert scores["0.95"].coverage == 1
 
 
-def test_mirrored_images_are_mirrored(halves: Split) -> None:
-    """A classifier by left and right gets every mirrored image wrong."""
-    assert measure_mirrored(LeftClassifier(), halves) == 0
-
-
-def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
-    """Each kind has three accuracies and three strengths."""
-    scores = measure_corruptions(LeftClassifier(), halves, recipe="small")
-    assert scores.keys() == CORRUPTIONS.keys()
-    assert scores["JPEG"].strengths == ("quality 75", "quality 50", "quality 25")
-    assert scores["contrast"].accuracies == (1, 1, 1)
-
-
-@pytest.mark.parametrize(("recipe", "expected"), [("small", True), ("tutorial", False), ("own", None), (None, None)])
-def test_recipe_decides_what_was_trained_for(halves: Split, recipe: str | None, expected: bool | None) -> None:  # noqa: FBT001  # a case
-    """Shifts are trained for by the recipes that shift images; for an unknown recipe it is not known."""
-    assert measure_corruptions(LeftClassifier(), halves, recipe=recipe)["shift"].is_trained_for is expected
+def test_reliability_is_that_of_each_predicted_class() -> None:
+    """Each class has the mean confidence and the accuracy of the images predicted as it, one never predicted none."""
+    scores = score_reliability(PROBABILITIES, np.array([0, 1, 2]), NAMES)
+    assert {name: (score.images, score.confidence, score.accuracy) for name, score in scores.items()} == {
+        "a": (2, pytest.approx(0.65), 0.5),
+        "b": (0, None, None),
+        "c": (1, pytest.approx(0.7), 1.0),
+    }

@@ -1,13 +1,15 @@
+import numpy as np
 import pytest
 
 from fashion_api.data.dataset import Split
+from fashion_api.inference.calibration import Calibration, NoveltyThresholds, PredictionSets
 from fashion_api.inference.evaluation_record import NoveltyScore, NoveltySetScore
 from fashion_api.inference.loading import LoadedModel
-from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.training.evaluate.novelty import choose_detector, measure_novelty
 from fashion_api.training.synthetic.out_of_distribution import DIGITS
 from tests.training.evaluate.dark_images import DATA, BrightClassifier
-from tests.training.samples import LABELS
+from tests.training.samples import LABELS, TRAINING_RECORD
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,33 @@ def test_report_names_the_kinds_not_measured() -> None:
     assert DIGITS not in report.report
     assert report.articles is None
     assert {kind.refused for kind in report.report.values()} == {None}
+    assert {kind.is_trained_for for kind in report.report.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted", "accepted_98"),
+    [({}, 0.5, 1.0), ({"class_thresholds": (60.0, 1.0)}, 1.0, None)],
+    ids=["one threshold", "of each class"],
+)
+def test_accepted_articles_are_counted_by_the_served_thresholds(
+    changes: dict[str, object], accepted: float, accepted_98: float | None
+) -> None:
+    """The share accepted is by the threshold of the predicted class, or by the common one."""
+    grey = np.sort(DATA.images.mean(axis=(1, 2)))
+    novelty = NoveltyThresholds(threshold=float(grey[14:16].mean()), threshold_98=60.0).model_copy(update=changes)
+    sets = PredictionSets(method="adaptive", thresholds={"0.9": 0.9, "0.95": 0.95, "0.99": 0.99})
+    calibration = Calibration(images=10, temperature=1.0, prediction_sets=sets, novelty=novelty)
+    spec = InputSpec(height=4, width=4)
+    training = TRAINING_RECORD.model_copy(update={"recipe": "compact"})
+    manifest = Manifest(
+        name="bright", sha256="0" * 64, labels=LABELS, input=spec, calibration=calibration, training=training
+    )
+    model = LoadedModel("bright", "0", LABELS, spec, "fake", manifest, BrightClassifier())
+
+    report = measure_novelty(model, None, DATA, Split(DATA.images, DATA.labels, "0" * 64), digits=None, drawn=5)
+
+    assert report.articles is not None
+    assert (report.articles.accepted, report.articles.accepted_98) == (accepted, accepted_98)
+    assert report.report["inverted"].refused == 1
+    assert report.report["inverted"].is_trained_for is True
+    assert report.report["blends of two"].is_trained_for is False

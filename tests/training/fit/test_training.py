@@ -130,6 +130,17 @@ def test_resumed_run_ends_as_if_it_had_never_stopped(train: Train, trained: Trai
     assert are_equal(resumed, trained)
 
 
+def test_resumed_run_finds_the_same_nonsense(train: Train) -> None:
+    """A recipe that searches for nonsense between epochs is resumed as if it had never stopped, too."""
+    whole = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2)
+    train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, augment=Epochs(interrupted=2))
+
+    resumed = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, resume=True)
+
+    assert resumed.record.epochs_run == 2
+    assert are_equal(resumed, whole)
+
+
 def test_each_epoch_has_the_images_in_another_order(train: Train) -> None:
     """The images are shuffled again for every epoch, and none is left out."""
     epochs: list[Images] = []

@@ -85,6 +85,14 @@ def test_card_names_the_teachers(tmp_path: Path) -> None:
     assert "Teachers" not in render_folder(tmp_path / "alone.h5")
 
 
+def test_card_has_what_the_command_does_not_say(tmp_path: Path) -> None:
+    """The note of the training record is in it, if there is one."""
+    noted = TRAINING_RECORD.model_copy(update={"note": "On another machine."})
+    write_manifest(tmp_path / "noted.h5", make_manifest("noted", training=noted))
+
+    assert "- **Note** On another machine." in render_folder(tmp_path / "noted.h5")
+
+
 def test_limits_of_another_data_set_are_not_known(tmp_path: Path) -> None:
     """The limits of Fashion-MNIST's labels are left out for other data."""
     write_manifest(tmp_path / "pets.h5", make_manifest("pets", labels=("cat", "dog")))

@@ -101,9 +101,10 @@ def test_occlusion_covers_the_share() -> None:
         (Augmentation(), set()),
         (Augmentation(max_shift=0.1), {"shift"}),
         (Augmentation(is_flipped=True, erased_share=0.2), {"occlusion"}),
+        (Augmentation(captured_share=0.5), set(CORRUPTIONS) - {"shift", "occlusion"}),
     ],
-    ids=["none", "moved", "erased"],
+    ids=["none", "moved", "erased", "captured"],
 )
 def test_corruption_is_trained_for_by_a_like_augmentation(augmentation: Augmentation, expected: set[str]) -> None:
-    """Shifts train for the corruption by shifts, and erasing for occlusion."""
+    """Shifts train for the corruption by shifts, erasing for occlusion, and poor pictures for the other kinds."""
     assert {name for name, kind in CORRUPTIONS.items() if kind.is_trained_for(augmentation)} == expected

@@ -8,9 +8,13 @@ import pytest
 from fashion_api.errors import DataError
 from fashion_api.training.synthetic.out_of_distribution import (
     DIGITS,
+    MET,
     blend_pairs,
+    draw_plain_bands,
+    join_halves,
     load_digits,
     make_out_of_distribution,
+    turn,
 )
 from tests.idx import encode_idx
 
@@ -57,6 +61,37 @@ def test_blends_are_of_two_classes() -> None:
     articles = np.stack([np.full((2, 2), grey, np.uint8) for grey in (10, 10, 201)])
     blends = blend_pairs(articles, np.array([0, 0, 1]), 50, np.random.default_rng(0))
     assert np.unique(blends).tolist() == [106]
+
+
+def test_square_articles_are_turned_in_four_ways() -> None:
+    """Articles of another shape are turned by 180° only, as the others would not have their size."""
+    square = ARTICLES[:, :5]
+    assert turn(ARTICLES).keys() == {"turned by 180°"}
+    assert turn(square).keys() == {"turned by 180°", "turned by 90°", "turned by 270°", "transposed"}
+    np.testing.assert_array_equal(turn(square)["turned by 90°"][:, -1], square[:, :, 0])
+
+
+def test_halves_are_of_two_classes() -> None:
+    """The upper half is the article's, and the lower half is of an article of another class."""
+    articles = np.repeat((CLASSES * 20).astype(np.uint8), 36).reshape(-1, 6, 6)
+    joined = join_halves(articles, CLASSES, np.random.default_rng(0))
+    np.testing.assert_array_equal(joined[:, :3], articles[:, :3])
+    assert (joined[:, 3, 0] != articles[:, 3, 0]).all()
+
+
+def test_bands_cross_the_whole_image() -> None:
+    """Each band is twelve rows or columns of one grey on black, rows 8 to 19 at 200 among them."""
+    bands = draw_plain_bands((28, 28))
+    wanted = np.zeros((28, 28), np.uint8)
+    wanted[8:20] = 200
+    assert (bands == wanted).all(axis=(1, 2)).any()
+    assert ((bands > 0).sum(axis=(1, 2)) == 12 * 28).all()
+    assert len({band.tobytes() for band in bands}) == len(bands) == 4 * 2 * 17
+
+
+def test_kinds_like_those_of_training_are_in_the_report() -> None:
+    """Every kind that is marked as met is one of the report's."""
+    assert make_out_of_distribution(ARTICLES[:, :5], CLASSES, digits=None, drawn=2).keys() >= MET
 
 
 @pytest.mark.parametrize("name", ["digits-idx3-ubyte", "digits-idx3-ubyte.gz"])

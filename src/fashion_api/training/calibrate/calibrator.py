@@ -3,15 +3,15 @@
 import numpy as np
 
 from fashion_api.errors import TrainingError
-from fashion_api.inference.calibration import Calibration, NoveltyThresholds
+from fashion_api.inference.calibration import Calibration, PredictionSets
 from fashion_api.inference.classifier import Classifier
 from fashion_api.training.arrays import Floats, Labels
+from fashion_api.training.calibrate.class_sets import fit_class_sets
 from fashion_api.training.calibrate.conformal import choose_method, fit_prediction_sets
+from fashion_api.training.calibrate.novelty import fit_novelty
 from fashion_api.training.calibrate.temperature import apply_temperature, fit_temperature
 from fashion_api.training.classification import classify_all
 from fashion_api.training.validation import TrainingData
-
-_LEAST_NOVELTY = float(np.finfo(np.float32).tiny)  # a threshold has to be above 0
 
 
 def calibrate_classifier(classifier: Classifier, data: TrainingData) -> Calibration:
@@ -43,14 +43,14 @@ def fit_calibration(raw: Floats, labels: Labels, *, novelty: Floats | None) -> C
     return Calibration(
         images=len(labels),
         temperature=temperature,
-        prediction_sets=fit_prediction_sets(probabilities, labels, choose_method(probabilities, labels)),
-        novelty=None if novelty is None else fit_novelty(novelty),
+        prediction_sets=_fit_sets(probabilities, labels),
+        novelty=None if novelty is None else fit_novelty(novelty, raw.argmax(axis=1), classes=raw.shape[1]),
     )
 
 
-def fit_novelty(novelty: Floats) -> NoveltyThresholds:
-    """Find the least novelties that 95 % and 98 % of [n] articles do not exceed."""
-    threshold, threshold_98 = (
-        max(float(value), _LEAST_NOVELTY) for value in np.quantile(novelty, (0.95, 0.98), method="inverted_cdf")
-    )
-    return NoveltyThresholds(threshold=threshold, threshold_98=threshold_98)
+def _fit_sets(probabilities: Floats, labels: Labels) -> PredictionSets:
+    """Fit the sets of the better method; the least ambiguous also class by class."""
+    sets = fit_prediction_sets(probabilities, labels, choose_method(probabilities, labels))
+    if sets.method == "adaptive":
+        return sets
+    return sets.model_copy(update={"class_thresholds": fit_class_sets(probabilities, labels)})

@@ -1,6 +1,5 @@
 """Split conformal prediction: fits the thresholds of prediction sets, and chooses how the sets are formed."""
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy.typing as npt
 
 from fashion_api.inference.calibration import COVERAGES, PredictionSets
 from fashion_api.training.arrays import Floats, Labels
+from fashion_api.training.calibrate.class_sets import count_needed
 
 Method = Literal["least-ambiguous", "adaptive"]
 METHODS: tuple[Method, ...] = ("least-ambiguous", "adaptive")
@@ -39,7 +39,7 @@ def count_members(sets: PredictionSets, probabilities: Floats) -> int:
 
 
 def fit_prediction_sets(probabilities: Floats, labels: Labels, method: Method) -> PredictionSets:
-    """Find the method's threshold for each coverage.
+    """Find the method's threshold for each coverage, the same for all classes.
 
     With n images, the sets hold the right class of the k = ⌈(n + 1) · coverage⌉ easiest images (V. Vovk, A. Gammerman,
     G. Shafer, Algorithmic Learning in a Random World, 2005; A. Angelopoulos, S. Bates, arXiv:2107.07511); if k exceeds
@@ -57,7 +57,7 @@ def fit_prediction_sets(probabilities: Floats, labels: Labels, method: Method) -
     else:
         ordered = np.sort(_sum_down_to(probabilities, labels))
         beyond = 1.0
-    ranks = {f"{coverage:g}": math.ceil(round((count + 1) * coverage, 9)) for coverage in COVERAGES}
+    ranks = {f"{coverage:g}": count_needed(count, coverage) for coverage in COVERAGES}
     thresholds = {
         coverage: beyond if rank > count else min(float(ordered[rank - 1]), 1.0) for coverage, rank in ranks.items()
     }

@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fashion_api.images import Images
+from fashion_api.inference.calibration import NoveltyThresholds
 from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.evaluation_record import OWN_OUTPUT
 from fashion_api.training.arrays import Floats, Labels
 from fashion_api.training.classification import classify_all
+from fashion_api.training.evaluate.acceptance import scale_novelty
 
 Scores = Mapping[str, npt.NDArray[np.float64]]
 """By method: float64[n] each."""
@@ -56,10 +58,20 @@ class Detectors:
         extractor: of the same model; `None` if it does not end in a dense layer called `logits`.
         articles: uint8[n, height, width], the training images to fit on.
         labels: [n], their classes.
+        thresholds: of the model's own output, by which it is scaled; it is not scaled without them.
     """
 
-    def __init__(self, classifier: Classifier, extractor: Extractor | None, articles: Images, labels: Labels) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        extractor: Extractor | None,
+        articles: Images,
+        labels: Labels,
+        *,
+        thresholds: NoveltyThresholds | None = None,
+    ) -> None:
         self._classifier = classifier
+        self._thresholds = thresholds
         self._extractor = extractor
         if extractor is None:
             return
@@ -71,7 +83,11 @@ class Detectors:
     def score(self, images: Images, *, description: str) -> Scores:
         """Score uint8[n, height, width] by every method, in the order of their cost in serving, the cheapest first."""
         answers = classify_all(self._classifier, images, description=description)
-        scores = {} if answers.novelty is None else {OWN_OUTPUT: answers.novelty.astype(np.float64)}
+        scores: dict[str, npt.NDArray[np.float64]] = {}
+        if answers.novelty is not None:
+            scores[OWN_OUTPUT] = answers.novelty.astype(np.float64)
+            if self._thresholds is not None:
+                scores[OWN_OUTPUT] = scale_novelty(answers, self._thresholds)
         if self._extractor is None:
             return scores | {"maximum softmax": 1 - answers.probabilities.max(axis=1).astype(np.float64)}
         features = self._extractor.extract(images)

@@ -25,11 +25,11 @@ from fashion_api.training.evaluate.features import FeatureExtractor, has_feature
 from fashion_api.training.evaluate.measures import (
     measure_accuracy,
     measure_calibration,
-    measure_corruptions,
-    measure_mirrored,
     measure_prediction_sets,
 )
+from fashion_api.training.evaluate.nonsense import QUERIES, measure_nonsense
 from fashion_api.training.evaluate.novelty import measure_novelty
+from fashion_api.training.evaluate.robustness import measure_corruptions, measure_mirrored, measure_poor_pictures
 from fashion_api.training.history import Epoch, log_path, read_history
 from fashion_api.training.network.backend import Model
 from fashion_api.training.report.card import write_card
@@ -61,7 +61,7 @@ class EvaluationOutcome:
 
 
 def evaluate_model(
-    settings: Settings, *, cost: MeasureCost = measure_cost, drawn: int = DRAWN_IMAGES
+    settings: Settings, *, cost: MeasureCost = measure_cost, drawn: int = DRAWN_IMAGES, queries: int = QUERIES
 ) -> EvaluationOutcome:
     """Evaluate the settings' model on the test set, on the settings' engine.
 
@@ -72,6 +72,7 @@ def evaluate_model(
         settings: the model, the engine, the data, and the file of MNIST's digits.
         cost: measures the cost of a prediction.
         drawn: how many images to draw of each synthetic out-of-distribution kind.
+        queries: how many images to classify in the search for nonsense of one class.
 
     Raises:
         ModelError: the model cannot be served.
@@ -95,6 +96,7 @@ def evaluate_model(
     measured: dict[str, object] = {
         **_measure_calibration(model, answers, test),
         **_measure_robustness(model, test),
+        "nonsense": measure_nonsense(model, queries=queries),
         "cost": cost(file, network, settings.cache_dir),
     }
     if data is not None:
@@ -133,18 +135,22 @@ def _measure_calibration(model: LoadedModel, answers: Predictions, test: Split) 
         return {}
     probabilities, sets = answers.probabilities, model.calibration.prediction_sets
     return {
-        "calibration": measure_calibration(probabilities, test.labels, temperature=model.calibration.temperature),
+        "calibration": measure_calibration(
+            probabilities, test.labels, temperature=model.calibration.temperature, names=model.labels
+        ),
         "prediction_sets": measure_prediction_sets(probabilities, test.labels, sets=sets, names=model.labels),
     }
 
 
 def _measure_robustness(model: LoadedModel, test: Split) -> dict[str, object]:
-    """Measure the accuracy on mirrored and on corrupted images."""
+    """Measure the accuracy on mirrored images, and accuracy and acceptance on corrupted ones and poor pictures."""
     training = None if model.manifest is None else model.manifest.training
     recipe = None if training is None else training.recipe
+    thresholds = None if model.calibration is None else model.calibration.novelty
     return {
         "mirrored_accuracy": measure_mirrored(model.classifier, test),
-        "corruptions": measure_corruptions(model.classifier, test, recipe=recipe),
+        "corruptions": measure_corruptions(model.classifier, test, thresholds, recipe=recipe),
+        "poor_pictures": measure_poor_pictures(model.classifier, test, thresholds, recipe=recipe),
     }
 
 

@@ -1,33 +1,24 @@
-"""The measures of an evaluation that need only a classifier: accuracy, calibration, prediction sets, robustness."""
+"""The measures of an evaluation that need only a classifier: accuracy, calibration, prediction sets."""
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from fashion_api.data.dataset import Split
-from fashion_api.images import Images
 from fashion_api.inference.calibration import COVERAGES, PredictionSets
-from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import (
     CalibrationReport,
     CalibrationScore,
-    CorruptionScore,
+    ClassReliability,
     EvaluationRecord,
     PredictionSetScore,
 )
 from fashion_api.training.arrays import Floats, Labels
 from fashion_api.training.calibrate.temperature import apply_temperature
-from fashion_api.training.classification import classify_all
 from fashion_api.training.metrics.calibration_error import compute_brier, compute_ece, compute_nll, estimate_ece_floor
 from fashion_api.training.metrics.confusion import count_confusions, score_classes
 from fashion_api.training.metrics.intervals import compute_wilson_interval, estimate, estimate_mean
-from fashion_api.training.recipes import RECIPES
-from fashion_api.training.synthetic.corruptions import CORRUPTIONS, Corruption
-
-logger = logging.getLogger(__name__)
-
-_LEVELS = (0, 1, 2)
 
 
 def measure_accuracy(answers: Predictions, test: Split, labels: tuple[str, ...]) -> EvaluationRecord:
@@ -45,18 +36,36 @@ def measure_accuracy(answers: Predictions, test: Split, labels: tuple[str, ...])
     )
 
 
-def measure_calibration(served: Floats, labels: Labels, *, temperature: float) -> CalibrationReport:
+def measure_calibration(
+    served: Floats, labels: Labels, *, temperature: float, names: Sequence[str]
+) -> CalibrationReport:
     """Measure how well probabilities are calibrated, with the temperature and without.
 
     Args:
         served: [n, classes], with the temperature.
         labels: [n], the right classes.
         temperature: the temperature that the probabilities have.
+        names: the classes' names.
     """
     return CalibrationReport(
         before=score_calibration(apply_temperature(served, 1 / temperature), labels),
         after=score_calibration(served, labels),
+        classes=score_reliability(served, labels, names),
     )
+
+
+def score_reliability(probabilities: Floats, labels: Labels, names: Sequence[str]) -> dict[str, ClassReliability]:
+    """Compute, for each predicted class, the mean confidence and the share of predictions that are right."""
+    predicted, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    scores = {}
+    for class_id, name in enumerate(names):
+        own = predicted == class_id
+        scores[name] = ClassReliability(
+            images=int(own.sum()),
+            confidence=float(confidences[own].mean(dtype=np.float64)) if own.any() else None,
+            accuracy=float((labels[own] == class_id).mean()) if own.any() else None,
+        )
+    return scores
 
 
 def score_calibration(probabilities: Floats, labels: Labels) -> CalibrationScore:
@@ -99,41 +108,3 @@ def score_sets(found: Sequence[Sequence[int]], labels: Labels, names: Sequence[s
         mean_size=float(sizes.mean()),
         sizes=tuple(np.bincount(sizes, minlength=len(names) + 1)[1:].tolist()),
     )
-
-
-def measure_mirrored(classifier: Classifier, test: Split) -> float:
-    """Measure the accuracy on the test images mirrored left to right."""
-    logger.info("robustness: mirrored")
-    return _compute_accuracy(classifier, test.images[:, :, ::-1], test.labels, description="mirrored")
-
-
-def measure_corruptions(classifier: Classifier, test: Split, *, recipe: str | None) -> dict[str, CorruptionScore]:
-    """Measure the accuracy under each corruption at each strength; `recipe` is the name of the model's recipe."""
-    return {
-        corruption.name: _measure_corruption(corruption, classifier, test, recipe)
-        for corruption in CORRUPTIONS.values()
-    }
-
-
-def _measure_corruption(
-    corruption: Corruption, classifier: Classifier, test: Split, recipe: str | None
-) -> CorruptionScore:
-    logger.info("robustness: %s", corruption.name)
-    first, second, third = (
-        _compute_accuracy(
-            classifier, corruption.apply(test.images, level), test.labels, description=corruption.describe(level)
-        )
-        for level in _LEVELS
-    )
-    mild, middle, hard = map(corruption.describe, _LEVELS)
-    known = RECIPES.get(recipe or "")
-    return CorruptionScore(
-        strengths=(mild, middle, hard),
-        accuracies=(first, second, third),
-        is_trained_for=None if known is None else corruption.is_trained_for(known.augmentation),
-    )
-
-
-def _compute_accuracy(classifier: Classifier, images: Images, labels: Labels, *, description: str) -> float:
-    answers = classify_all(classifier, np.ascontiguousarray(images), description=description)
-    return float((answers.class_ids == labels).mean())

@@ -22,7 +22,13 @@ from fashion_api.training.arrays import Labels
 from fashion_api.training.evaluate.detectors import Detectors, Extractor, Scores
 from fashion_api.training.metrics.intervals import compute_wilson_interval
 from fashion_api.training.metrics.roc import compute_auroc, compute_fpr
-from fashion_api.training.synthetic.out_of_distribution import DIGITS, DRAWN_IMAGES, make_out_of_distribution
+from fashion_api.training.recipes import RECIPES
+from fashion_api.training.synthetic.out_of_distribution import (
+    DIGITS,
+    DRAWN_IMAGES,
+    MET,
+    make_out_of_distribution,
+)
 from fashion_api.training.synthetic.outliers import CHOOSING_FAMILIES, draw_outliers
 from fashion_api.training.validation import TrainingData
 
@@ -39,6 +45,8 @@ class Judge:
     detectors: Detectors
     thresholds: NoveltyThresholds | None
     """`None` for a model without a novelty output."""
+    is_trained: bool | None = None
+    """Whether the model was trained with outliers; `None` if that is unknown."""
 
     def compare(self, articles: Scores, kinds: Mapping[str, Images]) -> dict[str, NoveltySetScore]:
         """Compare each kind of out-of-distribution images with the scores of articles."""
@@ -47,6 +55,7 @@ class Judge:
     def _compare_kind(self, articles: Scores, images: Images, name: str) -> NoveltySetScore:
         logger.info("novelty: %s", name)
         scores = self.detectors.score(images, description=name)
+        limit_98 = self._find_limit_98()
         return NoveltySetScore(
             images=len(images),
             methods={
@@ -55,18 +64,25 @@ class Judge:
                 )
                 for method, values in scores.items()
             },
-            refused=None if self.thresholds is None else _share(scores[OWN_OUTPUT] > self.thresholds.threshold),
-            refused_98=None if self.thresholds is None else _share(scores[OWN_OUTPUT] > self.thresholds.threshold_98),
+            refused=None if self.thresholds is None else _share(scores[OWN_OUTPUT] > 1),
+            refused_98=None if limit_98 is None else _share(scores[OWN_OUTPUT] > limit_98),
+            is_trained_for=None if self.is_trained is None else self.is_trained and name in MET,
         )
+
+    def _find_limit_98(self) -> float | None:
+        """Give the scaled novelty that 98 % of all images do not exceed, if one threshold applies to all classes."""
+        if self.thresholds is None or self.thresholds.class_thresholds is not None:
+            return None
+        return self.thresholds.threshold_98 / self.thresholds.threshold
 
     def count_accepted(self, articles: Scores, labels: Labels, names: tuple[str, ...]) -> AcceptedScore | None:
         """Compute the shares of articles that the thresholds accept; `None` without thresholds."""
         if self.thresholds is None:
             return None
-        is_accepted = articles[OWN_OUTPUT] <= self.thresholds.threshold
+        is_accepted, limit_98 = articles[OWN_OUTPUT] <= 1, self._find_limit_98()
         return AcceptedScore(
             accepted=_share(is_accepted),
-            accepted_98=_share(articles[OWN_OUTPUT] <= self.thresholds.threshold_98),
+            accepted_98=None if limit_98 is None else _share(articles[OWN_OUTPUT] <= limit_98),
             classes={
                 name: _share(is_accepted[labels == class_id])
                 for class_id, name in enumerate(names)
@@ -95,8 +111,9 @@ def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to c
         drawn: how many images to draw of each synthetic kind.
     """
     chosen = np.random.default_rng(_SEED).permutation(len(data.images))[:_REFERENCE_IMAGES]
-    detectors = Detectors(model.classifier, extractor, data.images[chosen], data.labels[chosen])
-    judge = Judge(detectors, None if model.calibration is None else model.calibration.novelty)
+    thresholds = None if model.calibration is None else model.calibration.novelty
+    detectors = Detectors(model.classifier, extractor, data.images[chosen], data.labels[chosen], thresholds=thresholds)
+    judge = Judge(detectors, thresholds, _find_is_trained(model))
     validation_scores = detectors.score(data.validation_images, description="validation images")
     choosing = judge.compare(validation_scores, _draw_choosing(data.validation_images, drawn))
     articles = detectors.score(test.images, description="test images")
@@ -122,6 +139,13 @@ def choose_detector(choosing: Mapping[str, NoveltySetScore]) -> str:
     images, least = sum(kind.images for kind in choosing.values()), min(shares.values())
     _, limit = compute_wilson_interval(round(least * images), images)
     return next(method for method, share in shares.items() if share <= limit)
+
+
+def _find_is_trained(model: LoadedModel) -> bool | None:
+    """Find whether the model's recipe shows outliers; `None` if the recipe is unknown."""
+    training = None if model.manifest is None else model.manifest.training
+    recipe = None if training is None else RECIPES.get(training.recipe)
+    return None if recipe is None else recipe.outlier_share > 0
 
 
 def _draw_choosing(articles: Images, drawn: int) -> dict[str, Images]:

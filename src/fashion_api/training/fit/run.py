@@ -14,21 +14,23 @@ from tqdm import tqdm
 
 from fashion_api.errors import TrainingError
 from fashion_api.images import Images
+from fashion_api.inference.classifier import Classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
-from fashion_api.training.fit.distillation import Targets
+from fashion_api.training.fit.distillation import Targets, ask_teachers
 from fashion_api.training.fit.optimizers import build_optimizer
 from fashion_api.training.history import Epoch
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model, keras, tf
 from fashion_api.training.recipes import Recipe
 from fashion_api.training.synthetic.augmentation import Augment, augment
-from fashion_api.training.synthetic.outliers import TRAINING_FAMILIES, draw_outliers
+from fashion_api.training.synthetic.nonsense import search
+from fashion_api.training.synthetic.outlier_mixture import draw_training_outliers
 from fashion_api.training.validation import TrainingData
 
 logger = logging.getLogger(__name__)
 
 _VALIDATION_BATCH_SIZE = 500
-_NOVELTY_WEIGHT = 0.3  # of the novelty's loss; the weight of the classes' loss is 1
+_NOVELTY_WEIGHT = 0.5  # of the novelty's loss; the weight of the classes' loss is 1
 _LEAST_NOVELTY = 1e-6  # 1 - exp(-novelty) is above 0 in float32
 
 
@@ -39,7 +41,7 @@ class Run:
     recipe: Recipe
     data: TrainingData
     targets: Targets
-    """The target for each of the data's training images."""
+    """The target for each of the data's training images, from its label."""
     shape: tuple[int, int]
     """Height and width of an image."""
     classes: int
@@ -47,6 +49,8 @@ class Run:
     precision: str
     checkpoint_path: Path
     augment: Augment = augment
+    teachers: tuple[Classifier, ...] = ()
+    """Their mean answer to an epoch's images is part of the targets."""
 
     def train(self, start: Checkpoint) -> tuple[Checkpoint, bool]:
         """Train from `start` until the recipe's last epoch or Ctrl-C, and write a checkpoint after every epoch.
@@ -107,7 +111,7 @@ class Run:
 
     def _train_epoch(self, model: Model, index: int) -> Epoch:
         started = time.perf_counter()
-        images, targets, is_article = self._draw_epoch(np.random.default_rng((self.seed, index)))
+        images, targets, is_article = self._draw_epoch(model, np.random.default_rng((self.seed, index)))
         steps = math.ceil(len(images) / self.recipe.batch_size)
         has_novelty = bool(self.recipe.outlier_share)
         with tqdm(
@@ -133,19 +137,32 @@ class Run:
             duration_s=time.perf_counter() - started,
         )
 
-    def _draw_epoch(self, rng: np.random.Generator) -> tuple[Images, Targets, npt.NDArray[np.float32]]:
+    def _draw_epoch(self, model: Model, rng: np.random.Generator) -> tuple[Images, Targets, npt.NDArray[np.float32]]:
         """Draw an epoch: its images, augmented and shuffled, their targets, and 1 for an article, 0 for an outlier."""
         order = rng.permutation(len(self.data.images))
         images = self.augment(self.data.images[order], self.recipe.augmentation, rng)
         targets = self.targets[order]
+        if self.teachers:
+            weight = np.float32(self.recipe.distillation_weight)
+            targets = (1 - weight) * targets + weight * ask_teachers(self.teachers, images)
         is_article = np.ones(len(images), np.float32)
         if not self._outliers:
             return images, targets, is_article
-        outliers = draw_outliers(tuple(TRAINING_FAMILIES.values()), self._outliers, articles=self.data.images, rng=rng)
+        outliers = self._draw_outliers(model, rng)
         mixed = rng.permutation(len(images) + len(outliers))
         images = np.concatenate((images, outliers))[mixed]
         targets = np.concatenate((targets, np.full((len(outliers), self.classes), 1 / self.classes, np.float32)))[mixed]
         return images, targets, np.concatenate((is_article, np.zeros(len(outliers), np.float32)))[mixed]
+
+    def _draw_outliers(self, model: Model, rng: np.random.Generator) -> Images:
+        """Draw an epoch's outliers, among them nonsense that the network in its present state takes for articles."""
+        outliers = draw_training_outliers(self._outliers, articles=self.data.images, rng=rng)
+        searched = round(self._outliers * self.recipe.nonsense_share)
+        if searched:
+            found = search(lambda images: _score_classes(model, images), shape=self.shape, rng=rng)
+            if len(found):
+                outliers[:searched] = found[rng.integers(0, len(found), searched)]
+        return outliers
 
     def _validate(self, model: Model) -> tuple[float, float]:
         """Compute the cross-entropy and the accuracy on the validation images."""
@@ -170,6 +187,17 @@ class Run:
             " (best)" if state.best_index == number - 1 else "",
             epoch.duration_s,
         )
+
+
+def _score_classes(model: Model, images: Images) -> npt.NDArray[np.float32]:
+    """Compute P(article) · P(class) of uint8[n, height, width]: float32[n, classes]."""
+    answers = [
+        model.predict_on_batch(images[start : start + _VALIDATION_BATCH_SIZE, ..., np.newaxis].astype(np.float32))
+        for start in range(0, len(images), _VALIDATION_BATCH_SIZE)
+    ]
+    probabilities, novelty = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    scores: npt.NDArray[np.float32] = probabilities * np.exp(-novelty.reshape(-1, 1))
+    return scores
 
 
 def compute_novelty_loss(is_outlier: Any, novelty: Any) -> Any:  # noqa: ANN401  # tensors

@@ -19,15 +19,15 @@ from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.destination import Destination
-from fashion_api.training.fit.distillation import Targets, Teacher, find_teachers, load_soft_labels, make_targets
+from fashion_api.training.fit.distillation import find_teachers, load_teachers, make_targets
 from fashion_api.training.fit.run import Run
 from fashion_api.training.history import format_history, log_path
 from fashion_api.training.network.backend import keras, tf
 from fashion_api.training.network.h5 import encode_h5
-from fashion_api.training.recipes import Recipe, resolve_recipe
+from fashion_api.training.recipes import resolve_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, draw_learning_curves, figure_path
 from fashion_api.training.synthetic.augmentation import Augment, augment
-from fashion_api.training.validation import TrainingData, hold_back
+from fashion_api.training.validation import hold_back
 
 logger = logging.getLogger(__name__)
 
@@ -110,13 +110,19 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     run = Run(
         recipe,
         data,
-        _make_targets(settings, recipe, data, teachers=teachers, labels=source.labels),
+        make_targets(data.labels, len(source.labels), smoothing=recipe.label_smoothing),
         shape=source.shape,
         classes=len(source.labels),
         seed=settings.seed,
         precision=settings.precision,
         checkpoint_path=checkpoint_path,
         augment=augment,
+        teachers=load_teachers(
+            teachers,
+            source.labels,
+            source.shape,
+            load_teacher=lambda path: load_model(settings.model_copy(update={"model_path": path})),
+        ),
     )
     digests = tuple(sorted(teacher.sha256 for teacher in teachers))
     start = _start(run, _describe_run(run, split, source, digests), earlier)
@@ -135,26 +141,6 @@ def _check_data_size(settings: TrainingSettings, split: Split) -> None:
         raise settings.make_error(
             "data_size", f"there are {len(split)} training images, not the {settings.data_size} that are set"
         )
-
-
-def _make_targets(
-    settings: TrainingSettings,
-    recipe: Recipe,
-    data: TrainingData,
-    *,
-    teachers: Sequence[Teacher],
-    labels: Sequence[str],
-) -> Targets:
-    """Give the training targets, distilled from the teachers if there are any."""
-    soft_labels = load_soft_labels(
-        teachers,
-        data.images,
-        labels,
-        augmentation=recipe.augmentation,
-        cache_dir=settings.cache_dir,
-        load_teacher=lambda path: load_model(settings.model_copy(update={"model_path": path})),
-    )
-    return make_targets(data.labels, len(labels), soft_labels=soft_labels, weight=recipe.distillation_weight)
 
 
 def _describe_run(run: Run, split: Split, source: DataSource, teachers: Sequence[str]) -> dict[str, str]:

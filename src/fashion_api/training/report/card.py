@@ -16,13 +16,13 @@ from fashion_api.training.report.card_sections import (
     render_accuracy,
     render_calibration,
     render_cost,
-    render_novelty,
     render_prediction_sets,
-    render_robustness,
     render_training,
 )
 from fashion_api.training.report.figures import CONFUSION_MATRIX, MISTAKES, figure_path
 from fashion_api.training.report.markdown import flow, percent, table
+from fashion_api.training.report.novelty_section import render_novelty
+from fashion_api.training.report.robustness_section import render_robustness
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ _LIMITS = """
   [read-me](https://github.com/zalandoresearch/fashion-mnist)).
 - All figures are for images made like the data set's: one article from a shop's catalogue, cut out, upright, light on
   black, scaled to fill 28×28 pixels. They do not hold for photographs of people wearing clothes.
-- The coverage of the prediction sets holds for such images, on average; it does not hold for each class alone, nor for
-  images that show no article. The figures on calibration do not hold for corrupted images.
-- The shares refused are for the kinds of images that are named. Other kinds may be accepted more often."""
+- The coverage of the prediction sets holds for such images, on average; it does not hold for images that show no
+  article. The figures on calibration are averages too, and do not hold for corrupted images.
+- The shares accepted are for the kinds of images that are named. Other kinds may be accepted more or less often."""
 
 
 def write_card(model_path: Path) -> list[Path]:

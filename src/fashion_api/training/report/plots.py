@@ -1,6 +1,7 @@
 """The plots of training and evaluation, as PNG."""
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,16 +33,22 @@ def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: st
     )
     loss_axes.set(title="Loss (cross-entropy)", ylim=(0, None))
     accuracy_axes.set(title="Accuracy")
-    accuracy_axes.legend(loc="lower right", framealpha=1, edgecolor="none")
+    lines = loss_axes.get_legend_handles_labels()  # accuracy may lack a line
+    accuracy_axes.legend(*lines, loc="lower right", framealpha=1, edgecolor="none")
     figure.suptitle(title)
     return _encode(figure)
 
 
 def _draw_curves(axes: Axes, training: Sequence[float], validation: Sequence[float], best_index: int) -> None:
-    epochs = range(1, len(training) + 1)
-    marker = "o" if len(training) <= 30 else ""  # noqa: PLR2004  # more would hide the line
-    axes.plot(epochs, training, color=_TRAINING, marker=marker, markersize=3, label="training, while learning")
-    axes.plot(epochs, validation, color=_VALIDATION, marker=marker, markersize=3, label="validation")
+    for figures, colour, label in (
+        (training, _TRAINING, "training, while learning"),
+        (validation, _VALIDATION, "validation"),
+    ):
+        epochs = [number for number, figure in enumerate(figures, start=1) if math.isfinite(figure)]
+        if epochs:
+            marker = "o" if len(epochs) <= 30 else ""  # noqa: PLR2004  # more would hide the line
+            measured = [figures[number - 1] for number in epochs]
+            axes.plot(epochs, measured, color=colour, marker=marker, markersize=3, label=label)
     axes.axvline(best_index + 1, color=_MUTED, linestyle=":", linewidth=1, label=f"kept: epoch {best_index + 1}")
     axes.set_xlabel("Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,11 +1,12 @@
 """Random augmentation of training images, against overfitting."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fashion_api.images import Images
+from fashion_api.training.synthetic.captures import capture
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Augmentation:
     erased_share: float = 0.0
     """Fill a random rectangle, of up to half the height and width, with one grey, in this share of the images
     (random erasing: Z. Zhong et al., arXiv:1708.04896)."""
+    captured_share: float = 0.0
+    """Turn this share of the images into poor pictures (`captures.py`), in place of shifting and erasing."""
 
 
 Augment = Callable[[Images, Augmentation, np.random.Generator], Images]
@@ -30,23 +33,12 @@ def augment(images: Images, augmentation: Augmentation, rng: np.random.Generator
     if augmentation.is_flipped:
         mirrored = rng.random(len(images)) < 0.5  # noqa: PLR2004  # an even chance
         images = np.where(mirrored[:, None, None], images[:, :, ::-1], images)
-    return _erase(_shift(images, augmentation.max_shift, rng), augmentation.erased_share, rng)
-
-
-def list_views(images: Images, augmentation: Augmentation) -> Iterator[Images]:
-    """Give uint8[n, height, width] in the views that `augmentation` makes likely.
-
-    The images themselves; with shifts, also shifted by one pixel in each direction; with mirroring, all of these
-    mirrored too.
-    """
-    height, width = images.shape[1:]
-    rows, columns = (min(1, int(size * augmentation.max_shift)) for size in (height, width))
-    moves = dict.fromkeys(((0, 0), (rows, 0), (-rows, 0), (0, columns), (0, -columns)))
-    for is_mirrored in (False, True)[: 1 + augmentation.is_flipped]:
-        padded = np.pad(images[:, :, ::-1] if is_mirrored else images, ((0, 0), (rows, rows), (columns, columns)))
-        for down, right in moves:
-            top, left = rows - down, columns - right
-            yield np.ascontiguousarray(padded[:, top : top + height, left : left + width])
+    augmented = _erase(_shift(images, augmentation.max_shift, rng), augmentation.erased_share, rng)
+    if augmentation.captured_share:
+        is_captured = rng.random(len(images)) < augmentation.captured_share
+        augmented = augmented.copy()
+        augmented[is_captured] = capture(images[is_captured], rng)
+    return augmented
 
 
 def _shift(images: Images, max_shift: float, rng: np.random.Generator) -> Images:

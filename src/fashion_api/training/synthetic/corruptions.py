@@ -5,7 +5,6 @@ Corruptions and Perturbations", arXiv:1903.12261, that apply to small grey image
 looking at the images; nothing is tuned to them.
 """
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +14,7 @@ from PIL import Image
 
 from fashion_api.images import Images
 from fashion_api.training.synthetic.augmentation import Augmentation
-from fashion_api.training.synthetic.pixels import to_pixels
+from fashion_api.training.synthetic.pixels import recompress, to_pixels
 
 Corrupt = Callable[[Images, float, np.random.Generator], Images]
 """Corrupts uint8[n, height, width] at a strength, which is in the kind's own unit."""
@@ -35,8 +34,8 @@ class Corruption:
     strengths: tuple[float, float, float]
     """From mild to hard."""
     corrupt: Corrupt
-    is_trained_for: Callable[[Augmentation], bool] = lambda _: False
-    """Whether training with an augmentation alters its images similarly."""
+    is_trained_for: Callable[[Augmentation], bool] = lambda augmentation: augmentation.captured_share > 0
+    """Whether training with an augmentation alters its images similarly; poor pictures have nearly all kinds."""
 
     def apply(self, images: Images, level: int) -> Images:
         """Corrupt uint8[n, height, width] at `level`, 0 to 2; the result is always the same."""
@@ -115,13 +114,7 @@ def _scale_one(image: Images, factor: float) -> Images:
 
 def compress_jpeg(images: Images, quality: float, _: np.random.Generator) -> Images:
     """Encode and decode each image as JPEG of a quality from 1 to 95, on Pillow's scale."""
-    return np.stack([_compress_one(image, int(quality)) for image in images])
-
-
-def _compress_one(image: Images, quality: int) -> Images:
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, "JPEG", quality=quality)
-    return np.asarray(Image.open(content))
+    return np.stack([recompress(image, int(quality)) for image in images])
 
 
 def occlude(images: Images, share: float, rng: np.random.Generator) -> Images:

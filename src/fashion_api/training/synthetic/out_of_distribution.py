@@ -1,6 +1,7 @@
-"""The out-of-distribution images of the novelty report; neither training nor the choice of a method uses any of them.
+"""The out-of-distribution images of the novelty report; neither training nor the choice of a method uses these images.
 
-Some are hard cases on purpose: articles upside down, and blends of two articles, resemble articles.
+Training shows outliers of the kinds in `MET`, drawn from other articles. Some kinds are hard cases on purpose: blends
+and joined parts of two articles resemble articles.
 """
 
 import gzip
@@ -9,17 +10,36 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from fashion_api.data.idx import parse_idx
 from fashion_api.errors import DataError
 from fashion_api.images import Images
 from fashion_api.training.arrays import Labels
+from fashion_api.training.synthetic.alterations import REPORT_ALTERATIONS
 from fashion_api.training.synthetic.outliers import REPORT_FONTS, draw_glyph, draw_outliers
 from fashion_api.training.synthetic.pixels import to_pixels
+from fashion_api.training.synthetic.silhouettes import REPORT_SILHOUETTES
 
 logger = logging.getLogger(__name__)
 
 DIGITS = "MNIST digits"
+MET = frozenset(
+    {
+        "uniform noise",
+        "Gaussian noise",
+        "constant",
+        "inverted",
+        "upside down",
+        "turned by 90°",
+        "turned by 180°",
+        "turned by 270°",
+        "transposed",
+        "upper and lower halves",
+        "plain bands",
+    }
+)
+"""The kinds of which a training with `outlier_mixture.py` shows the like."""
 DRAWN_IMAGES = 2000
 """How many images are drawn of each synthetic kind."""
 _SEED = 20_170_825  # no other set of images is drawn from it
@@ -45,8 +65,47 @@ def make_out_of_distribution(
         "inverted": 255 - articles,
         "upside down": articles[:, ::-1],
         "blends of two": blend_pairs(articles, labels, drawn, rng),
+        **turn(articles),
+        "upper and lower halves": join_halves(articles, labels, rng),
+        "plain bands": draw_plain_bands((articles.shape[1], articles.shape[2])),
+        **{
+            name: draw_outliers((family,), drawn, articles=articles, rng=rng)
+            for name, family in {**REPORT_ALTERATIONS, **REPORT_SILHOUETTES}.items()
+        },
     }
     return kinds if digits is None else {DIGITS: digits} | kinds
+
+
+def turn(articles: Images) -> dict[str, Images]:
+    """Give the articles turned by 180° and, if they are square, by 90° and 270° and transposed."""
+    turned = {"turned by 180°": articles[:, ::-1, ::-1]}
+    if articles.shape[1] == articles.shape[2]:
+        turned |= {
+            "turned by 90°": np.rot90(articles, 1, axes=(1, 2)),
+            "turned by 270°": np.rot90(articles, 3, axes=(1, 2)),
+            "transposed": articles.swapaxes(1, 2),
+        }
+    return turned
+
+
+def join_halves(articles: Images, labels: Labels, rng: np.random.Generator) -> Images:
+    """Join the upper half of each article and the lower half of one of another class."""
+    lower = articles[_draw_others(labels, np.arange(len(labels)), rng)]
+    half = articles.shape[1] // 2
+    return np.concatenate((articles[:, :half], lower[:, half:]), axis=1)
+
+
+def draw_plain_bands(shape: tuple[int, int]) -> Images:
+    """Draw every band of three sevenths of the rows or columns (12 of 28), in four greys: uint8[n, height, width]."""
+    bands = []
+    for grey in (80, 140, 200, 255):
+        for axis, size in enumerate(shape):
+            thickness = max(1, size * 3 // 7)
+            for start in range(size - thickness + 1):
+                band = np.zeros(shape, np.uint8)
+                band.swapaxes(0, axis)[start : start + thickness] = grey
+                bands.append(band)
+    return np.stack(bands)
 
 
 def draw_normal_noise(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> Images:
@@ -57,10 +116,15 @@ def draw_normal_noise(shape: tuple[int, ...], count: int, rng: np.random.Generat
 def blend_pairs(articles: Images, labels: Labels, count: int, rng: np.random.Generator) -> Images:
     """Average two articles of different classes, `count` times."""
     first = rng.integers(0, len(articles), count)
-    others = {int(label): np.flatnonzero(labels != label) for label in np.unique(labels)}
-    second = np.array([rng.choice(others[int(labels[index])]) for index in first])
+    second = _draw_others(labels, first, rng)
     blends: Images = ((articles[first].astype(np.uint16) + articles[second] + 1) // 2).astype(np.uint8)
     return blends
+
+
+def _draw_others(labels: Labels, indices: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Draw, for each index, the index of an image of another class."""
+    others = {int(label): np.flatnonzero(labels != label) for label in np.unique(labels)}
+    return np.array([rng.choice(others[int(labels[index])]) for index in indices])
 
 
 def load_digits(path: Path | None, shape: tuple[int, int]) -> Images | None:

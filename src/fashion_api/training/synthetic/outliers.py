@@ -45,13 +45,18 @@ def draw_outliers(families: Sequence[Draw], count: int, *, articles: Images, rng
     return outliers
 
 
+def toss(rng: np.random.Generator, share: float = 0.5) -> bool:
+    """Decide at random, with a probability of `share`."""
+    return bool(rng.random() < share)
+
+
 def draw_glyph(fonts: Sequence[str]) -> Draw:
     """Make a family of glyphs: a letter or digit of one of the fonts, of random size, place, slant and brightness."""
 
     def draw(rng: np.random.Generator, articles: Images) -> Images:
         height, width = articles.shape[1:]
         side = max(height, width) * _SUPERSAMPLING
-        font = _load_font(fonts[int(rng.integers(len(fonts)))], int(side * rng.choice((0.6, 0.7, 0.8, 0.9, 1.0, 1.1))))
+        font = load_font(fonts[int(rng.integers(len(fonts)))], int(side * rng.choice((0.6, 0.7, 0.8, 0.9, 1.0, 1.1))))
         canvas = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
         character = _CHARACTERS[rng.integers(len(_CHARACTERS))]
         place = (canvas.width * rng.uniform(0.4, 0.6), canvas.height * rng.uniform(0.4, 0.6))
@@ -70,24 +75,25 @@ def draw_glyph(fonts: Sequence[str]) -> Draw:
 
 
 @cache
-def _load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Load one of matplotlib's fonts, of a size in pixels."""
     return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", f"{name}.ttf"), max(size, 4))
 
 
 def draw_strokes(rng: np.random.Generator, articles: Images) -> Images:
-    """Draw one to three pen strokes: Bézier curves of random width."""
+    """Draw one to five pen strokes: Bézier curves of random width."""
     height, width = articles.shape[1:]
     canvas = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
     pen = ImageDraw.Draw(canvas)
     size = np.array(canvas.size)
     t = np.linspace(0, 1, 24)[:, None]
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(1, 6)):
         a, b, c, d = rng.uniform(0.12, 0.88, (4, 2)) * size
         curve = (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
         pen.line(
             [tuple(point) for point in curve.tolist()],
             fill=int(rng.integers(140, 256)),
-            width=int(rng.integers(3, 10)),
+            width=int(rng.integers(2, 10)),
             joint="curve",
         )
     return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
@@ -104,7 +110,7 @@ def draw_shapes(rng: np.random.Generator, articles: Images) -> Images:
         points = rng.uniform(0, 1, (3, 2)) * size
         box = [*np.minimum(points[0], points[1]).tolist(), *np.maximum(points[0], points[1]).tolist()]
         grey, line = int(rng.integers(256)), int(rng.integers(1, 9))
-        fill = grey if rng.random() < 0.5 else None  # noqa: PLR2004  # an even chance
+        fill = grey if toss(rng) else None
         corners = [tuple(point) for point in points.tolist()]
         draw = (
             lambda box=box, fill=fill, grey=grey, line=line: pen.ellipse(box, fill, grey, line),
@@ -142,7 +148,7 @@ def draw_constant(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one grey, or a ramp between two, with little noise or none."""
     height, width = articles.shape[1:]
     rows, columns = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)
-    slopes = rng.normal(0, 80, 2) * (rng.random() < 0.5)  # noqa: PLR2004  # an even chance
+    slopes = rng.normal(0, 80, 2) * toss(rng)
     field = rng.uniform(0, 255) + slopes[0] * rows + slopes[1] * columns
     return to_pixels(field + rng.normal(0, rng.choice((0, 0, 4)), (height, width)))
 
@@ -196,7 +202,7 @@ def draw_stripes(rng: np.random.Generator, articles: Images) -> Images:
     for _ in range(rng.integers(1, 3)):
         angle, period = rng.uniform(0, np.pi), rng.uniform(3, 14)
         wave = np.sin(2 * np.pi * (rows * np.sin(angle) + columns * np.cos(angle)) / period + rng.uniform(0, 2 * np.pi))
-        field = field * (wave if rng.random() < 0.5 else np.sign(wave))  # noqa: PLR2004  # an even chance
+        field = field * (wave if toss(rng) else np.sign(wave))
     return to_pixels((field + 1) / 2 * rng.uniform(80, 255))
 
 

@@ -1,0 +1,102 @@
+"""Accuracy and acceptance on altered test images: mirrored, corrupted, and as poor pictures."""
+
+import logging
+
+import numpy as np
+
+from fashion_api.data.dataset import Split
+from fashion_api.images import Images
+from fashion_api.inference.calibration import NoveltyThresholds
+from fashion_api.inference.classifier import Classifier
+from fashion_api.inference.evaluation_record import CorruptionScore, PoorPictureScore
+from fashion_api.training.arrays import Labels
+from fashion_api.training.classification import classify_all
+from fashion_api.training.evaluate.acceptance import compute_accepted
+from fashion_api.training.recipes import RECIPES
+from fashion_api.training.synthetic.corruptions import CORRUPTIONS, Corruption
+from fashion_api.training.synthetic.poor_pictures import MET, UNMET
+
+logger = logging.getLogger(__name__)
+
+_LEVELS = (0, 1, 2)
+
+
+def measure_mirrored(classifier: Classifier, test: Split) -> float:
+    """Measure the accuracy on the test images mirrored left to right."""
+    logger.info("robustness: mirrored")
+    return _measure(classifier, test.images[:, :, ::-1], test.labels, None, description="mirrored").accuracy
+
+
+def measure_corruptions(
+    classifier: Classifier, test: Split, thresholds: NoveltyThresholds | None, *, recipe: str | None
+) -> dict[str, CorruptionScore]:
+    """Measure accuracy and acceptance under each corruption at each strength.
+
+    Args:
+        classifier: the model as served.
+        test: the test images.
+        thresholds: of its novelty, if it has any.
+        recipe: the name of its recipe, if known.
+    """
+    return {
+        corruption.name: _measure_corruption(corruption, classifier, test, thresholds, recipe=recipe)
+        for corruption in CORRUPTIONS.values()
+    }
+
+
+def _measure_corruption(
+    corruption: Corruption,
+    classifier: Classifier,
+    test: Split,
+    thresholds: NoveltyThresholds | None,
+    *,
+    recipe: str | None,
+) -> CorruptionScore:
+    logger.info("robustness: %s", corruption.name)
+    first, second, third = (
+        _measure(
+            classifier,
+            corruption.apply(test.images, level),
+            test.labels,
+            thresholds,
+            description=corruption.describe(level),
+        )
+        for level in _LEVELS
+    )
+    mild, middle, hard = map(corruption.describe, _LEVELS)
+    known = RECIPES.get(recipe or "")
+    accepted = (first.accepted, second.accepted, third.accepted)
+    return CorruptionScore(
+        strengths=(mild, middle, hard),
+        accuracies=(first.accuracy, second.accuracy, third.accuracy),
+        accepted=None if thresholds is None else accepted,
+        is_trained_for=None if known is None else corruption.is_trained_for(known.augmentation),
+    )
+
+
+def measure_poor_pictures(
+    classifier: Classifier, test: Split, thresholds: NoveltyThresholds | None, *, recipe: str | None
+) -> dict[str, PoorPictureScore]:
+    """Measure accuracy and acceptance of each kind of poor pictures; the arguments are as above."""
+    known = RECIPES.get(recipe or "")
+    scores = {}
+    for name, alter in {**MET, **UNMET}.items():
+        logger.info("poor pictures: %s", name)
+        score = _measure(classifier, alter(test.images), test.labels, thresholds, description=name)
+        is_trained_for = None if known is None else name in MET and known.augmentation.captured_share > 0
+        scores[name] = score.model_copy(update={"is_trained_for": is_trained_for})
+    return scores
+
+
+def _measure(
+    classifier: Classifier,
+    images: Images,
+    labels: Labels,
+    thresholds: NoveltyThresholds | None,
+    *,
+    description: str,
+) -> PoorPictureScore:
+    answers = classify_all(classifier, np.ascontiguousarray(images), description=description)
+    return PoorPictureScore(
+        accuracy=float((answers.class_ids == labels).mean()), accepted=compute_accepted(answers, thresholds)
+    )

@@ -1,0 +1,64 @@
+"""Flaws of images that the generators of training draw."""
+
+import numpy as np
+import pytest
+
+from fashion_api.images import Images
+from fashion_api.pictures.flaws import Flaw, find_flaws
+from fashion_api.training.synthetic.corruptions import lower_contrast, shift
+from fashion_api.training.synthetic.out_of_distribution import turn
+from fashion_api.training.synthetic.poor_pictures import shrink
+
+
+def make_shirts(count: int = 20) -> Images:
+    """Draw light shirts with two sleeves and a random texture on black: uint8[count, 28, 28]."""
+    shirts = np.zeros((count, 28, 28), np.uint8)
+    texture = np.random.default_rng(0).integers(150, 230, (count, 28, 14))
+    shirts[:, :, 7:14] = texture[:, :, :7]
+    shirts[:, :, 14:21] = texture[:, :, 6::-1]
+    shirts[:, 2:9, 2:26] = 200
+    shirts[:, :3, 12:16] = 0
+    return shirts
+
+
+def find_all(images: Images) -> set[tuple[Flaw, ...]]:
+    return {tuple(find_flaws(image)) for image in images}
+
+
+def test_upright_article_has_no_flaw() -> None:
+    """An article that fills the image, light on black, has no flaw."""
+    assert find_all(make_shirts()) == {()}
+
+
+@pytest.mark.parametrize("name", ["turned by 90°", "turned by 270°", "transposed"])
+def test_article_turned_by_90_degrees_is_turned(name: str) -> None:
+    """A shirt that lies on its side is found to be turned."""
+    assert find_all(turn(make_shirts())[name]) == {("turned",)}
+
+
+def test_low_contrast_is_found() -> None:
+    """An image with a fifth of the contrast, on grey, has low contrast."""
+    assert find_all(lower_contrast(make_shirts(), 0.2, np.random.default_rng(0)) + np.uint8(40)) == {("low-contrast",)}
+
+
+def test_small_article_is_found() -> None:
+    """An article on less than half of the height and width is too small, one on 20 of 28 pixels is not."""
+    assert find_all(shrink(make_shirts(), 0.4)) == {("too-small",)}
+    assert find_all(shrink(make_shirts())) == {()}
+
+
+def test_article_that_leaves_the_image_is_at_an_edge() -> None:
+    """An article shifted by ten pixels, straight or diagonally, is cut off at an edge."""
+    assert find_all(shift(make_shirts(), 10, np.random.default_rng(0))) == {("at-edge",)}
+
+
+def test_dark_image_is_found() -> None:
+    """An image at a fifth of its brightness is too dark."""
+    assert find_all(make_shirts() // 5) == {("too-dark",)}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (28, 28)], ids=str)
+@pytest.mark.parametrize("grey", [0, 255])
+def test_plain_image_has_a_flaw_of_its_greys(shape: tuple[int, int], grey: int) -> None:
+    """An image of one grey, of any size, is too dark or has no contrast."""
+    assert find_flaws(np.full(shape, grey, np.uint8)) == (["too-dark"] if grey == 0 else ["low-contrast"])

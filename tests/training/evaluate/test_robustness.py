@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from fashion_api.data.dataset import Split
+from fashion_api.images import Images
+from fashion_api.inference.calibration import NoveltyThresholds
+from fashion_api.inference.classifier import Predictions
+from fashion_api.training.evaluate.robustness import measure_corruptions, measure_mirrored, measure_poor_pictures
+from fashion_api.training.synthetic.corruptions import CORRUPTIONS
+from fashion_api.training.synthetic.poor_pictures import MET, UNMET
+
+THRESHOLDS = NoveltyThresholds(threshold=110.0, threshold_98=120.0)
+
+
+class LeftClassifier:
+    """Takes an image that is brighter on its left for the first of two classes; the novelty is the mean grey."""
+
+    def classify(self, images: Images) -> Predictions:
+        left, right = images[:, :, :4].sum(axis=(1, 2)), images[:, :, 4:].sum(axis=(1, 2))
+        grey = images.mean(axis=(1, 2), dtype=np.float32)
+        return Predictions(np.stack([left > right, left <= right], axis=1).astype(np.float32), grey)
+
+
+@pytest.fixture
+def halves() -> Split:
+    """Twenty images of 8×8, the left half bright in class 0 and the right in class 1."""
+    images = np.zeros((20, 8, 8), np.uint8)
+    images[::2, :, :4] = 200
+    images[1::2, :, 4:] = 200
+    return Split(images, (np.arange(20) % 2).astype(np.uint8), "0" * 64)
+
+
+def test_mirrored_images_are_mirrored(halves: Split) -> None:
+    """A classifier by left and right gets every mirrored image wrong."""
+    assert measure_mirrored(LeftClassifier(), halves) == 0
+
+
+def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
+    """Each kind has three accuracies and three strengths."""
+    scores = measure_corruptions(LeftClassifier(), halves, None, recipe="small")
+    assert scores.keys() == CORRUPTIONS.keys()
+    assert scores["JPEG"].strengths == ("quality 75", "quality 50", "quality 25")
+    assert scores["contrast"].accuracies == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("recipe", "expected"), [("small", True), ("tutorial", False), ("own", None), (None, None)])
+def test_recipe_decides_what_was_trained_for(halves: Split, recipe: str | None, expected: bool | None) -> None:  # noqa: FBT001  # a case
+    """Shifts are trained for by the recipes that shift images; for an unknown recipe it is not known."""
+    assert measure_corruptions(LeftClassifier(), halves, None, recipe=recipe)["shift"].is_trained_for is expected
+
+
+def test_accepted_share_is_measured_beside_the_accuracy(halves: Split) -> None:
+    """With thresholds, each strength has the share of images that are accepted."""
+    brightness = measure_corruptions(LeftClassifier(), halves, THRESHOLDS, recipe=None)["brightness"]
+    assert brightness.accepted == (0, 0, 0)  # a mean of 100 and 30 more is over 110
+    assert brightness.accuracies == (1, 1, 1)
+    assert measure_corruptions(LeftClassifier(), halves, None, recipe=None)["brightness"].accepted is None
+
+
+@pytest.mark.parametrize(("recipe", "met"), [("compact", True), ("small", False), ("own", None)])
+def test_poor_pictures_are_measured_by_kind(halves: Split, recipe: str, met: bool | None) -> None:  # noqa: FBT001  # a case
+    """Each kind has an accuracy and an accepted share, and says whether the recipe shows the like."""
+    scores = measure_poor_pictures(LeftClassifier(), halves, THRESHOLDS, recipe=recipe)
+    assert scores.keys() == {*MET, *UNMET}
+    assert scores["20×20 in the middle"].accuracy == 1
+    assert scores["20×20 in the middle"].accepted == 1
+    assert scores["pixels halved"].is_trained_for is met
+    assert scores["glare"].is_trained_for is (None if met is None else False)

@@ -1,0 +1,74 @@
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from fashion_api.training.synthetic.alterations import REPORT_ALTERATIONS, TRAINING_ALTERATIONS, draw_turned
+from fashion_api.training.synthetic.outlier_mixture import SHARES, draw_training_outliers
+from fashion_api.training.synthetic.outliers import TRAINING_FAMILIES, Draw
+from fashion_api.training.synthetic.silhouettes import ICONS, REPORT_SILHOUETTES, TRAINING_SILHOUETTES
+
+ARTICLES = np.random.default_rng(3).integers(0, 256, (30, 28, 24), dtype=np.uint8)
+FAMILIES: Mapping[str, Draw] = {
+    **TRAINING_ALTERATIONS,
+    **REPORT_ALTERATIONS,
+    **TRAINING_SILHOUETTES,
+    **REPORT_SILHOUETTES,
+}
+families = pytest.mark.parametrize("name", FAMILIES)
+
+
+@families
+@pytest.mark.parametrize("shape", [(28, 28), (6, 9), (2, 2), (1, 1)], ids=str)
+def test_outlier_has_the_size_of_the_articles(name: str, shape: tuple[int, int]) -> None:
+    """Each family draws uint8 images of the size that the articles have, whatever that is."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        image = FAMILIES[name](rng, np.full((2, *shape), 90, np.uint8))
+        assert image.shape == shape
+        assert image.dtype == np.uint8
+
+
+@families
+def test_same_generator_state_draws_the_same_outlier(name: str) -> None:
+    """An outlier depends on the articles and the state of the random generator alone."""
+    first, second = (FAMILIES[name](np.random.default_rng(8), ARTICLES) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@families
+def test_family_draws_various_outliers(name: str) -> None:
+    """Nearly all of a family's images differ."""
+    rng = np.random.default_rng(0)
+    assert len({FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}) > 15
+
+
+def test_report_keeps_families_that_training_does_not_show() -> None:
+    """No family of the report, and no sign of its icons, is in training."""
+    trained = {**TRAINING_FAMILIES, **TRAINING_ALTERATIONS, **TRAINING_SILHOUETTES}
+    reported = {**REPORT_ALTERATIONS, **REPORT_SILHOUETTES}
+    assert not trained.keys() & reported.keys()
+    assert not set(trained.values()) & set(reported.values())
+    assert len(set(ICONS)) == len(ICONS)
+
+
+def test_turned_article_never_stands_upright() -> None:
+    """A turned article has its bright top edge elsewhere."""
+    article = np.zeros((1, 28, 28), np.uint8)
+    article[:, :4] = 255
+    rng = np.random.default_rng(0)
+    assert all(draw_turned(rng, article)[:4].mean() < 200 for _ in range(60))
+
+
+def test_shares_are_of_all_trained_families() -> None:
+    """Every trained family has a share, and the shares sum to 1."""
+    assert sum(SHARES.values()) == pytest.approx(1)
+    assert SHARES.keys() == {*TRAINING_FAMILIES, *TRAINING_ALTERATIONS, *TRAINING_SILHOUETTES, "nonsense"}
+
+
+def test_training_outliers_are_drawn_alike_from_the_same_state() -> None:
+    """The requested number is drawn, of the articles' size, and the same from the same generator state."""
+    first, second = (draw_training_outliers(60, articles=ARTICLES, rng=np.random.default_rng(4)) for _ in range(2))
+    assert first.shape == (60, 28, 24)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, second)
