@@ -68,6 +68,13 @@ def _parse_network(value: object) -> object:
 _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
 
 
+def _split_keys(value: object) -> object:
+    keys = _split_list(value)
+    if isinstance(value, str) and not keys:
+        raise ValueError("is set, but holds no key; unset it, so that no key is needed")
+    return keys
+
+
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not all(_KEY.fullmatch(key.get_secret_value()) for key in keys):
         raise ValueError("holds a key that is empty, or has other characters than printable ASCII without spaces")
@@ -206,8 +213,8 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds that accepted requests have to finish when the service stops.",
     )
-    api_keys: Annotated[tuple[SecretStr, ...], *_EnvList, AfterValidator(_check_keys)] = Field(
-        (), description="Keys of which callers must send one, separated by commas; unset: no key is needed."
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_check_keys)] = (
+        Field((), description="Keys of which callers must send one, separated by commas; unset: no key is needed.")
     )
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], *_EnvList] = Field(
         (),
@@ -242,8 +249,6 @@ class Settings(BaseSettings):
                 f"FASHION_MAX_IMAGES_PER_REQUEST ({self.max_images_per_request}) is more than FASHION_MAX_QUEUE_SIZE "
                 f"({self.max_queue_size}): such a request could never be taken in"
             )
-        if "api_keys" in self.model_fields_set and not self.api_keys:
-            raise ValueError("FASHION_API_KEYS is set, but holds no key; unset it, so that no key is needed")
         if self.max_upload_bytes > self.max_body_memory_bytes:
             raise ValueError(
                 f"FASHION_MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is more than FASHION_MAX_BODY_MEMORY_BYTES "
