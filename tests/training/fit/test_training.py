@@ -130,9 +130,9 @@ def test_resumed_run_ends_as_if_it_had_never_stopped(train: Train, trained: Trai
     assert are_equal(resumed, trained)
 
 
-def test_resumed_run_finds_the_same_nonsense(train: Train) -> None:
+def test_resumed_run_finds_the_same_nonsense(train: Train, tmp_path: Path) -> None:
     """A recipe that searches for nonsense between epochs is resumed as if it had never stopped, too."""
-    whole = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2)
+    whole = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, model_path=tmp_path / "whole.h5")
     train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, augment=Epochs(interrupted=2))
 
     resumed = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, resume=True)
