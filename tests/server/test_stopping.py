@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.service_process import Service, ask, begin_request, connect, finish_request, get, serve
+from tests.server.service_process import ROOT, Service, ask, begin_request, connect, finish_request, get, serve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -32,24 +32,14 @@ def test_exit_status_names_the_signal(workers: int, signum: int, status: int) ->
 
 @WORKERS
 @STATUSES
-def test_signal_is_obeyed_while_the_model_loads(tmp_path: Path, workers: int, signum: int, status: int) -> None:
-    """A start that takes for ever, here since the model's file is a pipe that nobody writes to, is ended at once."""
-    model = tmp_path / "model.h5"
-    os.mkfifo(model)
-    with serve(workers=workers, is_ready=False, FASHION_MODEL_PATH=str(model)) as service:
-        writer = _open_for_reader(model)
+def test_signal_is_obeyed_while_the_model_loads(workers: int, signum: int, status: int) -> None:
+    """A start that takes for ever, here since the model's file cannot be read to its end, is ended at once."""
+    model = ROOT / "models" / "fashion_mnist.h5"
+    with serve(workers=workers, is_ready=False, FASHION_MODEL_PATH=str(model), FAULT_OPEN=str(model)) as service:
+        service.log.wait_for("the file is opened", times=workers)
         service.send(signum)
         assert service.wait() == status
         service.log.wait_for_end()
-        os.close(writer)
-
-
-def _open_for_reader(pipe: Path) -> int:
-    """Wait until a process reads a named pipe."""
-    while True:
-        with suppress(OSError):
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        os.sched_yield()
 
 
 def _wait_for_handler(pid: int) -> None:
