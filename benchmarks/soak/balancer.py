@@ -17,15 +17,23 @@ _ANSWER_S = 15.0
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+OVERLOADED = "503, overloaded"
+
+
 async def exchange(streams: _Streams, request: bytes) -> tuple[int, bool]:
     """Send a request and read its answer; gives the status, and whether the connection may be used again."""
+    outcome, is_kept = await _exchange(streams, request)
+    return int(outcome[:3]), is_kept
+
+
+async def _exchange(streams: _Streams, request: bytes) -> tuple[str, bool]:
     reader, writer = streams
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
-    if length:
-        await reader.readexactly(int(length[1]))
-    return int(head[9:12]), not _CLOSE.search(head)
+    body = await reader.readexactly(int(length[1])) if length else b""
+    outcome = OVERLOADED if b"/problems#overloaded" in body else head[9:12].decode()
+    return outcome, not _CLOSE.search(head)
 
 
 def write_get(path: str) -> bytes:
@@ -41,19 +49,19 @@ class Backend:
         self._idle: list[_Streams] = []
         self.is_ready = False
 
-    async def ask(self, request: bytes) -> int:
-        """Give the status of an answer; 0 where there was none."""
+    async def ask(self, request: bytes) -> str:
+        """Give what came of a request: the status of the answer, or `lost`."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 streams = self._take() or await asyncio.open_connection(*self._address)
-                status, is_kept = await exchange(streams, request)
+                outcome, is_kept = await _exchange(streams, request)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            return 0
+            return "lost"
         if is_kept:
             self._idle.append(streams)
         else:
             streams[1].close()
-        return status
+        return outcome
 
     def _take(self) -> _Streams | None:
         while self._idle:
@@ -82,16 +90,16 @@ class Balancer:
     def __init__(self, addresses: list[Address]) -> None:
         self._backends = [Backend(address) for address in addresses]
         self._turns = itertools.cycle(self._backends)
-        self.statuses: Counter[int] = Counter()
+        self.outcomes: Counter[str] = Counter()
 
     async def send(self, request: bytes) -> None:
-        """Send a request, and count the status of its answer; 0 where it was lost."""
+        """Send a request, and count what came of it."""
         ready = [backend for backend in self._backends if backend.is_ready]
         if not ready:
-            self.statuses[0] += 1
+            self.outcomes["no service was ready"] += 1
             return
         backend = next(backend for backend in self._turns if backend.is_ready)
-        self.statuses[await backend.ask(request)] += 1
+        self.outcomes[await backend.ask(request)] += 1
 
     async def send_evenly(self, request: bytes, *, rate: float, until: asyncio.Event) -> None:
         """Send so many requests a second, whatever comes back, until an event; and wait for the last answers."""

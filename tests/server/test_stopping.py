@@ -7,12 +7,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from fashion_api.inference.compiled_cache import compiled_path
-from fashion_api.inference.model_file import read_model_file
-from fashion_api.settings import Settings
-from tests.server.service_process import Service, ask, begin_request, connect, finish_request, get, serve
+from tests.server.service_process import ROOT, Service, ask, begin_request, connect, finish_request, get, serve
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -36,13 +32,11 @@ def test_exit_status_names_the_signal(workers: int, signum: int, status: int) ->
 
 @WORKERS
 @STATUSES
-def test_signal_is_obeyed_while_the_model_loads(tmp_path: Path, workers: int, signum: int, status: int) -> None:
-    """A start that takes for ever, here since another process holds the lock of the compiled form, is ended at once."""
-    cache = tmp_path / "cache"
-    lock = compiled_path(read_model_file(Settings(_env_file=None)), cache).with_suffix(".lock")
-    lock.parent.mkdir(parents=True)
-    with FileLock(lock), serve(workers=workers, is_ready=False, FASHION_CACHE_DIR=str(cache)) as service:
-        service.log.wait_for("will serve")
+def test_signal_is_obeyed_while_the_model_loads(workers: int, signum: int, status: int) -> None:
+    """A start that takes for ever, here since the model's file cannot be read to its end, is ended at once."""
+    model = ROOT / "models" / "fashion_mnist.h5"
+    with serve(workers=workers, is_ready=False, FASHION_MODEL_PATH=str(model), FAULT_OPEN=str(model)) as service:
+        service.log.wait_for("the file is opened", times=workers)
         service.send(signum)
         assert service.wait() == status
         service.log.wait_for_end()

@@ -9,3 +9,13 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))  # the main thread, a
 
 if "fashion_api.server.worker_process" in sys.orig_argv:
     time.sleep(float(os.environ.get("FAULT_START_S", "0")))
+
+if held := os.environ.get("FAULT_OPEN"):
+
+    def hold(event: str, arguments: tuple[object, ...]) -> None:
+        """Keep the thread that opens a file waiting for ever."""
+        if event == "open" and str(arguments[0]) == held:
+            os.write(2, b"the file is opened\n")
+            time.sleep(3600)
+
+    sys.addaudithook(hold)
