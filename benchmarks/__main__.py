@@ -193,8 +193,9 @@ def _measure_rows(bench: Bench, contenders: Sequence[Contender], failures: Mappi
     return rows
 
 
-def _compare_before(benches: Benches, run: Results, options: Options) -> None:
-    run.comparison = before.compare(benches.own, options.against, options.rounds)
+def _compare_before(_benches: Benches, run: Results, options: Options) -> None:
+    bench = _make_bench(options.model or before.find_model(options.against), options.seconds)
+    run.comparison = before.compare(bench, options.against, options.rounds)
 
 
 def _measure_overload(benches: Benches, run: Results, _: Options) -> None:

@@ -43,6 +43,15 @@ def compare(bench: Bench, revision: str, rounds: int) -> Comparison:
         return Comparison(revision, [_measure_round(bench, targets, number) for number in range(rounds)])
 
 
+def find_model(revision: str) -> Path:
+    """Give the model that a revision serves, which both can read.
+
+    Raises:
+        ContenderError: there is no such revision here.
+    """
+    return _extract(revision) / "models" / "fashion_mnist.h5"
+
+
 def _measure_round(bench: Bench, targets: Mapping[str, Mapping[str, Target]], number: int) -> Throughputs:
     """Ask for each form at each concurrency; who is asked first changes from round to round."""
     names = deque(targets)
@@ -58,7 +67,7 @@ def _measure_round(bench: Bench, targets: Mapping[str, Mapping[str, Target]], nu
 
 
 def _extract(revision: str) -> Path:
-    """Put a revision's source into the cache, and give its folder.
+    """Put a revision's source and models into the cache, and give their folder.
 
     Raises:
         ContenderError: there is no such revision here.
@@ -67,7 +76,7 @@ def _extract(revision: str) -> Path:
         commit = _git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
         folder = CACHE / "revisions" / commit
         if not folder.is_dir():
-            with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", commit, "src"))) as archive:
+            with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", commit, "src", "models"))) as archive:
                 archive.extractall(folder, filter="data")
     except subprocess.CalledProcessError as error:
         raise ContenderError(f"there is no revision {revision} here: {error.stderr.decode().strip()}") from error
