@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.keras_engine import KerasClassifier
-from fashion_api.inference.loading import load_model
+from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
@@ -117,12 +118,7 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
         precision=settings.precision,
         checkpoint_path=checkpoint_path,
         augment=augment,
-        teachers=load_teachers(
-            teachers,
-            source.labels,
-            source.shape,
-            load_teacher=lambda path: load_model(settings.model_copy(update={"model_path": path})),
-        ),
+        teachers=load_teachers(teachers, source.labels, source.shape, load_teacher=partial(_load_teacher, settings)),
     )
     digests = tuple(sorted(teacher.sha256 for teacher in teachers))
     start = _start(run, _describe_run(run, split, source, digests), earlier)
@@ -134,6 +130,10 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
         return _write(best, end, model_path, is_interrupted=is_interrupted)
     except OSError as error:
         raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
+
+
+def _load_teacher(settings: TrainingSettings, path: Path) -> LoadedModel:
+    return load_model(settings.model_copy(update={"model_path": path}))
 
 
 def _check_data_size(settings: TrainingSettings, split: Split) -> None:
