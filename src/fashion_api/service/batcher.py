@@ -257,9 +257,10 @@ class Batcher:
         images = sum(len(part.images) for part in batch)
         self._image_s = computed.duration_s / images
         _deliver(batch, computed.answers)
-        # A turn after the answers are taken up, as requests that arrive meanwhile take a turn to be submitted: with 16
-        # callers, batches have 8 images in place of 5.
-        self._loop.call_soon(self._loop.call_soon, self._compute_next)
+        if self._waiting_images >= _INLINE_BATCH_SIZE:  # under overload, each turn goes by with refusals
+            self._loop.call_soon(self._compute_next)
+        else:  # a turn later: requests that arrive meanwhile take a turn to be submitted, and batches are fuller
+            self._loop.call_soon(self._loop.call_soon, self._compute_next)
 
     def _take_batch(self, now: float, room: int) -> list[_Slice]:
         """Take the images that have waited longest, at most `room`; end requests whose deadline has passed."""
