@@ -33,7 +33,7 @@ data: $(TRAIN)  ## get the data set, if it is not there
 test: $(DEV) data  ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-test-quick: $(DEV) data  ## run the tests that need no TensorFlow, in under a minute
+test-quick: $(DEV) data  ## run the tests that need no TensorFlow
 	$(BIN)/pytest -m "not tensorflow" $(ARGS)
 
 check: lint types coverage  ## all that has to pass: lint, types, tests with their coverage
