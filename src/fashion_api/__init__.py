@@ -18,7 +18,7 @@ else:
 
     def __getattr__(name: str) -> object:
         """Import a public name (PEP 562)."""
-        from importlib import import_module, metadata  # noqa: PLC0415
+        from importlib import import_module, metadata  # noqa: PLC0415  # only where it runs
 
         if name == "__version__":
             return metadata.version("fashion-api")

@@ -8,7 +8,7 @@ from fashion_api.settings import Settings
 @with_settings(Settings, "model_path", "cache_dir")
 def compile_model(settings: Settings) -> Status:
     """Build the model's compiled form ahead of the first start, and print its path."""
-    from fashion_api.inference import loading  # noqa: PLC0415
+    from fashion_api.inference import loading  # noqa: PLC0415  # only where it runs
 
     print(loading.compile_model(settings))
     return Status.SUCCESS

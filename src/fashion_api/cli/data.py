@@ -30,9 +30,9 @@ def fetch(settings: Settings) -> Status:
 
     They go to FASHION_DATA_DIR where that is set, else to the cache. No file in FASHION_DATA_DIR is replaced.
     """
-    from fashion_api.data.dataset import DataSource, download_directory  # noqa: PLC0415
-    from fashion_api.data.download import download  # noqa: PLC0415
-    from fashion_api.errors import DataError  # noqa: PLC0415
+    from fashion_api.data.dataset import DataSource, download_directory  # noqa: PLC0415  # only where it runs
+    from fashion_api.data.download import download  # noqa: PLC0415  # only where it runs
+    from fashion_api.errors import DataError  # noqa: PLC0415  # only where it runs
 
     directory = settings.data_dir or download_directory(settings.cache_dir)
     if DataSource.from_settings(settings).digests is None:
@@ -54,7 +54,7 @@ def fetch(settings: Settings) -> Status:
 @with_settings(Settings, "data_dir", "cache_dir")
 def verify(settings: Settings) -> Status:
     """Check that the data set is complete and unaltered, and say where it is."""
-    from fashion_api.data.dataset import FILES, DataSource  # noqa: PLC0415
+    from fashion_api.data.dataset import FILES, DataSource  # noqa: PLC0415  # only where it runs
 
     source = DataSource.from_settings(settings)
     for name in FILES:
@@ -75,11 +75,11 @@ def show(
     scale: Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Enlarge the PNG this many times.")] = 1,
 ) -> Status:
     """Draw an image in the terminal, with its label."""
-    from fashion_api.data.dataset import DataSource  # noqa: PLC0415
-    from fashion_api.errors import DataError, FlagError  # noqa: PLC0415
-    from fashion_api.files import write_atomically  # noqa: PLC0415
-    from fashion_api.pictures.encoding import encode_png  # noqa: PLC0415
-    from fashion_api.pictures.terminal import draw_colour, draw_plain  # noqa: PLC0415
+    from fashion_api.data.dataset import DataSource  # noqa: PLC0415  # only where it runs
+    from fashion_api.errors import DataError, FlagError  # noqa: PLC0415  # only where it runs
+    from fashion_api.files import write_atomically  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.encoding import encode_png  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.terminal import draw_colour, draw_plain  # noqa: PLC0415  # only where it runs
 
     if save is not None and (save.suffix.lower() != ".png" or save.is_dir()):
         raise FlagError(f"--save: a PNG is written, and {save} is {'a folder' if save.is_dir() else 'no name of one'}")

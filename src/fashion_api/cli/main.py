@@ -37,7 +37,7 @@ app.command()(serve)
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks take the value alone
     if is_asked:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version  # noqa: PLC0415  # only where it runs
 
         print(f"fashion-api {version('fashion-api')}")
         raise typer.Exit

@@ -25,7 +25,7 @@ def predict(
     is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file.")] = False,
 ) -> Status:
     """Classify picture files."""
-    from fashion_api.inference.loading import load_model  # noqa: PLC0415
+    from fashion_api.inference.loading import load_model  # noqa: PLC0415  # only where it runs
 
     return predict_files(load_model(settings), files, is_json=is_json)
 
@@ -36,9 +36,9 @@ def predict_files(model: "LoadedModel", files: Sequence[Path], *, is_json: bool 
     Returns:
         `FAILED` where a file could not be classified, which is reported on standard error.
     """
-    from fashion_api.pictures.decoding import decode_image  # noqa: PLC0415
-    from fashion_api.wire.models import Prediction  # noqa: PLC0415
-    from fashion_api.wire.predictions import describe_predictions  # noqa: PLC0415
+    from fashion_api.pictures.decoding import decode_image  # noqa: PLC0415  # only where it runs
+    from fashion_api.wire.models import Prediction  # noqa: PLC0415  # only where it runs
+    from fashion_api.wire.predictions import describe_predictions  # noqa: PLC0415  # only where it runs
 
     status = Status.SUCCESS
     for path in files:

@@ -19,7 +19,7 @@ _SHARED_FIELDS = ["data_dir", "cache_dir", "image_height", "image_width", "class
 
 def _list_recipes(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks take the value alone
     if is_asked:
-        from fashion_api.training.recipes import list_recipes  # noqa: PLC0415
+        from fashion_api.training.recipes import list_recipes  # noqa: PLC0415  # only where it runs
 
         print(list_recipes())
         raise typer.Exit

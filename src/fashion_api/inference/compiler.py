@@ -77,7 +77,7 @@ def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by:
 def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types
     import keras  # noqa: PLC0415  # see build()
 
-    from fashion_api.inference.keras_engine import describe_error, divide_logits, split_outputs  # noqa: PLC0415
+    from fashion_api.inference.keras_engine import describe_error, divide_logits, split_outputs  # noqa: PLC0415  # only where it runs
 
     images = keras.Input(spec.shape, dtype="uint8", name="images")
     pixels = keras.ops.reshape(keras.ops.cast(images, "float32"), (-1, *model.input_shape[1:]))
