@@ -77,7 +77,7 @@ class ServiceProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fashion_api", "serve", "--port", "0"],
             cwd=ROOT,
-            env=kept | {"PYTHONPATH": path} | environment,
+            env=kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": ""} | environment,  # standard error as users have it
             stdin=subprocess.DEVNULL,
             stderr=stderr,
             text=True,

@@ -4,6 +4,7 @@ import atexit
 import copy
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -140,6 +141,17 @@ def exit_at_once(status: int) -> None:
 def _flush_at_exit() -> None:
     if not flush_log_queues():
         os._exit(1)  # else Python would wait for the stream that the writing thread waits for
+    _give_up_unwritten()
+
+
+def _give_up_unwritten() -> None:
+    """Send what standard error does not take to nowhere; Python would end with status 120 for it."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def _find_queues() -> list[LogQueue]:
