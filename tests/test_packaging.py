@@ -45,6 +45,8 @@ def read_locked(name: str) -> dict[str, list[Requirement]]:
 def read_wanted(name: str) -> list[Requirement]:
     """What pyproject.toml asks for, of what the requirements file of that name is to hold."""
     extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    if name == "docs":
+        return [Requirement(entry) for entry in groups["docs"]]
     wanted = list(PROJECT["project"]["dependencies"])
     if name != "serve":
         wanted += extras["train"] + groups["build"]
@@ -53,7 +55,7 @@ def read_wanted(name: str) -> list[Requirement]:
     return [Requirement(entry) for entry in wanted]
 
 
-lock_files = pytest.mark.parametrize("name", ["serve", "train", "dev"])
+lock_files = pytest.mark.parametrize("name", ["serve", "train", "dev", "docs"])
 
 
 @lock_files

@@ -2,7 +2,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from fashion_api.inference.evaluation_record import ClassScore, EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
@@ -194,13 +194,13 @@ def published() -> ModelCard:
 
 def test_hub_reads_the_score_of_each_model(published: ModelCard) -> None:
     """The head gives the hub each model's test accuracy, in the form that it checks."""
-    results = {(result.dataset_name, result.metric_type, result.metric_value) for result in published.data.eval_results}
+    data = published.data
+    assert isinstance(data, ModelCardData)
+    results = [(result.dataset_name, result.metric_type, result.metric_value) for result in data.eval_results or ()]
     record = read_manifests(ROOT / "models")["fashion_mnist.json"].evaluation
     assert record is not None
     assert ("Fashion-MNIST", "accuracy", record.accuracy) in results
-    assert published.data.license == "mit"
-    assert published.data.library_name == "keras"
-    assert published.data.pipeline_tag == "image-classification"
+    assert (data.license, data.library_name, data.pipeline_tag) == ("mit", "keras", "image-classification")
 
 
 def test_card_says_what_not_to_do(published: ModelCard) -> None:
@@ -214,6 +214,6 @@ def test_card_says_what_not_to_do(published: ModelCard) -> None:
 def test_licence_of_others_models_is_not_known(tmp_path: Path) -> None:
     """The card of a model that is not the project's states no licence, and of other data no score on Fashion-MNIST."""
     write_manifest(tmp_path / "pets.h5", make_manifest("pets", labels=("cat", "dog")))
-    card = ModelCard(render_folder(tmp_path / "pets.h5"))
-    assert card.data.license is None
-    assert card.data.eval_results is None
+    data = ModelCard(render_folder(tmp_path / "pets.h5")).data
+    assert isinstance(data, ModelCardData)
+    assert (data.library_name, data.license, data.datasets, data.eval_results) == ("keras", None, None, None)
