@@ -48,13 +48,15 @@ def render_settings() -> str:
 
 
 def _describe_settings(fields: Sequence[str]) -> str:
-    rows = []
+    parts = []
     for name in fields:
         field = TrainingSettings.model_fields[name]
         is_unset = field.default_factory is not None or field.default in (None, "", ())
         default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
-        rows.append((f"`{name_variable(name)}`", field.description or "", "" if is_unset else f"`{default}`"))
-    return _tabulate(("setting", "meaning", "default"), rows)
+        parts.append(
+            f"### `{name_variable(name)}`\n\n{field.description}" + ("" if is_unset else f" Default: `{default}`")
+        )
+    return "\n\n".join(parts)
 
 
 def _tabulate(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
