@@ -16,7 +16,7 @@ from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits, run_as_child, run_in_child
 from fashion_api.inference.onnx_graph import check_graph
 
-COMPILER_VERSION = 2
+COMPILER_VERSION = 3
 """To be raised with every change of what is built, so that cached files of older versions are not used."""
 MAX_DIFFERENCE = 1e-5
 """The largest accepted difference between a probability of the compiled form and Keras's."""
@@ -77,6 +77,7 @@ def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by:
 def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types
     import keras  # noqa: PLC0415  # see build()
 
+    from fashion_api.inference.graph_folding import fold  # noqa: PLC0415  # imports onnx
     from fashion_api.inference.keras_engine import describe_error, divide_logits, split_outputs  # noqa: PLC0415  # only where it runs
 
     images = keras.Input(spec.shape, dtype="uint8", name="images")
@@ -92,7 +93,7 @@ def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: 
             whole.export(path, format="onnx", verbose=False, input_signature=signature)
         except Exception as error:  # the exporter raises various kinds for layers that it does not support
             raise ModelError(f"Keras cannot export it to ONNX: {describe_error(error)}; {_SERVED_BY_KERAS}") from error
-        compiled = path.read_bytes()
+        compiled = fold(path.read_bytes())
     try:
         check_graph(compiled)
     except DamagedModelError as error:
