@@ -86,7 +86,7 @@ def typescript_client(document: Path, node_modules: Path, tmp_path_factory: pyte
     for name in ("package.json", "tsconfig.json", "ask.ts"):
         shutil.copy(TYPESCRIPT / name, folder)
     (folder / "node_modules").symlink_to(node_modules)
-    run(command_of(node_modules, "openapi-typescript"), str(document), "--output=schema.d.ts", cwd=folder)
+    run(command_of(node_modules, "openapi-typescript"), str(document), "--output=schema.ts", cwd=folder)
     return folder
 
 

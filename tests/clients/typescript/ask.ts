@@ -19,7 +19,8 @@ async function getPicture(scale: number): Promise<Uint8Array<ArrayBuffer>> {
 
 async function upload(body: FormData | Blob): Promise<[string | null, string][]> {
   // The document calls files binary strings; bodySerializer gives what is sent for them.
-  const serialized = { body: { file: [] }, bodySerializer: () => body };
+  const headers = body instanceof Blob ? { "Content-Type": body.type } : {};
+  const serialized = { body: { file: [] }, bodySerializer: () => body, headers };
   const { predictions } = read(await client.POST("/api/v1/predictions/upload", serialized));
   return predictions.map(({ filename, label }) => [filename, label]);
 }
