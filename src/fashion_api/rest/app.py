@@ -65,7 +65,7 @@ _OPEN_PATHS = frozenset(
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
-    + ["/openapi.json", ""]
+    + [""]
 )
 
 OPERATIONS: Sequence[Operation] = tuple(
@@ -182,8 +182,9 @@ def create_app(
         summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
         description=_DESCRIPTION,
         lifespan=run_service,
-        docs_url=None,  # routes/documentation.py has pages that need no internet
-        redoc_url=None,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/"}],
+        openapi_url=None,  # routes/documentation.py has the document and pages that need no internet
         middleware=list(middleware),
     )
     _add_routes(app, settings)

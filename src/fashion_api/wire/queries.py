@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from fashion_api.inference.calibration import COVERAGES, DEFAULT_COVERAGE
 from fashion_api.pictures.preparation import WHOLE, Crop, Fit, Turn, check_crop
-from fashion_api.wire.json_schema import BOUND, CROP
+from fashion_api.wire.json_schema import BOUND, CROP, QUARTER_TURNS
 from fashion_api.wire.operation import RequestHead
 from fashion_api.wire.validation import make_error, validate
 
@@ -55,9 +55,13 @@ def _read_turn(value: object) -> object:
 Coverage = Annotated[
     float,
     BeforeValidator(_check_coverage),
-    Field(
-        description="In which share of cases the prediction set is to hold the right class.",
-        json_schema_extra={"enum": list(COVERAGES)},
+    # Texts, as all of a query is: generators of clients leave out operations that have an enumeration of numbers.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": [f"{coverage:g}" for coverage in COVERAGES],
+            "x-enum-varnames": [f"PERCENT_{coverage * 100:.0f}" for coverage in COVERAGES],
+        }
     ),
 ]
 
@@ -76,7 +80,11 @@ class _Parameters(BaseModel):
 class PredictionQuery(_Parameters):
     """The query of the routes that predict."""
 
-    coverage: Coverage = DEFAULT_COVERAGE
+    coverage: Coverage = Field(
+        DEFAULT_COVERAGE,
+        description="In which share of cases the prediction set is to hold the right class.",
+        json_schema_extra={"default": f"{DEFAULT_COVERAGE:g}"},
+    )
 
 
 class LabelledImagesQuery(_Parameters):
@@ -106,7 +114,7 @@ class PreparationQuery(_Parameters):
         "whose size `source` gives; all of it where this is not given.",
         examples=["0.25,0.1,0.5,0.8"],
     )
-    turn: Annotated[Turn, BeforeValidator(_read_turn)] = Field(
+    turn: Annotated[Turn, BeforeValidator(_read_turn), WithJsonSchema(QUARTER_TURNS)] = Field(
         0, description="Degrees clockwise by which the picture is turned once it is upright, as its EXIF data says."
     )
     invert: Literal["auto", "true", "false"] = Field(

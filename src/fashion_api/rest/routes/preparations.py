@@ -6,24 +6,31 @@ from fastapi import APIRouter, Request, Response
 
 from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.rest.dependencies import answer_in_steps
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, responses
-from fashion_api.wire.json_schema import PICTURE
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, name_operation, responses
 from fashion_api.wire.models import Preparation
 from fashion_api.wire.native import BINARY, FORM, check_upload
 from fashion_api.wire.preparations import prepare_upload
 from fashion_api.wire.queries import PreparationQuery
 from fashion_api.wire.uploads import PART_NAME
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], generate_unique_id_function=name_operation)
 
 _FILE = {
     "type": "string",
-    "format": PICTURE,
+    "format": "binary",
     "contentMediaType": BINARY,
     "description": "A picture file of any size up to 16 megapixels; a JPEG up to 50.",
 }
 _CONTENT: dict[str, Any] = {
-    FORM: {"schema": {"type": "object", "required": [PART_NAME], "properties": {PART_NAME: _FILE}}},
+    FORM: {
+        "schema": {
+            "title": "PreparationForm",
+            "type": "object",
+            "required": [PART_NAME],
+            "properties": {PART_NAME: _FILE},
+            "description": "A picture file to prepare.",
+        }
+    },
     **{media_type: {"schema": _FILE} for media_type in (*MEDIA_TYPES, BINARY)},
 }
 
