@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.rest.app import ServiceApp, create_app
