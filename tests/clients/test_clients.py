@@ -30,6 +30,9 @@ ANSWERS: Mapping[str, object] = {
     "predict_test_image": [True, "Dress", 3],
     "predict_images": [["Dress", 10], ["Dress", 10]],
     "predict_upload": [["a.png", "Dress"], ["b.png", "Dress"], [None, "Dress"]],
+    "prepare_picture": ["image/png", [28, 28], 90, [0, 0, 0.5, 0.5]],
+    "explain_images": [["Dress", 28]],
+    "get_confusion_matrix": [30, 10, 27],
     "predict_label": "Dress",
     "get_actual_label": "Dress",
 }
@@ -38,7 +41,7 @@ ANSWERS: Mapping[str, object] = {
 
 def run(*command: str, cwd: Path, path: Path | None = None) -> str:
     """Run a command to its end, and give what it writes to standard output."""
-    folders = filter(None, (path and str(path), os.environ["PATH"]))
+    folders = [*([str(path)] if path else []), os.environ["PATH"]]
     environment = os.environ | QUIET | {"PATH": os.pathsep.join(folders)}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # our own
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
