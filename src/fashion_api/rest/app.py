@@ -28,7 +28,7 @@ from fashion_api.rest.middleware.overload import OverloadMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
-from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
+from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, page, predictions
 from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
@@ -55,12 +55,13 @@ _ROUTERS = (
     model.router,
     flask_api.router,
     health.router,
+    page.router,
     documentation.router,
 )
 _OPEN_PATHS = frozenset(
     [
         route.path
-        for router in (health.router, documentation.router)
+        for router in (health.router, page.router, documentation.router)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
@@ -77,8 +78,8 @@ ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
 
 
 def is_open(path: str) -> bool:
-    """Tell of a route's path whether it needs no API key and is never refused: health and documentation."""
-    return path in _OPEN_PATHS or path.startswith(f"{documentation.STATIC_PATH}/")
+    """Tell of a route's path whether it needs no API key and is never refused: health, the page and documentation."""
+    return path in _OPEN_PATHS or path.startswith((f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/"))
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
@@ -194,6 +195,7 @@ def _add_routes(app: ServiceApp, settings: Settings) -> None:
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
+    app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
     complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
 

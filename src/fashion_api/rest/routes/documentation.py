@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from fashion_api.rest.problems import PROBLEMS_PATH, describe_kinds
@@ -22,12 +22,6 @@ _POLICY = (
 def make_static_files() -> StaticFiles:
     """Serve the pages' scripts and styles; the package fastapi-offline carries them."""
     return StaticFiles(directory=str(files("fastapi_offline") / "static"))
-
-
-@router.get("/")
-async def show_first_page(request: Request) -> RedirectResponse:
-    """Send a person who opens the service's address to the documentation."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 @router.get("/docs")
