@@ -60,7 +60,8 @@ function makeAcceptance({ accepted, reason, reasons }) {
 }
 
 function makeBars({ probabilities, prediction_set: set }) {
-  const rows = Object.entries(probabilities).map(([label, probability]) => {
+  const sorted = Object.entries(probabilities).sort(([, a], [, b]) => b - a);
+  const rows = sorted.map(([label, probability]) => {
     const bar = h('i', {});
     bar.style.width = `${100 * probability}%`;
     return h('tr', { class: set?.includes(label) ? 'in-set' : null },
@@ -76,10 +77,11 @@ function makeSet({ prediction_set: set }, onCoverage) {
     settings.coverage = coverage;
     onCoverage();
   };
-  const share = `In ${100 * settings.coverage} of 100 cases the right class is among these:`;
+  const words = set.length ? list(set, 'disjunction') : 'No class is left';
   return h('div', { class: 'set' },
-    segmented('Coverage', options, settings.coverage, choose),
-    h('p', {}, set.length ? `${share} ` : 'No class is left at this coverage.', h('b', {}, list(set, 'disjunction')), set.length ? '.' : ''));
+    segmented('What it can be, at a coverage of', options, settings.coverage, choose),
+    h('p', {}, h('b', {}, words),
+      h('small', {}, `${100 * settings.coverage} of 100 such sets hold the right class, for pictures like those of the test set.`)));
 }
 
 /** Where a novelty stands on the scale, 0 to 1: the threshold is in the middle, and there is no end. */

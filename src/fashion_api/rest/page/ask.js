@@ -29,6 +29,7 @@ export function startAsk(getModel) {
   const drawing = byId('drawing');
   byId('draw').addEventListener('click', () => {
     openDrawing(drawing, getModel()?.input, (file) => addPictures([file], { invert: 'false' }));
+    update();
   });
   byId('ask-all').addEventListener('click', () => askAbout([...cards].filter((card) => card.isReady), byId('intake-notices')));
   listenForDrops();
@@ -97,7 +98,7 @@ function update(removed) {
   const ready = [...cards].filter((card) => card.isReady).length;
   byId('ask-all').hidden = ready < 2;
   byId('ask-all').textContent = `Ask about all ${ready}`;
-  byId('intake').classList.toggle('small', cards.size > 0);
+  byId('intake').classList.toggle('compact', cards.size > 0 || !byId('drawing').hidden);
   byId('samples').classList.toggle('aside', cards.size > 0);
 }
 

@@ -7,6 +7,7 @@ import { attempt } from './notices.js';
 import { drawTurned, pngAddress, readPicture, shrinkPicture } from './pictures.js';
 
 const PAUSE_MS = 120;
+const SMALL_PX = 100; // its pixels are shown
 
 const INVERT = [['auto', 'Auto'], ['true', 'Invert'], ['false', 'Keep']];
 const FIT = [['contain', 'Whole'], ['cover', 'Fill'], ['stretch', 'Stretch']];
@@ -74,6 +75,7 @@ export class Card {
   async _start() {
     this._bitmap = await readPicture(this._file);
     if (this._bitmap) drawTurned(this._canvas, this._bitmap, 0);
+    this._canvas.classList.toggle('pixels', this._bitmap?.width < SMALL_PX);
     this._frame.classList.toggle('blank', !this._bitmap);
     this._prepare();
   }

@@ -66,6 +66,7 @@ export function openDrawing(place, size = { height: 28, width: 28 }, onUse) {
   const isOpen = place.hidden;
   place.hidden = !isOpen;
   byId('draw').setAttribute('aria-expanded', String(isOpen));
+
   if (!isOpen) return;
   if (!place.firstChild) place.append(...build(size, onUse));
   place.querySelector('.board').focus();
@@ -78,6 +79,7 @@ function build(size, onUse) {
   const board = h('div', {
     class: 'board', tabindex: 0, role: 'application', 'aria-label': 'Drawing grid', 'aria-describedby': 'drawing-hint',
   }, canvas, ring);
+  board.style.setProperty('--cell', `${100 / size.width}% ${100 / size.height}%`);
   const [brush, controls] = makeBrush();
   const show = () => grid.show(canvas);
   show();

@@ -18,8 +18,8 @@ export async function fillPicture(image, index, { signal } = {}) {
   return blob;
 }
 
-const RIGHT = [['', 'Right and wrong'], ['true', 'Right'], ['false', 'Wrong']];
-const ACCEPTED = [['', 'Accepted and refused'], ['true', 'Accepted'], ['false', 'Refused']];
+const RIGHT = [['', 'Any'], ['true', 'Right'], ['false', 'Wrong']];
+const ACCEPTED = [['', 'Any'], ['true', 'Accepted'], ['false', 'Refused']];
 const SORTS = [
   ['index', 'In their order'], ['confidence', 'Least sure first'], ['-confidence', 'Surest first'],
   ['-novelty', 'Most novel first'], ['novelty', 'Least novel first'],
@@ -79,7 +79,7 @@ export function showTestSet(query, model, signal) {
 function makeItem({ index, label, predicted, correct, accepted, probability }, signal) {
   const image = h('img', { class: 'pixels', alt: '', width: 28, height: 28 });
   fillPicture(image, index, { signal }).catch(() => {}); // the words are there without it
-  const marks = [correct ? null : h('span', { class: 'bad' }, 'wrong'), accepted === false ? h('span', { class: 'bad' }, 'refused') : null];
+  const marks = [correct ? null : h('span', {}, 'wrong'), accepted === false ? h('span', {}, 'refused') : null];
   return h('li', {},
     h('a', { href: `#test/${index}` }, h('span', { class: 'well' }, image),
       h('span', { class: 'what' }, label),
