@@ -28,7 +28,16 @@ from fashion_api.rest.middleware.overload import OverloadMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
-from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, page, predictions
+from fashion_api.rest.routes import (
+    documentation,
+    flask_api,
+    health,
+    labelled_images,
+    model,
+    page,
+    predictions,
+    preparations,
+)
 from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
@@ -51,6 +60,7 @@ _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
 
 _ROUTERS = (
     predictions.router,
+    preparations.router,
     labelled_images.router,
     model.router,
     flask_api.router,
@@ -65,7 +75,7 @@ _OPEN_PATHS = frozenset(
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
-    + ["/openapi.json", ""]
+    + [""]
 )
 
 OPERATIONS: Sequence[Operation] = tuple(
@@ -182,8 +192,9 @@ def create_app(
         summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
         description=_DESCRIPTION,
         lifespan=run_service,
-        docs_url=None,  # routes/documentation.py has pages that need no internet
-        redoc_url=None,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/"}],
+        openapi_url=None,  # routes/documentation.py has the document and pages that need no internet
         middleware=list(middleware),
     )
     _add_routes(app, settings)
@@ -229,6 +240,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         batcher,
         test_set,
         decoder=Decoder(),
+        preparer=Decoder(),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
     )

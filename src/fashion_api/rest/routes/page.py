@@ -1,18 +1,20 @@
 """The page for people: static files, which ask the API as any other caller does."""
 
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
+
+from fashion_api.rest.static_files import CompressedFiles
 
 router = APIRouter(include_in_schema=False)
 
 STATIC_PATH: Final = "/static/page"
 
-_FOLDER = str(files("fashion_api.rest") / "page")
+_FOLDER = Path(str(files("fashion_api.rest") / "page"))
 _INDEX = "index.html"
 _HTML = "text/html"
 _JSON = "application/json"
@@ -25,8 +27,8 @@ _HEADERS = {
 }
 
 
-class _PageFiles(StaticFiles):
-    """Static files with the page's headers."""
+class _PageFiles(CompressedFiles):
+    """The files that the page loads, with its headers."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -34,9 +36,9 @@ class _PageFiles(StaticFiles):
         return response
 
 
-def make_static_files() -> StaticFiles:
+def make_static_files() -> CompressedFiles:
     """Serve what the page loads."""
-    return _PageFiles(directory=_FOLDER)
+    return _PageFiles(_FOLDER)
 
 
 @router.get("/")
@@ -44,7 +46,7 @@ async def show_page(request: Request) -> Response:
     """Show the page to who asks for HTML; others learn that the service is alive."""
     headers = {**_HEADERS, "Vary": "Accept"}
     if _prefers_html(request.headers.get("accept", "")):
-        return FileResponse(f"{_FOLDER}/{_INDEX}", media_type=_HTML, headers=headers)
+        return FileResponse(_FOLDER / _INDEX, media_type=_HTML, headers=headers)
     return JSONResponse({"status": "alive"}, headers={"Vary": "Accept"})
 
 
