@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from fashion_api.wire.models import (
+    ExplanationList,
     Health,
     LabelledImage,
     LabelledImagePage,
@@ -38,6 +39,7 @@ INDEX_PATH = "/api/v1/test-images/9/prediction"
 JSON_PATH = "/api/v1/predictions"
 UPLOAD_PATH = "/api/v1/predictions/upload"
 PREPARATION_PATH = "/api/v1/preparations"
+EXPLANATION_PATH = "/api/v1/explanations"
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -102,6 +104,7 @@ _ALIVE = Expectation(get("/livez"), 200, body=b'{"status":"ok"}', form=Health)
 _BY_JSON = Expectation(post(JSON_PATH, JSON, _ARRAY), 200, form=PredictionList)
 _BY_UPLOAD = Expectation(post(UPLOAD_PATH, "image/png", _PNG), 200, form=UploadPredictionList)
 _PREPARATION = Expectation(post(PREPARATION_PATH, "image/jpeg", _LARGE_JPEG), 200, form=Preparation)
+_EXPLANATION = Expectation(post(EXPLANATION_PATH, JSON, _ARRAY), 200, form=ExplanationList)
 _ORIGINAL = Expectation(get("/predict?test_image_num=9"), 200)
 _ORIGINAL_BODY = json.dumps({"test_image_num": 9}).encode()
 
@@ -241,6 +244,14 @@ REQUESTS: Mapping[str, Expectation] = {
     "preparation over the limit": _of(_TOO_LARGE, post(PREPARATION_PATH, "image/png", bytes(MAX_UPLOAD_BYTES + 1))),
     "preparation without a key": _of(_UNAUTHORIZED, post(PREPARATION_PATH, "image/jpeg", _LARGE_JPEG, key=None)),
     "GET of a preparation": Expectation(get(PREPARATION_PATH), 405, PROBLEM, headers={"allow": "POST"}),
+    # Explanations
+    "explanation": _EXPLANATION,
+    "explanation of an array and a picture": _of(_EXPLANATION, post(EXPLANATION_PATH, JSON, _TWO)),
+    "explanation of too many": _of(_INVALID, post(EXPLANATION_PATH, JSON, _LARGE)),
+    "explanation of nothing": _of(_INVALID, post(EXPLANATION_PATH, JSON, b"{}")),
+    "explanation of a picture as it is": _of(_UNSUPPORTED, post(EXPLANATION_PATH, "image/png", _PNG)),
+    "explanation without a key": _of(_UNAUTHORIZED, post(EXPLANATION_PATH, JSON, _ARRAY, key=None)),
+    "GET of an explanation": Expectation(get(EXPLANATION_PATH), 405, PROBLEM, headers={"allow": "POST"}),
     # The original API
     "original prediction": _ORIGINAL,
     "original actual class": _of(_ORIGINAL, get("/real?test_image_num=9")),

@@ -127,6 +127,7 @@ def test_operations_have_short_ids(document: dict[str, Any]) -> None:
         ("/api/v1/predictions", "application/json", "PredictionRequest"),
         ("/api/v1/predictions/upload", "multipart/form-data", "UploadForm"),
         ("/api/v1/preparations", "multipart/form-data", "PreparationForm"),
+        ("/api/v1/explanations", "application/json", "ExplanationRequest"),
     ],
 )
 def test_request_bodies_have_names(document: dict[str, Any], path: str, media_type: str, name: str) -> None:
@@ -206,6 +207,7 @@ STATUSES = {
     "POST /api/v1/predictions": {200, 408, 413, 415, 422, 500, 503, 504},
     "POST /api/v1/predictions/upload": {200, 408, 413, 415, 422, 500, 503, 504},
     "POST /api/v1/preparations": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/explanations": {200, 408, 413, 415, 422, 500, 503, 504},
     "GET /api/v1/model": {200, 500, 503},
     "GET /livez": {200, 500},
     "GET /readyz": {200, 500, 503},
@@ -234,7 +236,14 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/predict", "/real", "/api/v1/predictions", "/api/v1/predictions/upload", "/api/v1/preparations"],
+    [
+        "/predict",
+        "/real",
+        "/api/v1/predictions",
+        "/api/v1/predictions/upload",
+        "/api/v1/preparations",
+        "/api/v1/explanations",
+    ],
 )
 def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""

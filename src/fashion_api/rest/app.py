@@ -30,6 +30,7 @@ from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
 from fashion_api.rest.routes import (
     documentation,
+    explanations,
     flask_api,
     health,
     labelled_images,
@@ -61,6 +62,7 @@ _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
 _ROUTERS = (
     predictions.router,
     preparations.router,
+    explanations.router,
     labelled_images.router,
     model.router,
     flask_api.router,

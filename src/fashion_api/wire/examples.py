@@ -82,3 +82,9 @@ def describe_preparation(spec: InputSpec) -> JsonObject:
         "source": {"width": 4000, "height": 3000},
         "steps": {"upright": True, "turn": 0, "crop": [0.0, 0.0, 1.0, 1.0], "inverted": True, "fit": "contain"},
     }
+
+
+def describe_explanation(labels: Sequence[str], spec: InputSpec) -> JsonObject:
+    """Give a `models.Explanation`: what is light in the image mattered."""
+    heat = (draw_image(spec) / 1000).tolist()
+    return {"label": labels[-1], "class_id": len(labels) - 1, "probability": 0.98, "heat_map": heat}

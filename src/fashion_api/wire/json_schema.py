@@ -2,8 +2,10 @@
 
 from typing import Any, Final, NamedTuple
 
+from fashion_api.service.limits import find_max_explained
 from fashion_api.service.service import Service
 from fashion_api.wire.examples import (
+    describe_explanation,
     describe_labelled_image,
     describe_labelled_prediction,
     describe_prediction,
@@ -41,6 +43,8 @@ class Bounds(NamedTuple):
     labelled_image: dict[str, Any]
     labelled_prediction: dict[str, Any]
     preparation: dict[str, Any]
+    explained_images: dict[str, Any]
+    explanation: dict[str, Any]
 
 
 def make_bounds(service: Service) -> Bounds:
@@ -65,6 +69,8 @@ def make_bounds(service: Service) -> Bounds:
         labelled_image={"examples": [describe_labelled_image(labels)]},
         labelled_prediction={"examples": [describe_labelled_prediction(model)]},
         preparation={"examples": [describe_preparation(spec)]},
+        explained_images={"maxItems": find_max_explained(service.settings)},
+        explanation={"examples": [describe_explanation(labels, spec)]},
     )
 
 

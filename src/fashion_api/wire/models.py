@@ -90,6 +90,27 @@ class UploadPredictionList(_Schema):
     predictions: list[NamedPrediction] = Field(description="One for each file, in their order.")
 
 
+class Explanation(_Schema):
+    """What the model sees in one image, and which parts of it mattered."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "explanation"})
+
+    label: Label = Field(description="The most probable class.")
+    class_id: int = Field(ge=0, description="Its number, from 0.")
+    probability: Probability = Field(description="Its probability.")
+    heat_map: list[list[Annotated[float, Field(ge=-1, le=1)]]] = Field(
+        description="For each pixel, row by row, by how much covering it lowers the probability; below 0 where that "
+        "raises it."
+    )
+
+
+class ExplanationList(_Schema):
+    """The explanations for a JSON body."""
+
+    model: ModelId = Field(description="The model that predicted.")
+    explanations: list[Explanation] = Field(description="One for each image, in their order.")
+
+
 class LabelledImage(_Schema):
     """A test image and what it actually shows."""
 
