@@ -103,20 +103,22 @@ function makeNovelty(novelty) {
       })));
 }
 
-function makeHeat({ image, picture, prediction }) {
+function makeHeat({ image, picture }) {
   const place = h('div', { class: 'heat' });
   const notices = h('div', { role: 'status' });
   const button = h('button', { type: 'button' }, 'Show what mattered');
   button.onclick = () =>
     attempt(notices, async () => {
       const { explanations } = await postJson('api/v1/explanations', { images: [image] });
-      const [shown, words] = await drawHeatMap(explanations[0].heat_map, picture);
+      const { label, heat_map: heat } = explanations[0];
+      const [shown, words] = await drawHeatMap(heat, picture);
+      const byUpTo = (most) => (most > 0 ? `, by up to ${(100 * most).toFixed(1)} points` : '');
       place.replaceChildren(
         shown,
         h('div', { class: 'heat-words' },
-          h('p', {}, `What mattered for ${prediction.label}: ${words}`),
-          h('p', { class: 'key-for' }, 'covering it makes the label less probable'),
-          h('p', { class: 'key-against' }, 'covering it makes the label more probable')));
+          h('p', {}, `What mattered for ${label}: ${words}`),
+          h('p', { class: 'key-for' }, `covering it makes ${label} less probable${byUpTo(Math.max(...heat.flat()))}`),
+          h('p', { class: 'key-against' }, `covering it makes ${label} more probable${byUpTo(-Math.min(...heat.flat()))}`)));
       announce(words);
     });
   place.append(button);
