@@ -32,7 +32,7 @@ def choose(page: Page, *files: FilePayload) -> None:
     page.get_by_label("Choose pictures").set_input_files(files)
 
 
-def find_preview(page: Page) -> Locator:
+def find_preview(page: Page | Locator) -> Locator:
     """Find what the model gets, once it is there."""
     preview = page.locator(".given img")
     expect(preview).to_have_js_property("naturalWidth", 28)

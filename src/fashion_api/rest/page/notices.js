@@ -20,6 +20,7 @@ const WORDS = {
     'This file is not a picture that the service reads',
     'Choose a PNG, JPEG, GIF, BMP or WebP file. Phones that take HEIC photos can share them as JPEG.',
   ],
+  'invalid-request': ['The service cannot use this', 'Choose another picture, or save it anew with another program.'],
   'too-large': ['This file is too large', 'Save the picture smaller, and choose it again.'],
   'too-slow': ['The picture did not arrive in time', 'The connection is slow: save the picture smaller, or try again.'],
   'not-found': ['There is no such picture', 'Choose another one in the test set.'],
@@ -67,7 +68,7 @@ function wait(notice, problem, retry) {
 function describe(problem, retry) {
   const [title, advice] = WORDS[problem.kind] ?? ['That did not work', ''];
   const words = [h('strong', {}, title), advice && h('span', {}, advice)];
-  if (!WORDS[problem.kind] || LASTING.has(problem.kind)) words.push(h('small', {}, problem.message));
+  if (!WORDS[problem.kind] || LASTING.has(problem.kind)) words.push(h('small', {}, `The service says: ${problem.message}`));
   const again = problem.kind === 'unauthorized' ? 'Enter a key' : 'Try again';
   const button = LASTING.has(problem.kind) ? null : h('button', { type: 'button', onclick: retry }, again);
   return [h('p', {}, ...words.filter(Boolean)), button].filter(Boolean);
