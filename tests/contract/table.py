@@ -157,6 +157,13 @@ REQUESTS: Mapping[str, Expectation] = {
     "picture": Expectation(get("/api/v1/test-images/9/image?scale=2"), 200, "image/png"),
     "HEAD of a picture": Expectation(get("/api/v1/test-images/9/image", method="HEAD"), 200, "image/png", b""),
     "page of the test set": Expectation(get("/api/v1/test-images?offset=3&limit=2"), 200, form=LabelledImagePage),
+    "page of a class that there is not": _of(_INVALID, get("/api/v1/test-images?predicted=Hat")),
+    "page of what is neither right nor wrong": _of(_INVALID, get("/api/v1/test-images?correct=1")),
+    "page in an order that there is not": _of(_INVALID, get("/api/v1/test-images?sort=size")),
+    "confusion matrix without a key": _of(_UNAUTHORIZED, get("/api/v1/confusion-matrix", key=None)),
+    "POST of a confusion matrix": Expectation(
+        post("/api/v1/confusion-matrix", JSON, b"{}"), 405, PROBLEM, headers={"allow": "GET"}
+    ),
     "page with a wrong limit": _of(_INVALID, get("/api/v1/test-images?limit=0")),
     # The caller's images as JSON
     "array": _BY_JSON,

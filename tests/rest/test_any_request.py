@@ -71,6 +71,8 @@ def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 fields.append((b"content-length", str(len(body)).encode()))
             return runner.run(send(method, target, [*fields, *more], body, query))
 
+        while ask_app("GET", "/api/v1/confusion-matrix").status == 503:
+            pass  # until the test set is predicted
         yield ask_app
         runner.run(lifespan.__aexit__(None, None, None))
 
@@ -165,6 +167,7 @@ def test_places_are_places(ask: Ask) -> None:
 
 PATHS = (
     "/api/v1/test-images",
+    "/api/v1/confusion-matrix",
     "/api/v1/test-images/3",
     "/api/v1/test-images/3/image",
     "/api/v1/test-images/3/prediction",
@@ -178,7 +181,22 @@ PATHS = (
     "/openapi.json",
     "/problems",
 )
-NAMES = ("offset", "limit", "label", "scale", "coverage", "test_image_num", "crop", "turn", "invert", "fit")
+NAMES = (
+    "offset",
+    "limit",
+    "label",
+    "scale",
+    "coverage",
+    "test_image_num",
+    "predicted",
+    "correct",
+    "accepted",
+    "sort",
+    "crop",
+    "turn",
+    "invert",
+    "fit",
+)
 VALUES = st.text(max_size=30) | st.integers().map(str) | st.floats().map(str) | JSON_TEXTS
 QUERIES = st.binary(max_size=60) | st.lists(
     st.tuples(st.sampled_from(NAMES), VALUES, st.sampled_from("&;")), max_size=4

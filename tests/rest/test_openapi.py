@@ -16,6 +16,7 @@ from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.service import Service
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.wire.json_schema import BOUND
+from tests.conftest import await_predictions
 from tests.fakes import fake_service, load_fake_test_set, model_loader
 
 LIST = "/api/v1/test-images"
@@ -201,6 +202,7 @@ def test_document_is_made_off_the_event_loop(settings: Settings) -> None:
 
 STATUSES = {
     "GET /api/v1/test-images": {200, 422, 500, 503},
+    "GET /api/v1/confusion-matrix": {200, 500, 503},
     "GET /api/v1/test-images/{index}": {200, 404, 422, 500, 503},
     "GET /api/v1/test-images/{index}/image": {200, 404, 422, 500, 503},
     "GET /api/v1/test-images/{index}/prediction": {200, 404, 422, 500, 503, 504},
@@ -260,6 +262,7 @@ def test_unknown_content_coding_is_described(client: TestClient, document: dict[
 )
 def test_head_is_answered_as_get_without_a_body(client: TestClient, path: str) -> None:
     """HEAD has the status, the type and the length of GET, and no body."""
+    await_predictions(client)
     address = path.format(**PATHS) + ("?test_image_num=0" if path in ("/predict", "/real") else "")
     head, get = (client.request(method, address, follow_redirects=False) for method in ("HEAD", "GET"))
     named = ("content-type", "content-length")

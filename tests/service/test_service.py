@@ -22,6 +22,12 @@ def test_missing_test_set_is_an_error() -> None:
         fake_service(test_set=DataNotFoundError("nowhere")).get_test_set()
 
 
+def test_findings_need_a_test_set() -> None:
+    """Where there is no test set, there is nothing to predict."""
+    with pytest.raises(DataNotFoundError, match="nowhere"):
+        fake_service(test_set=DataNotFoundError("nowhere")).get_findings()
+
+
 def test_closed_service_is_draining_and_takes_nothing_in() -> None:
     """Closing a service makes it say that it is stopping, and its batcher refuses what comes."""
 

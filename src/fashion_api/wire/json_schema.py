@@ -5,9 +5,11 @@ from typing import Any, Final, NamedTuple
 from fashion_api.service.limits import find_max_explained
 from fashion_api.service.service import Service
 from fashion_api.wire.examples import (
+    describe_confusions,
     describe_explanation,
     describe_labelled_image,
     describe_labelled_prediction,
+    describe_listed_image,
     describe_prediction,
     describe_preparation,
     draw_image,
@@ -42,6 +44,8 @@ class Bounds(NamedTuple):
     named_prediction: dict[str, Any]
     labelled_image: dict[str, Any]
     labelled_prediction: dict[str, Any]
+    listed_image: dict[str, Any]
+    confusion_matrix: dict[str, Any]
     preparation: dict[str, Any]
     explained_images: dict[str, Any]
     explanation: dict[str, Any]
@@ -68,6 +72,8 @@ def make_bounds(service: Service) -> Bounds:
         named_prediction={"examples": [{**prediction, "filename": "boot.png"}]},
         labelled_image={"examples": [describe_labelled_image(labels)]},
         labelled_prediction={"examples": [describe_labelled_prediction(model)]},
+        listed_image={"examples": [describe_listed_image(labels)]},
+        confusion_matrix={"examples": [describe_confusions(model)]},
         preparation={"examples": [describe_preparation(spec)]},
         explained_images={"maxItems": find_max_explained(service.settings)},
         explanation={"examples": [describe_explanation(labels, spec)]},

@@ -121,13 +121,45 @@ class LabelledImage(_Schema):
     class_id: int = Field(ge=0, description="The number of that class, from 0.")
 
 
+class ListedImage(LabelledImage):
+    """A test image in a list, with what the model sees in it where the query is about that."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "listed_image"})
+
+    predicted: Label | None = Field(None, description="What the model sees in it.")
+    correct: bool | None = Field(None, description="Whether that is what it shows.")
+    accepted: bool | None = Field(None, description="As in a prediction.")
+    probability: Probability | None = Field(None, description="The probability of what the model sees.")
+    novelty: float | None = Field(None, ge=0, description="As in a prediction.")
+
+
 class LabelledImagePage(_Schema):
     """A page of the test set."""
 
-    total: int = Field(ge=0, description="How many test images there are, of that label if one was given.")
+    total: int = Field(ge=0, description="How many test images there are that the query asks for.")
     offset: int = Field(ge=0, description="How many images were skipped.")
     limit: int = Field(ge=1, description="The most images that the page may hold.")
-    items: list[LabelledImage] = Field(description="The images of this page.")
+    items: list[ListedImage] = Field(
+        description="The images of this page. `predicted`, `correct`, `accepted`, `probability` and `novelty` are "
+        "there if one of `predicted`, `correct`, `accepted` and `sort` is in the query."
+    )
+
+
+class ConfusionMatrix(_Schema):
+    """How often the model sees each class in the test images of each class."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "confusion_matrix"})
+
+    labels: list[Label] = Field(description="The classes, in the order of class ids.")
+    matrix: list[list[int]] = Field(
+        description="Numbers of images: a row for what they actually show, a column for what the model sees in them."
+    )
+    refused: list[int] | None = Field(
+        description="How many of the images that actually show each class are not accepted; null for a model that does "
+        "not score novelty."
+    )
+    total: int = Field(ge=0, description="How many test images there are.")
+    model: ModelId = Field(description="The model that predicted.")
 
 
 class LabelledPrediction(_Schema):

@@ -87,14 +87,38 @@ class PredictionQuery(_Parameters):
     )
 
 
+def _read_flag(value: object) -> object:
+    if value not in (True, False, "true", "false"):
+        raise make_error("must be true or false")
+    return value in (True, "true")
+
+
+_Label = Annotated[str | None, WithJsonSchema({"type": "string", BOUND: "labels"})]
+_Flag = Annotated[bool | None, BeforeValidator(_read_flag), WithJsonSchema({"type": "boolean"})]
+Order = Literal["index", "confidence", "-confidence", "novelty", "-novelty"]
+
+
 class LabelledImagesQuery(_Parameters):
     """The query of the list of test images."""
 
     offset: int = Field(0, ge=0, description="How many images to skip.")
     limit: int = Field(100, ge=1, le=1000, description="The most images to list.")
-    label: Annotated[str | None, WithJsonSchema({"type": "string", BOUND: "labels"})] = Field(
-        None, description="List only the images of this class; its case does not matter."
+    label: _Label = Field(None, description="List only the images of this class; its case does not matter.")
+    predicted: _Label = Field(None, description="List only the images in which the model sees this class.")
+    correct: _Flag = Field(
+        None, description="List only the images in which the model sees what they show, or does not."
     )
+    accepted: _Flag = Field(None, description="List only the images that the model accepts, or does not.")
+    sort: Order = Field(
+        "index",
+        description="The order: by the index, by the probability of the class that the model sees, or by the novelty; "
+        "with `-`, the highest first.",
+    )
+
+    @property
+    def needs_predictions(self) -> bool:
+        """Whether a parameter is given that is about what the model sees."""
+        return not self.model_fields_set.isdisjoint(("predicted", "correct", "accepted", "sort"))
 
 
 class PictureQuery(_Parameters):
