@@ -35,6 +35,7 @@ from fashion_api.rest.routes import (
     health,
     labelled_images,
     model,
+    page,
     predictions,
     preparations,
 )
@@ -66,12 +67,13 @@ _ROUTERS = (
     model.router,
     flask_api.router,
     health.router,
+    page.router,
     documentation.router,
 )
 _OPEN_PATHS = frozenset(
     [
         route.path
-        for router in (health.router, documentation.router)
+        for router in (health.router, page.router, documentation.router)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
@@ -88,8 +90,8 @@ ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
 
 
 def is_open(path: str) -> bool:
-    """Tell of a route's path whether it needs no API key and is never refused: health and documentation."""
-    return path in _OPEN_PATHS or path.startswith(f"{documentation.STATIC_PATH}/")
+    """Tell of a route's path whether it needs no API key and is never refused: health, the page and documentation."""
+    return path in _OPEN_PATHS or path.startswith((f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/"))
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
@@ -217,6 +219,7 @@ def _add_routes(app: ServiceApp, settings: Settings) -> None:
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
+    app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
     complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
 

@@ -85,6 +85,7 @@ def complete_openapi(
                 _name_bodies(completed)
                 complete_schemas(completed, None if service is None else make_bounds(service))
                 _correct_media_types(completed)
+                _copy_examples(completed)
                 _describe_keys(completed, is_open if needs_key else None)
                 completed_of = document, service
             return completed
@@ -118,6 +119,15 @@ def _correct_media_types(document: dict[str, Any]) -> None:
                 content = response.get("content", {})
                 if PROBLEM_MEDIA_TYPE in content:
                     content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
+
+
+def _copy_examples(document: dict[str, Any]) -> None:
+    """Give parameters the example of their schema: Swagger UI fills its forms with the parameter's own only."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", []):
+                for example in parameter["schema"].get("examples", [])[:1]:
+                    parameter.setdefault("example", example)
 
 
 def _describe_keys(document: dict[str, Any], is_open: Callable[[str], bool] | None) -> None:

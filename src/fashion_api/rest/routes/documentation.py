@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from fashion_api.rest.problems import PROBLEMS_PATH
 from fashion_api.rest.problems_page import show_kinds
@@ -26,12 +26,6 @@ _POLICY = (
 def make_static_files() -> CompressedFiles:
     """Serve the pages' scripts and styles; the package fastapi-offline carries them."""
     return CompressedFiles(Path(str(files("fastapi_offline") / "static")))
-
-
-@router.get("/")
-async def show_first_page(request: Request) -> RedirectResponse:
-    """Send a person who opens the service's address to the documentation."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
 
 
 @router.get("/openapi.json")

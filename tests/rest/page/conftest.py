@@ -1,0 +1,76 @@
+"""A real browser, and real services for it.
+
+The fixtures that hold a browser end with this package: Playwright's event loop runs in the tests' own thread, and tests
+elsewhere start loops of theirs.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.conftest import REQUIRE_BROWSER
+from tests.servers import ServerProcess, serve
+
+OpenPage = Callable[..., Page]
+"""Opens a page at a service's address and a path: `open_page(server, "#browse", color_scheme="dark")`."""
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_FLAGS = (
+    "--no-sandbox",  # it does not work for root, nor in many containers
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_LIMIT_MS = 20_000
+
+
+@pytest.fixture(scope="package")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """Chromium, where it is installed."""
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
+    if path is None:
+        say = pytest.fail if request.config.getoption(REQUIRE_BROWSER) else pytest.skip
+        say(f"no browser: none of {', '.join(_NAMES)} is installed")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=_FLAGS) as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def server(browser: Browser, real_service: Mapping[str, str]) -> Iterator[ServerProcess]:  # noqa: ARG001  # or no server
+    """The service as it is served by default, with the committed model and the whole test set."""
+    with serve(**real_service) as started:
+        yield started
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Open pages of contexts of their own; whatever they did, they asked no other host and broke no rule of theirs."""
+    opened: list[Page] = []
+    faults: list[str] = []
+    hosts: set[str] = set()
+
+    def watch(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    def open_at(server: ServerProcess, path: str = "", **options: object) -> Page:
+        page = browser.new_context(base_url=server.url, **options).new_page()  # type: ignore[arg-type]  # Playwright's own
+        page.set_default_timeout(_LIMIT_MS)
+        page.on("console", watch)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.goto(f"{server.url}/{path}")
+        opened.append(page)
+        return page
+
+    yield open_at
+    asked = {urlsplit(page.url).netloc for page in opened} | {""}  # of blob: and data: addresses
+    for page in opened:
+        page.context.close()
+    assert (faults, hosts - asked) == ([], set())
