@@ -99,7 +99,12 @@ class TableWriter(Writer):
         if not self.is_shown:
             self._table.add_row(file, classes, *found, accepted)
             return
-        lines = [file, classes, *(Text(f"{self._head_set()}: ") + cell for cell in found), Text("Accepted: ") + accepted]
+        lines = [
+            file,
+            classes,
+            *(Text(f"{self._head_set()}: ") + cell for cell in found),
+            Text("Accepted: ") + accepted,
+        ]
         self._table.add_row(Text.from_ansi(draw(answer.image)), Text("\n\n").join(lines))
 
     def _head_set(self) -> str:

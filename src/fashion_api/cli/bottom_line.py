@@ -43,7 +43,7 @@ class _TimeColumn(ProgressColumn):
 
 
 def describe_time(elapsed_s: float, share: float) -> str:
-    """Say how long work will still take or, where the share that is done is too small to tell, how long it has taken."""
+    """Say how long work will still take or, where too small a share is done to tell, how long it has taken."""
     if share < _LEAST_SHARE:
         return describe_duration(elapsed_s)
     return f"{share:.0%}, {describe_duration(elapsed_s * (1 - share) / share)} left"

@@ -1,6 +1,5 @@
 """`fashion-api data`: download, verify or show the data set."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,9 +8,12 @@ import typer
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.help import CONTEXT, Command, Group, has_colour
 from fashion_api.cli.status import Status
+from fashion_api.cli.terminal import Waiting
 from fashion_api.settings import Settings
 
-app = typer.Typer(cls=Group, add_completion=False, no_args_is_help=True, rich_markup_mode=None, context_settings=CONTEXT)
+app = typer.Typer(
+    cls=Group, add_completion=False, no_args_is_help=True, rich_markup_mode=None, context_settings=CONTEXT
+)
 
 _PLACES = {
     "data_dir": "The directory that has the data set; unset: the cache, Keras's cache or Debian's package.",
@@ -58,7 +60,12 @@ def fetch(settings: Settings) -> Status:
             f"put its IDX files into {directory}"
         )
     try:
-        download(directory, replace=settings.data_dir is None, quiet=not sys.stderr.isatty())
+        with Waiting("looking for a mirror") as line:
+            download(
+                directory,
+                replace=settings.data_dir is None,
+                report=lambda name, share: line.update(f"downloading {name}", share=share),
+            )
     except OSError as error:
         setting = settings.name_source("cache_dir" if settings.data_dir is None else "data_dir")
         message = f"{error.filename} cannot be written: {error.strerror}; set {setting} to another place"

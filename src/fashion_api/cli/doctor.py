@@ -1,2 +1,2 @@
-def doctor(): 
-    """x"""
+def doctor():
+    """X"""

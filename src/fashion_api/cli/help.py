@@ -83,8 +83,13 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 """The settings of every command's context."""
 
 
+def paint(text: str, **style: Any) -> str:  # noqa: ANN401  # of `typer.style`
+    """Colour a text for standard output, where that shows colours."""
+    return typer.style(text, **style) if has_colour() else text
+
+
 def _head(text: str) -> str:
-    return typer.style(text, bold=True, underline=True) if has_colour() else text
+    return paint(text, bold=True, underline=True)
 
 
 def _write_help(command: Any, ctx: typer.Context, formatter: Any) -> None:  # noqa: ANN401  # Typer hides the types

@@ -92,6 +92,8 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         if invocation.is_debug:
             raise
         _report(_describe(error))
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return Status.INTERRUPTED
         return Status.WRONG_CALL if isinstance(error, FlagError) else Status.FAILED
     if status == Status.INTERRUPTED:
         _report("interrupted")
