@@ -91,6 +91,7 @@ STATUSES = {
     "GET /api/v1/test-images/{index}/prediction": {200, 404, 422, 500, 503, 504},
     "POST /api/v1/predictions": {200, 408, 413, 415, 422, 500, 503, 504},
     "POST /api/v1/predictions/upload": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/preparations": {200, 408, 413, 415, 422, 500, 503, 504},
     "GET /api/v1/model": {200, 500, 503},
     "GET /livez": {200, 500},
     "GET /readyz": {200, 500, 503},
@@ -117,7 +118,10 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
     assert client.request(method, path.format(**PATHS)).status_code in STATUSES[operation]
 
 
-@pytest.mark.parametrize("path", ["/predict", "/real", "/api/v1/predictions", "/api/v1/predictions/upload"])
+@pytest.mark.parametrize(
+    "path",
+    ["/predict", "/real", "/api/v1/predictions", "/api/v1/predictions/upload", "/api/v1/preparations"],
+)
 def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""
     ((method, operation),) = document["paths"][path].items()

@@ -21,6 +21,8 @@ class Service:
     test_set: Split | DataError
     """The test images, or why there are none."""
     decoder: Decoder
+    preparer: Decoder
+    """Prepares pictures of any size, one after the other; that takes longer than the decoder's turns."""
     body_memory: BodyMemory
     request_limit: RequestLimit
     is_draining: bool = False
@@ -43,4 +45,5 @@ class Service:
         """Finish what was taken in, and end the threads."""
         self.drain()
         await self.decoder.aclose()
+        await self.preparer.aclose()
         await self.batcher.aclose()

@@ -7,9 +7,12 @@ from fashion_api.service.service import Service
 BOUND: Final = "x-bound"
 """The keyword of a schema that is completed later: names the field of `Bounds` that it waits for."""
 PICTURE: Final = "picture"
-"""The format of a string that is a picture file of the model's size."""
+"""The format of a string that is a picture file, as a rule of the model's size."""
 PICTURE_BASE64: Final = "picture-base64"
 """The format of a string that is such a file in base64."""
+
+CROP: Final = "crop"
+"""The format of a string that names a part of a picture."""
 
 
 class Bounds(NamedTuple):

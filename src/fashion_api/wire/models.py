@@ -8,6 +8,8 @@ from pydantic.config import JsonDict
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
+from fashion_api.pictures.preparation import Fit, Turn
+from fashion_api.wire.examples import IMAGE_BASE64
 from fashion_api.wire.predictions import Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -152,6 +154,54 @@ class LabelledPrediction(_Schema):
     correct: bool = Field(description="Whether the prediction is right.")
     prediction: Prediction = Field(description="What the model sees in it.")
     model: ModelId = Field(description="The model that predicted.")
+
+
+class SourceSize(_Schema):
+    """The size of a picture before it was cropped."""
+
+    width: int = Field(ge=1, description="Pixels to a row of the upright and turned picture.")
+    height: int = Field(ge=1, description="Its rows.")
+
+
+class PreparationSteps(_Schema):
+    """What was done to a picture, in this order."""
+
+    upright: bool = Field(description="Whether the EXIF data had it turned or mirrored.")
+    turn: Turn = Field(description="Degrees clockwise by which it was turned then.")
+    crop: Annotated[list[Probability], Field(min_length=4, max_length=4)] = Field(
+        description="Which part of it is shown: x, y, width and height in fractions of its width and height."
+    )
+    inverted: bool = Field(description="Whether black and white were exchanged.")
+    fit: Fit = Field(description="How it was brought to the model's aspect ratio.")
+
+
+class Preparation(_Schema):
+    """A picture as the model takes it, and what was done to it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "image": IMAGE_BASE64,
+                    "source": {"width": 4000, "height": 3000},
+                    "steps": {
+                        "upright": True,
+                        "turn": 0,
+                        "crop": [0.0, 0.0, 1.0, 1.0],
+                        "inverted": False,
+                        "fit": "contain",
+                    },
+                }
+            ]
+        }
+    )
+
+    image: str = Field(
+        description="A grey PNG of the model's size in base64, which can be sent to `/api/v1/predictions` as it is.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+    source: SourceSize = Field(description="The size of the picture before it was cropped.")
+    steps: PreparationSteps = Field(description="What was done to it.")
 
 
 class ModelCard(_Schema):
