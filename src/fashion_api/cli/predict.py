@@ -121,14 +121,14 @@ def _read(file: str, model: "LoadedModel", *, is_prepared: bool) -> "Images":
         OSError: the file cannot be read.
         ImageError: it is no picture that can be classified.
     """
-    content, size = _read_content(file), {"height": model.input.height, "width": model.input.width}
+    content, height, width = _read_content(file), model.input.height, model.input.width
     if is_prepared:
         from fashion_api.pictures.preparation import prepare_picture  # noqa: PLC0415  # only where it runs
 
-        return prepare_picture(content, **size).image
+        return prepare_picture(content, height=height, width=width).image
     from fashion_api.pictures.decoding import decode_image  # noqa: PLC0415  # the same
 
-    return decode_image(content, **size)
+    return decode_image(content, height=height, width=width)
 
 
 def _read_content(file: str) -> bytes:

@@ -44,7 +44,9 @@ def compile_in_child(
 
 def _build_as_child(content: bytes, arguments: Sequence[str]) -> bytes:
     spec, temperature, said_by = arguments
-    return build(content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by, tell=begin_step)
+    return build(
+        content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by, tell=begin_step
+    )
 
 
 def build(
