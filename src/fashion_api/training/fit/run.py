@@ -60,7 +60,7 @@ class Run:
             The state after the last complete epoch, and whether Ctrl-C ended the run.
 
         Raises:
-            TrainingError: no epoch was completed with a finite loss; after Ctrl-C, its cause is the `KeyboardInterrupt`.
+            TrainingError: no epoch was completed with a finite loss; after Ctrl-C, the cause is a `KeyboardInterrupt`.
         """
         state, interrupt = start, None
         try:
