@@ -72,11 +72,10 @@ def build(
     Raises:
         ModelError: it is hostile, Keras cannot load or export it, or the two differ.
     """
-    tell("importing TensorFlow")
     from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model  # noqa: PLC0415  # imports TensorFlow
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
 
-    tell("reading the model")
+    tell("importing TensorFlow, and reading the model")
     model = load_keras_model(content, spec, said_by=said_by)
     reference = KerasClassifier(model, spec, temperature=temperature)
     tell("exporting it to ONNX")
