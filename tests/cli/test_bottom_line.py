@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from subprocess import PIPE
 
 import pytest
 
@@ -24,41 +25,65 @@ def test_time_left_follows_from_the_share(share: float, text: str) -> None:
 
 
 SCRIPT = """
-import logging, sys, time
+import logging, sys
 from fashion_api.cli.terminal import Waiting
 logging.getLogger("fashion_api").setLevel("INFO")
-with Waiting("first", shows_log=True) as line:
-    time.sleep(0.2 if sys.argv[1:] else 1.5)
+with Waiting("first", shows_log=True, delay_s=float(sys.argv[1])) as line:
+    sys.stdin.read(1)
     logging.getLogger("fashion_api.part").info("second")
-    print("printed")
-    time.sleep(0 if sys.argv[1:] else 0.5)
+    print("printed", flush=True)
+    sys.stdin.read(1)
 """
 
 
+def start(delay_s: float, stderr: int) -> "subprocess.Popen[bytes]":
+    """Start a process that waits twice for a byte, and logs and prints in between."""
+    command, environment = [sys.executable, "-c", SCRIPT, str(delay_s)], os.environ | {"TERM": "xterm"}
+    return subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment, bufsize=0)  # noqa: S603  # our own
+
+
+def read_until(terminal: int, word: bytes) -> None:
+    """Read what a terminal gets until a word comes; the limit on the time of the tests ends the wait."""
+    shown = b""
+    while word not in shown:
+        shown += os.read(terminal, 1 << 16)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
-@pytest.mark.parametrize("arguments", [[], ["short"]], ids=["long", "short"])
-def test_line_is_shown_for_more_than_a_second(arguments: list[str]) -> None:
-    """What takes more than a second shows its title, and what is logged in its place; what is shorter shows nothing."""
+def test_what_is_under_way_is_shown() -> None:
+    """Where something takes long, the terminal shows its title, and what is logged in place of it."""
     import pty  # noqa: PLC0415  # Unix only
 
     parent, child = pty.openpty()
-    command = [sys.executable, "-c", SCRIPT, *arguments]
-    environment = os.environ | {"TERM": "xterm"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=child, env=environment) as process:  # noqa: S603  # our own
+    with start(0, child) as process:
         os.close(child)
-        shown = b""
-        try:
-            while chunk := os.read(parent, 1 << 16):
-                shown += chunk
-        except OSError:  # how a terminal ends
-            pass
+        assert process.stdin is not None
         assert process.stdout is not None
+        read_until(parent, b"first")
+        process.stdin.write(b"1")
+        read_until(parent, b"second")
+        process.stdin.write(b"2")
         assert process.stdout.read() == b"printed\n"
     os.close(parent)
-    assert [word in shown for word in (b"first", b"second")] == [not arguments] * 2
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+def test_nothing_is_shown_of_what_is_short() -> None:
+    """What ends before the delay shows nothing."""
+    import pty  # noqa: PLC0415  # Unix only
+
+    parent, child = pty.openpty()
+    with start(3600, child) as process:
+        process.communicate(b"12")
+    os.write(child, b"end")
+    assert os.read(parent, 100) == b"end"
+    os.close(child)
+    os.close(parent)
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:
     """Standard error that is no terminal gets nothing, however long it takes."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT], check=True, capture_output=True)  # noqa: S603  # our own
-    assert (done.stdout, done.stderr) == (b"printed\n", b"")
+    with start(0, PIPE) as process:
+        output, errors = process.communicate(b"12")
+    assert (output, errors) == (b"printed\n", b"")

@@ -93,8 +93,8 @@ def test_each_setting_has_its_source(
 
 
 def test_findings_fit_a_screen(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is printed for people fits a screen of 80 columns and 40 lines."""
+    """What is printed for people fits a screen of 80 columns and 40 lines; only a long path is not broken."""
     run(["doctor", "--port", port, "--model-path", str(MODELS / "compact.h5"), "--data-dir", "none"])
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80 or str(MODELS) in max(lines, key=len)
+    assert all(len(line) <= 80 or "/" in line for line in lines)
     assert len(lines) <= 40
