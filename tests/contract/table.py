@@ -243,7 +243,7 @@ REQUESTS: Mapping[str, Expectation] = {
     "script that there is not": _of(_NOT_FOUND, get("/static-docs/none.css")),
     "script from another folder": _of(_NOT_FOUND, get("/static-docs/..%2F__init__.py")),
     "description": Expectation(get("/openapi.json"), 200),
-    "kinds of problem": Expectation(get("/problems"), 200, "text/plain"),
+    "kinds of problem": Expectation(get("/problems"), 200, "text/html"),
     "nothing": _of(_NOT_FOUND, get("/api/v2/model")),
     "nothing of another kind": _of(_NOT_FOUND, write_request("POST", "/nothing", f"X-API-Key: {KEY}", body=b"abc")),
     "two slashes": _of(_NOT_FOUND, get("//livez")),

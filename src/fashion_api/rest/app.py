@@ -64,7 +64,7 @@ _OPEN_PATHS = frozenset(
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
-    + ["/openapi.json", ""]
+    + [""]
 )
 
 OPERATIONS: Sequence[Operation] = tuple(
@@ -181,11 +181,23 @@ def create_app(
         summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
         description=_DESCRIPTION,
         lifespan=run_service,
-        docs_url=None,  # routes/documentation.py has pages that need no internet
-        redoc_url=None,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/"}],
+        openapi_url=None,  # routes/documentation.py has the document and pages that need no internet
         middleware=list(middleware),
     )
     _add_routes(app, settings)
+    return app
+
+
+def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = nullcontext) -> ServiceApp:
+    """Make the app of a process that serves: the OpenAPI document is made before any request waits for it.
+
+    Raises:
+        SettingsError: as `create_app` does.
+    """
+    app = create_app(settings, lifespan=lifespan)
+    app.openapi()
     return app
 
 

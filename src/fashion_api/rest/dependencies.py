@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fashion_api.rest.body import read_body, start_decoding
 from fashion_api.rest.content_coding import read_coding
 from fashion_api.rest.fast_path import answer
+from fashion_api.rest.openapi import name_operation
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.scope import get_service
 from fashion_api.rest.taken_request import TakenRequest, take_request
@@ -27,7 +28,7 @@ class OperationRouter(APIRouter):
     """FastAPI's router, which takes operations too: the fast path answers them, and FastAPI describes them."""
 
     def __init__(self, *, tags: list[str | Enum]) -> None:
-        super().__init__(tags=tags)
+        super().__init__(tags=tags, generate_unique_id_function=name_operation)
         self.operations: list[Operation] = []
 
     def add_operation(self, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # add_api_route's own

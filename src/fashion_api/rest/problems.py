@@ -34,6 +34,11 @@ class ProblemKind:
     meaning: str
     """What it means to the caller, and what to do."""
 
+    @property
+    def type(self) -> str:
+        """The URI reference that identifies the kind; it leads to the kind's place in the page of all kinds."""
+        return f"{PROBLEMS_PATH}#{self.name}"
+
 
 NOT_FOUND = ProblemKind(
     "not-found", HTTPStatus.NOT_FOUND, "Not found", "There is nothing at this address, or no test image has this index."
@@ -149,11 +154,6 @@ _KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
 
 
-def describe_kinds() -> str:
-    """List the kinds of problem, for a person who followed a problem's `type`."""
-    return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"
-
-
 class Problem(NamedTuple):
     """What went wrong with one request, for its caller."""
 
@@ -184,7 +184,7 @@ def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
     """Write a problem, as `ProblemDetails` describes it."""
     kind = problem.kind
     details: dict[str, object] = {
-        "type": f"{PROBLEMS_PATH}#{kind.name}",
+        "type": kind.type,
         "title": kind.title,
         "status": int(kind.status),
         "detail": problem.detail,

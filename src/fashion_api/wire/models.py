@@ -2,62 +2,41 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
-from fashion_api.wire.predictions import Reason
+from fashion_api.wire.json_schema import BOUND
+from fashion_api.wire.predictions import REASONS, Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-
-EXAMPLE_PROBABILITIES: JsonDict = {
-    "T-shirt/top": 0.0,
-    "Trouser": 0.0,
-    "Pullover": 0.0,
-    "Dress": 0.0,
-    "Coat": 0.0,
-    "Sandal": 0.008,
-    "Shirt": 0.0,
-    "Sneaker": 0.012,
-    "Bag": 0.0,
-    "Ankle boot": 0.98,
-}
-EXAMPLE_PREDICTION: JsonDict = {
-    "label": "Ankle boot",
-    "class_id": 9,
-    "probability": 0.98,
-    "probabilities": EXAMPLE_PROBABILITIES,
-    "calibrated": True,
-    "prediction_set": ["Ankle boot"],
-    "novelty": 0.02,
-    "accepted": True,
-    "reason": None,
-    "reasons": [],
-}
-EXAMPLE_MODEL: JsonDict = {"name": "fashion_mnist", "version": "0123456789ab"}
+Label = Annotated[str, Field(json_schema_extra={BOUND: "label"})]
+"""One of the served model's labels."""
+# No enumeration either: later versions add codes, and a generated client must read them.
+ReasonCode = Annotated[Reason, WithJsonSchema({"type": "string", "examples": list(REASONS)})]
 
 
 class _Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    # An answer has all of its fields, and a generated client need not ask whether it does.
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
 
 
 class ModelId(_Schema):
     """The model that predicted."""
 
-    name: str = Field(description="The model's name.", examples=["fashion_mnist"])
-    version: str = Field(
-        description="The first 12 hex digits of the SHA-256 of the model's `.h5`.", examples=["0123456789ab"]
-    )
+    model_config = ConfigDict(json_schema_extra={BOUND: "model"})
+
+    name: str = Field(description="The model's name.")
+    version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
 
 
 class Prediction(_Schema):
     """What the model sees in one image."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_PREDICTION]})
+    model_config = ConfigDict(json_schema_extra={BOUND: "prediction"})
 
-    label: str = Field(description="The most probable class.")
+    label: Label = Field(description="The most probable class.")
     class_id: int = Field(ge=0, description="Its number, from 0.")
     probability: Probability = Field(description="Its probability.")
     probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
@@ -65,7 +44,7 @@ class Prediction(_Schema):
         description="True where the probabilities are calibrated: on average over images of articles, 90 % of those "
         "that are 0.9 are right. Else null."
     )
-    prediction_set: list[str] | None = Field(
+    prediction_set: list[Label] | None = Field(
         description="The classes that cannot be ruled out at the requested coverage, the most probable first. The "
         "coverage holds on average; with a model that has thresholds for each class, for each class on average. Null "
         "for a model that is not calibrated."
@@ -81,7 +60,7 @@ class Prediction(_Schema):
         "no novelty."
     )
     reason: str | None = Field(description="Why the image is not accepted, as one sentence; null where it is.")
-    reasons: list[Reason] = Field(
+    reasons: list[ReasonCode] = Field(
         description="The codes of the reason; empty where the image is accepted. `unfamiliar` is always among them: "
         "the novelty is over 1. The others are hints from the pixels and the probabilities, for the caller to check: "
         "`turned` (by 90°), `low-contrast`, `too-small`, `at-edge`, `too-dark`, `unsure` (no class has half of the "
@@ -92,7 +71,7 @@ class Prediction(_Schema):
 class NamedPrediction(Prediction):
     """What the model sees in one uploaded picture."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**EXAMPLE_PREDICTION, "filename": "boot.png"}]})
+    model_config = ConfigDict(json_schema_extra={BOUND: "named_prediction"})
 
     filename: str | None = Field(description="The file's name without folders; null for a raw body.")
 
@@ -114,10 +93,10 @@ class UploadPredictionList(_Schema):
 class LabelledImage(_Schema):
     """A test image and what it actually shows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"index": 0, "label": "Ankle boot", "class_id": 9}]})
+    model_config = ConfigDict(json_schema_extra={BOUND: "labelled_image"})
 
     index: int = Field(ge=0, description="The image's place in the test set, from 0.")
-    label: str = Field(description="What it actually shows.")
+    label: Label = Field(description="What it actually shows.")
     class_id: int = Field(ge=0, description="The number of that class, from 0.")
 
 
@@ -133,22 +112,10 @@ class LabelledImagePage(_Schema):
 class LabelledPrediction(_Schema):
     """What the model sees in a test image, and what the image actually shows."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "index": 0,
-                    "actual": "Ankle boot",
-                    "correct": True,
-                    "prediction": EXAMPLE_PREDICTION,
-                    "model": EXAMPLE_MODEL,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={BOUND: "labelled_prediction"})
 
     index: int = Field(ge=0, description="The image's place in the test set, from 0.")
-    actual: str = Field(description="What it actually shows.")
+    actual: Label = Field(description="What it actually shows.")
     correct: bool = Field(description="Whether the prediction is right.")
     prediction: Prediction = Field(description="What the model sees in it.")
     model: ModelId = Field(description="The model that predicted.")
@@ -159,7 +126,7 @@ class ModelCard(_Schema):
 
     name: str = Field(description="The model's name.")
     version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
-    labels: list[str] = Field(description="The classes, in the order of class ids.")
+    labels: list[Label] = Field(description="The classes, in the order of class ids.")
     input: InputSpec = Field(description="What one image is.")
     engine: str = Field(description="The engine that computes the predictions.")
     training: TrainingRecord | None = Field(description="How it was trained; null where the manifest does not say.")
@@ -189,7 +156,12 @@ class ErrorDetail(_Schema):
 class ProblemDetails(_Schema):
     """What went wrong, as RFC 9457 has it."""
 
-    type: str = Field(description="The kind of problem; its address describes all kinds.")
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # `errors` may be missing
+
+    type: str = Field(
+        description="The kind of problem: the address of its explanation.",
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(description="The HTTP status code.")
     detail: str = Field(description="What is wrong with this request, and what is accepted.")

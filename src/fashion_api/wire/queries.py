@@ -39,9 +39,13 @@ def _check_whole_number(value: object) -> int:
 Coverage = Annotated[
     float,
     BeforeValidator(_check_coverage),
-    Field(
-        description="In which share of cases the prediction set is to hold the right class.",
-        json_schema_extra={"enum": list(COVERAGES)},
+    # Texts, as all of a query is: generators of clients leave out operations that have an enumeration of numbers.
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": [f"{coverage:g}" for coverage in COVERAGES],
+            "x-enum-varnames": [f"PERCENT_{coverage * 100:.0f}" for coverage in COVERAGES],
+        }
     ),
 ]
 
@@ -60,7 +64,11 @@ class _Parameters(BaseModel):
 class PredictionQuery(_Parameters):
     """The query of the routes that predict."""
 
-    coverage: Coverage = DEFAULT_COVERAGE
+    coverage: Coverage = Field(
+        DEFAULT_COVERAGE,
+        description="In which share of cases the prediction set is to hold the right class.",
+        json_schema_extra={"default": f"{DEFAULT_COVERAGE:g}"},
+    )
 
 
 class LabelledImagesQuery(_Parameters):
