@@ -41,8 +41,8 @@ ANSWERS: Mapping[str, object] = {
 
 def run(*command: str, cwd: Path, path: Path | None = None) -> str:
     """Run a command to its end, and give what it writes to standard output."""
-    folders = [*([str(path)] if path else []), os.environ["PATH"]]
-    environment = os.environ | QUIET | {"PATH": os.pathsep.join(folders)}
+    places = os.environ["PATH"] if path is None else os.pathsep.join((str(path), os.environ["PATH"]))
+    environment = os.environ | QUIET | {"PATH": places}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # our own
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
