@@ -13,14 +13,18 @@ from fashion_api_client import AuthenticatedClient
 from fashion_api_client.api.health import check_liveness, check_readiness
 from fashion_api_client.api.model import get_model
 from fashion_api_client.api.original_api import get_actual_label, predict_label
-from fashion_api_client.api.predictions import predict_images, predict_upload
+from fashion_api_client.api.predictions import explain_images, predict_images, predict_upload, prepare_picture
 from fashion_api_client.api.test_images import (
+    get_confusion_matrix,
     get_test_image,
     get_test_image_picture,
     list_test_images,
     predict_test_image,
 )
 from fashion_api_client.models import (
+    ConfusionMatrix,
+    ExplanationList,
+    ExplanationRequest,
     Health,
     LabelledImage,
     LabelledImagePage,
@@ -31,6 +35,10 @@ from fashion_api_client.models import (
     PredictionList,
     PredictionRequest,
     PredictTestImageCoverage,
+    Preparation,
+    PreparationForm,
+    PreparePictureFit,
+    PreparePictureInvert,
     ProblemDetails,
     UploadForm,
     UploadPredictionList,
@@ -95,6 +103,35 @@ def ask_uploads() -> list[tuple[str | None, str]]:
     return named
 
 
+def ask_preparation() -> list[object]:
+    form = PreparationForm(file=File(BytesIO(get_picture(4)), "a.png", "image/png"))
+    answer = prepare_picture.sync(
+        client=client,
+        body=form,
+        crop="0,0,0.5,0.5",
+        turn=90,
+        invert=PreparePictureInvert.FALSE,
+        fit=PreparePictureFit.COVER,
+    )
+    assert isinstance(answer, Preparation)
+    picture = base64.b64decode(answer.image)
+    size = [int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)]
+    return ["image/png" if picture[1:4] == b"PNG" else "", size, answer.steps.turn, answer.steps.crop]
+
+
+def ask_explanations() -> list[tuple[str, int]]:
+    body = ExplanationRequest(images=[base64.b64encode(get_picture(1)).decode()])
+    answer = explain_images.sync(client=client, body=body)
+    assert isinstance(answer, ExplanationList)
+    return [(explanation.label, len(explanation.heat_map)) for explanation in answer.explanations]
+
+
+def ask_confusions() -> list[int]:
+    while not isinstance(answer := get_confusion_matrix.sync(client=client), ConfusionMatrix):
+        assert isinstance(answer, ProblemDetails)  # the test set is not predicted yet
+    return [answer.total, len(answer.labels), sum(row[number] for number, row in enumerate(answer.matrix))]
+
+
 CALLS: dict[str, Callable[[], object]] = {
     "check_liveness": lambda: ask_health(check_liveness.sync),
     "check_readiness": lambda: ask_health(check_readiness.sync),
@@ -106,6 +143,9 @@ CALLS: dict[str, Callable[[], object]] = {
     "predict_test_image": ask_prediction_of_test_image,
     "predict_images": ask_predictions,
     "predict_upload": ask_uploads,
+    "prepare_picture": ask_preparation,
+    "explain_images": ask_explanations,
+    "get_confusion_matrix": ask_confusions,
     "predict_label": lambda: predict_label.sync(client=client, test_image_num=3),
     "get_actual_label": lambda: get_actual_label.sync(client=client, test_image_num=3),
 }

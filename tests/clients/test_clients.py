@@ -30,6 +30,9 @@ ANSWERS: Mapping[str, object] = {
     "predict_test_image": [True, "Dress", 3],
     "predict_images": [["Dress", 10], ["Dress", 10]],
     "predict_upload": [["a.png", "Dress"], ["b.png", "Dress"], [None, "Dress"]],
+    "prepare_picture": ["image/png", [28, 28], 90, [0, 0, 0.5, 0.5]],
+    "explain_images": [["Dress", 28]],
+    "get_confusion_matrix": [30, 10, 27],
     "predict_label": "Dress",
     "get_actual_label": "Dress",
 }

@@ -16,6 +16,7 @@ from fashion_api.rest.app import ServiceApp, create_app, create_described_app
 from fashion_api.service.service import Service
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.wire.json_schema import BOUND
+from tests.conftest import await_predictions
 from tests.fakes import fake_service, load_fake_test_set, model_loader
 
 LIST = "/api/v1/test-images"
@@ -126,6 +127,8 @@ def test_operations_have_short_ids(document: dict[str, Any]) -> None:
     [
         ("/api/v1/predictions", "application/json", "PredictionRequest"),
         ("/api/v1/predictions/upload", "multipart/form-data", "UploadForm"),
+        ("/api/v1/preparations", "multipart/form-data", "PreparationForm"),
+        ("/api/v1/explanations", "application/json", "ExplanationRequest"),
     ],
 )
 def test_request_bodies_have_names(document: dict[str, Any], path: str, media_type: str, name: str) -> None:
@@ -209,11 +212,14 @@ def test_document_is_made_off_the_event_loop(settings: Settings) -> None:
 
 STATUSES = {
     "GET /api/v1/test-images": {200, 422, 500, 503},
+    "GET /api/v1/confusion-matrix": {200, 500, 503},
     "GET /api/v1/test-images/{index}": {200, 404, 422, 500, 503},
     "GET /api/v1/test-images/{index}/image": {200, 404, 422, 500, 503},
     "GET /api/v1/test-images/{index}/prediction": {200, 404, 422, 500, 503, 504},
     "POST /api/v1/predictions": {200, 408, 413, 415, 422, 500, 503, 504},
     "POST /api/v1/predictions/upload": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/preparations": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/explanations": {200, 408, 413, 415, 422, 500, 503, 504},
     "GET /api/v1/model": {200, 500, 503},
     "GET /livez": {200, 500},
     "GET /readyz": {200, 500, 503},
@@ -240,7 +246,17 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
     assert client.request(method, path.format(**PATHS)).status_code in STATUSES[operation]
 
 
-@pytest.mark.parametrize("path", ["/predict", "/real", "/api/v1/predictions", "/api/v1/predictions/upload"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/predict",
+        "/real",
+        "/api/v1/predictions",
+        "/api/v1/predictions/upload",
+        "/api/v1/preparations",
+        "/api/v1/explanations",
+    ],
+)
 def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""
     ((method, operation),) = document["paths"][path].items()
@@ -256,6 +272,7 @@ def test_unknown_content_coding_is_described(client: TestClient, document: dict[
 )
 def test_head_is_answered_as_get_without_a_body(client: TestClient, path: str) -> None:
     """HEAD has the status, the type and the length of GET, and no body."""
+    await_predictions(client)
     address = path.format(**PATHS) + ("?test_image_num=0" if path in ("/predict", "/real") else "")
     head, get = (client.request(method, address, follow_redirects=False) for method in ("HEAD", "GET"))
     named = ("content-type", "content-length")

@@ -28,7 +28,16 @@ from fashion_api.rest.middleware.overload import OverloadMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
-from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
+from fashion_api.rest.routes import (
+    documentation,
+    explanations,
+    flask_api,
+    health,
+    labelled_images,
+    model,
+    predictions,
+    preparations,
+)
 from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
@@ -51,6 +60,8 @@ _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
 
 _ROUTERS = (
     predictions.router,
+    preparations.router,
+    explanations.router,
     labelled_images.router,
     model.router,
     flask_api.router,
@@ -239,6 +250,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         batcher,
         test_set,
         decoder=Decoder(),
+        preparer=Decoder(),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
     )

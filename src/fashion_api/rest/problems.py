@@ -103,6 +103,13 @@ OVERLOADED = ProblemKind(
     "Overloaded",
     "Too many requests are waiting, and this one was not taken in. Try again later.",
 )
+PENDING = ProblemKind(
+    "not-predicted-yet",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Not predicted yet",
+    "The model's predictions for the whole test set are being computed, while no caller waits for another. `detail` "
+    "says how many there are. Try again later.",
+)
 NO_DATA = ProblemKind(
     "no-test-set",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -128,6 +135,7 @@ KINDS = (
     UNSUPPORTED,
     NOT_READY,
     OVERLOADED,
+    PENDING,
     NO_DATA,
     DEADLINE,
     INTERNAL,
@@ -149,6 +157,7 @@ _KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (errors.DataError, NO_DATA),
     (errors.NotReadyError, NOT_READY),
     (errors.OverloadedError, OVERLOADED),
+    (errors.PendingError, PENDING),
     (errors.DeadlineExceededError, DEADLINE),
 )
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}

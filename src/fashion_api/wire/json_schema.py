@@ -2,11 +2,16 @@
 
 from typing import Any, Final, NamedTuple
 
+from fashion_api.service.limits import find_max_explained
 from fashion_api.service.service import Service
 from fashion_api.wire.examples import (
+    describe_confusions,
+    describe_explanation,
     describe_labelled_image,
     describe_labelled_prediction,
+    describe_listed_image,
     describe_prediction,
+    describe_preparation,
     draw_image,
     encode_image,
 )
@@ -16,6 +21,11 @@ BOUND: Final = "x-bound"
 """The keyword of a schema or an example that is completed later: names the field of `Bounds` that it waits for."""
 PICTURE_BASE64: Final = "picture-base64"
 """The format of a string that is a picture file of the model's size in base64."""
+CROP: Final = "crop"
+"""The format of a string that names a part of a picture."""
+
+# No enumeration: generators of clients leave out operations that have one of numbers.
+QUARTER_TURNS: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 270, "multipleOf": 90}
 
 
 class Bounds(NamedTuple):
@@ -34,6 +44,11 @@ class Bounds(NamedTuple):
     named_prediction: dict[str, Any]
     labelled_image: dict[str, Any]
     labelled_prediction: dict[str, Any]
+    listed_image: dict[str, Any]
+    confusion_matrix: dict[str, Any]
+    preparation: dict[str, Any]
+    explained_images: dict[str, Any]
+    explanation: dict[str, Any]
 
 
 def make_bounds(service: Service) -> Bounds:
@@ -57,6 +72,11 @@ def make_bounds(service: Service) -> Bounds:
         named_prediction={"examples": [{**prediction, "filename": "boot.png"}]},
         labelled_image={"examples": [describe_labelled_image(labels)]},
         labelled_prediction={"examples": [describe_labelled_prediction(model)]},
+        listed_image={"examples": [describe_listed_image(labels)]},
+        confusion_matrix={"examples": [describe_confusions(model)]},
+        preparation={"examples": [describe_preparation(spec)]},
+        explained_images={"maxItems": find_max_explained(service.settings)},
+        explanation={"examples": [describe_explanation(labels, spec)]},
     )
 
 

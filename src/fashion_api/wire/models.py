@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
-from fashion_api.wire.json_schema import BOUND
+from fashion_api.pictures.preparation import Fit, Turn
+from fashion_api.wire.json_schema import BOUND, QUARTER_TURNS
 from fashion_api.wire.predictions import REASONS, Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -90,6 +91,27 @@ class UploadPredictionList(_Schema):
     predictions: list[NamedPrediction] = Field(description="One for each file, in their order.")
 
 
+class Explanation(_Schema):
+    """What the model sees in one image, and which parts of it mattered."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "explanation"})
+
+    label: Label = Field(description="The most probable class.")
+    class_id: int = Field(ge=0, description="Its number, from 0.")
+    probability: Probability = Field(description="Its probability.")
+    heat_map: list[list[Annotated[float, Field(ge=-1, le=1)]]] = Field(
+        description="For each pixel, row by row, by how much covering it lowers the probability; below 0 where that "
+        "raises it."
+    )
+
+
+class ExplanationList(_Schema):
+    """The explanations for a JSON body."""
+
+    model: ModelId = Field(description="The model that predicted.")
+    explanations: list[Explanation] = Field(description="One for each image, in their order.")
+
+
 class LabelledImage(_Schema):
     """A test image and what it actually shows."""
 
@@ -100,13 +122,48 @@ class LabelledImage(_Schema):
     class_id: int = Field(ge=0, description="The number of that class, from 0.")
 
 
+class ListedImage(LabelledImage):
+    """A test image in a list, with what the model sees in it where the query is about that."""
+
+    model_config = ConfigDict(
+        json_schema_extra={BOUND: "listed_image"},
+        json_schema_serialization_defaults_required=False,  # what is unset is left out
+    )
+
+    predicted: Label | None = Field(None, description="What the model sees in it.")
+    correct: bool | None = Field(None, description="Whether that is what it shows.")
+    accepted: bool | None = Field(None, description="As in a prediction.")
+    probability: Probability | None = Field(None, description="The probability of what the model sees.")
+    novelty: float | None = Field(None, ge=0, description="As in a prediction.")
+
+
 class LabelledImagePage(_Schema):
     """A page of the test set."""
 
-    total: int = Field(ge=0, description="How many test images there are, of that label if one was given.")
+    total: int = Field(ge=0, description="How many test images there are that the query asks for.")
     offset: int = Field(ge=0, description="How many images were skipped.")
     limit: int = Field(ge=1, description="The most images that the page may hold.")
-    items: list[LabelledImage] = Field(description="The images of this page.")
+    items: list[ListedImage] = Field(
+        description="The images of this page. `predicted`, `correct`, `accepted`, `probability` and `novelty` are "
+        "there if one of `predicted`, `correct`, `accepted` and `sort` is in the query."
+    )
+
+
+class ConfusionMatrix(_Schema):
+    """How often the model sees each class in the test images of each class."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "confusion_matrix"})
+
+    labels: list[Label] = Field(description="The classes, in the order of class ids.")
+    matrix: list[list[int]] = Field(
+        description="Numbers of images: a row for what they actually show, a column for what the model sees in them."
+    )
+    refused: list[int] | None = Field(
+        description="How many of the images that actually show each class are not accepted; null for a model that does "
+        "not score novelty."
+    )
+    total: int = Field(ge=0, description="How many test images there are.")
+    model: ModelId = Field(description="The model that predicted.")
 
 
 class LabelledPrediction(_Schema):
@@ -119,6 +176,40 @@ class LabelledPrediction(_Schema):
     correct: bool = Field(description="Whether the prediction is right.")
     prediction: Prediction = Field(description="What the model sees in it.")
     model: ModelId = Field(description="The model that predicted.")
+
+
+class SourceSize(_Schema):
+    """The size of a picture before it was cropped."""
+
+    width: int = Field(ge=1, description="Pixels to a row of the upright and turned picture.")
+    height: int = Field(ge=1, description="Its rows.")
+
+
+class PreparationSteps(_Schema):
+    """What was done to a picture, in this order."""
+
+    upright: bool = Field(description="Whether the EXIF data had it turned or mirrored.")
+    turn: Annotated[Turn, WithJsonSchema(QUARTER_TURNS)] = Field(
+        description="Degrees clockwise by which it was turned then."
+    )
+    crop: Annotated[list[Probability], Field(min_length=4, max_length=4)] = Field(
+        description="Which part of it is shown: x, y, width and height in fractions of its width and height."
+    )
+    inverted: bool = Field(description="Whether black and white were exchanged.")
+    fit: Fit = Field(description="How it was brought to the model's aspect ratio.")
+
+
+class Preparation(_Schema):
+    """A picture as the model takes it, and what was done to it."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "preparation"})
+
+    image: str = Field(
+        description="A grey PNG of the model's size in base64, which can be sent to `/api/v1/predictions` as it is.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+    source: SourceSize = Field(description="The size of the picture before it was cropped.")
+    steps: PreparationSteps = Field(description="What was done to it.")
 
 
 class ModelCard(_Schema):

@@ -71,6 +71,28 @@ const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
     form.append("file", picture, "b.png");
     return [...(await upload(form)), ...(await upload(picture))];
   },
+  async prepare_picture() {
+    const query = { crop: "0,0,0.5,0.5", turn: 90, invert: "false", fit: "cover" } as const;
+    const picture = new Blob([await getPicture(4)], { type: "image/png" });
+    const form = new FormData();
+    form.append("file", picture, "a.png");
+    const serialized = { params: { query }, body: { file: "" }, bodySerializer: () => form };
+    const { image, steps } = read(await client.POST("/api/v1/preparations", serialized));
+    const bytes = Buffer.from(image, "base64");
+    const type = bytes.toString("latin1", 1, 4) === "PNG" ? "image/png" : "";
+    return [type, [bytes.readUInt32BE(16), bytes.readUInt32BE(20)], steps.turn, steps.crop];
+  },
+  async explain_images() {
+    const picture = Buffer.from(await getPicture(1)).toString("base64");
+    const answer = await client.POST("/api/v1/explanations", { body: { images: [picture] } });
+    return read(answer).explanations.map(({ label, heat_map }) => [label, heat_map.length]);
+  },
+  async get_confusion_matrix() {
+    let answer = await client.GET("/api/v1/confusion-matrix");
+    while (answer.response.status === 503) answer = await client.GET("/api/v1/confusion-matrix"); // not predicted yet
+    const { total, labels, matrix } = read(answer);
+    return [total, labels.length, matrix.reduce((sum, row, number) => sum + (row[number] ?? 0), 0)];
+  },
   async predict_label() {
     return read(await client.GET("/predict", { params: { query: { test_image_num: 3 } } }));
   },
