@@ -125,7 +125,10 @@ class LabelledImage(_Schema):
 class ListedImage(LabelledImage):
     """A test image in a list, with what the model sees in it where the query is about that."""
 
-    model_config = ConfigDict(json_schema_extra={BOUND: "listed_image"})
+    model_config = ConfigDict(
+        json_schema_extra={BOUND: "listed_image"},
+        json_schema_serialization_defaults_required=False,  # what is unset is left out
+    )
 
     predicted: Label | None = Field(None, description="What the model sees in it.")
     correct: bool | None = Field(None, description="Whether that is what it shows.")
