@@ -6,8 +6,10 @@ elsewhere start loops of theirs.
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from time import monotonic, sleep
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -28,6 +30,8 @@ _FLAGS = (
     "--disable-sync",
 )
 _LIMIT_MS = 20_000
+_SURVEY_LIMIT_S = 120
+_PAUSE_S = 0.2
 
 
 @pytest.fixture(scope="package")
@@ -46,6 +50,17 @@ def server(browser: Browser, real_service: Mapping[str, str]) -> Iterator[Server
     """The service as it is served by default, with the committed model and the whole test set."""
     with serve(**real_service) as started:
         yield started
+
+
+@pytest.fixture(scope="package")
+def surveyed(server: ServerProcess) -> ServerProcess:
+    """The same service, once it has the predictions for the whole test set."""
+    with server.connect() as client:
+        deadline = monotonic() + _SURVEY_LIMIT_S
+        while client.get("/api/v1/confusion-matrix").status_code != httpx2.codes.OK:
+            assert monotonic() < deadline
+            sleep(_PAUSE_S)
+    return server
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def by_pasting(page: Page) -> None:
 
 def by_photographing(page: Page) -> None:
     camera = page.get_by_label("Take a photo")
+    expect(page.get_by_text("Take a photo")).to_be_visible()
     expect(camera).to_have_attribute("capture", "environment")
     camera.set_input_files([as_file(photograph())])
 

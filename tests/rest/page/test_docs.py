@@ -25,9 +25,9 @@ def execute(operation: Locator) -> str:
     return status.inner_text().strip()
 
 
-def test_every_operation_can_be_executed(server: ServerProcess, open_page: OpenPage) -> None:
+def test_every_operation_can_be_executed(surveyed: ServerProcess, open_page: OpenPage) -> None:
     """Nothing has to be filled in before Execute is pressed but a picture file, and each answer is a success."""
-    page = open_page(server, "docs")
+    page = open_page(surveyed, "docs")
     operations = page.locator(".opblock")
     expect(operations.first).to_be_visible()
     described = page.request.get("openapi.json").json()["paths"]

@@ -17,7 +17,7 @@ export function showConfusion(signal) {
 
 function makeSummary({ matrix, labels, refused, total }) {
   const right = matrix.reduce((sum, row, i) => sum + row[i], 0);
-  const all = Object.values(refused).reduce((sum, number) => sum + number, 0);
+  const all = refused?.reduce((sum, number) => sum + number, 0);
   const [actual, predicted, most] = matrix
     .flatMap((row, i) => row.map((number, j) => [i, j, i === j ? -1 : number]))
     .reduce((a, b) => (b[2] > a[2] ? b : a));
@@ -25,7 +25,7 @@ function makeSummary({ matrix, labels, refused, total }) {
     h('b', {}, `${((100 * right) / total).toFixed(2)} % right`), ` of ${count(total)}. Most often mistaken: `,
     h('a', { href: lead({ label: labels[actual], predicted: labels[predicted] }) },
       `${labels[actual]} for ${labels[predicted]}, ${count(most)} times`),
-    '. ', h('a', { href: lead({ accepted: 'false' }) }, `${count(all)} are refused`), '.');
+    '. ', ...(refused ? [h('a', { href: lead({ accepted: 'false' }) }, `${count(all)} are refused`), '.'] : []));
 }
 
 const lead = (filters) => `#browse?${new URLSearchParams(filters)}`;
@@ -33,12 +33,15 @@ const lead = (filters) => `#browse?${new URLSearchParams(filters)}`;
 function makeTable({ matrix, labels, refused }) {
   const most = Math.max(...matrix.flatMap((row, i) => row.filter((_, j) => j !== i)), 1);
   const head = h('tr', {}, h('td', {}),
-    ...[...labels, 'Refused'].map((label) => h('th', { scope: 'col' }, h('span', {}, label))));
+    ...(refused ? [...labels, 'Refused'] : labels).map((label) => h('th', { scope: 'col' }, h('span', {}, label))));
   const rows = matrix.map((row, i) =>
     h('tr', {},
       h('th', { scope: 'row' }, labels[i]),
-      ...row.map((number, j) => makeCell(number, { label: labels[i], predicted: labels[j] }, i === j ? 'right' : Math.log1p(number) / Math.log1p(most))),
-      makeCell(Array.isArray(refused) ? refused[i] : refused[labels[i]], { label: labels[i], accepted: 'false' }, 'refused')));
+      ...row.map((number, j) => {
+        const shade = i === j ? 'right' : Math.log1p(number) / Math.log1p(most);
+        return makeCell(number, { label: labels[i], predicted: labels[j] }, shade);
+      }),
+      ...(refused ? [makeCell(refused[i], { label: labels[i], accepted: 'false' }, 'refused')] : [])));
   return h('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Confusion matrix' },
     h('table', { class: 'matrix' }, h('thead', {}, head), h('tbody', {}, ...rows)));
 }

@@ -46,9 +46,9 @@ export function segmented(legend, options, value, onChange) {
 
 /** Write a probability as a person reads it. */
 export function percent(probability) {
-  if (probability > 0.999 && probability < 1) return 'over 99.9 %';
-  if (probability > 0 && probability < 0.001) return 'under 0.1 %';
-  return `${(100 * probability).toFixed(1)} %`;
+  if (probability > 0.999 && probability < 1) return 'over 99.9\u00a0%';
+  if (probability > 0 && probability < 0.001) return 'under 0.1\u00a0%';
+  return `${(100 * probability).toFixed(1)}\u00a0%`;
 }
 
 /** Write a whole number with its thousands apart. */

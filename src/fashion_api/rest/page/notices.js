@@ -9,6 +9,10 @@ const SOON_S = 2;
 const WORDS = {
   offline: ['The service does not answer', 'Check your connection, and that the service runs. The page goes on by itself.'],
   'not-ready': ['The service is starting or stopping', 'That takes some seconds. The page goes on by itself.'],
+  'not-predicted-yet': [
+    'The model is looking at the whole test set',
+    'It does so once, while nobody asks it anything else. The page goes on by itself.',
+  ],
   overloaded: ['The service is busy', 'It has more requests than it can take. Wait a moment, and ask again.'],
   'deadline-exceeded': ['That took too long', 'The service is busy. Wait a moment, and ask again.'],
   unauthorized: ['The service asks for a key', 'Ask whoever runs it for one, and enter it.'],
@@ -27,7 +31,7 @@ const WORDS = {
 };
 
 /** Those that end by themselves: the page tries again without being asked. */
-const PASSING = new Set(['offline', 'not-ready', 'in-preparation']);
+const PASSING = new Set(['offline', 'not-ready', 'not-predicted-yet']);
 /** Those that the same request will meet again. */
 const LASTING = new Set(['no-test-set', 'unsupported-media-type', 'too-large', 'invalid-request', 'not-found']);
 
@@ -69,7 +73,9 @@ function describe(problem, retry) {
   const [title, advice] = WORDS[problem.kind] ?? ['That did not work', ''];
   const words = [h('strong', {}, title), advice && h('span', {}, advice)];
   if (!WORDS[problem.kind] || LASTING.has(problem.kind)) words.push(h('small', {}, `The service says: ${problem.message}`));
+  const done = problem.kind === 'not-predicted-yet' && problem.message.match(/(\d+) of (\d+)/);
+  if (done) words.push(h('progress', { value: done[1], max: done[2], 'aria-label': 'Pictures looked at' }));
   const again = problem.kind === 'unauthorized' ? 'Enter a key' : 'Try again';
-  const button = LASTING.has(problem.kind) ? null : h('button', { type: 'button', onclick: retry }, again);
+  const button = LASTING.has(problem.kind) || done ? null : h('button', { type: 'button', onclick: retry }, again);
   return [h('p', {}, ...words.filter(Boolean)), button].filter(Boolean);
 }
