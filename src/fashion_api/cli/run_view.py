@@ -122,4 +122,5 @@ def describe_outcome(outcome: TrainingOutcome) -> list[str]:
         "log": str(outcome.log_path),
         "next": f"fashion-api evaluate --model-path {shlex.quote(str(outcome.model_path))}",
     }
-    return [*write_rows(rows), *(paint(f"WARNING: {warning}", fg="yellow") for warning in outcome.warnings)]
+    warnings = (paint(textwrap.fill(f"WARNING: {warning}", _WIDTH), fg="yellow") for warning in outcome.warnings)
+    return [*write_rows(rows), *warnings]
