@@ -39,7 +39,7 @@ class RunView:
         self._number, self._began_s, self._fitted_s = number, time.monotonic(), 0.0
 
     def prepare(self, what: str) -> None:
-        """Show what is done to make the images of an epoch."""
+        """Show what is done before the training of an epoch."""
         title = f"epoch {self._number}/{self._plan.recipe.epochs}: {what}"
         self._waiting.update(title, share=self._compute_share(0.0))
 
