@@ -39,7 +39,7 @@ class RunView:
         self._number, self._began_s, self._fitted_s = number, time.monotonic(), 0.0
 
     def prepare(self, what: str) -> None:
-        """Show what is done to make the images of an epoch."""
+        """Show what is done before the training of an epoch."""
         title = f"epoch {self._number}/{self._plan.recipe.epochs}: {what}"
         self._waiting.update(title, share=self._compute_share(0.0))
 
@@ -122,4 +122,5 @@ def describe_outcome(outcome: TrainingOutcome) -> list[str]:
         "log": str(outcome.log_path),
         "next": f"fashion-api evaluate --model-path {shlex.quote(str(outcome.model_path))}",
     }
-    return [*write_rows(rows), *(paint(f"WARNING: {warning}", fg="yellow") for warning in outcome.warnings)]
+    warnings = (paint(textwrap.fill(f"WARNING: {warning}", _WIDTH), fg="yellow") for warning in outcome.warnings)
+    return [*write_rows(rows), *warnings]

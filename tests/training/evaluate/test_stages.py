@@ -8,9 +8,9 @@ def test_stages_and_their_parts_add_up() -> None:
     moments: list[Moment] = []
     stages = Stages({"read": 1, "measure": 6, "write": 3}, moments.append)
     stages.begin("read")
-    stages.begin("measure", parts=2)
-    stages.begin_part("left")
-    stages.begin_part("right")
+    begin_part = stages.begin("measure", parts=2)
+    begin_part("left")
+    begin_part("right")
     stages.begin("write")
     stages.end()
     assert [(moment.number, moment.stage, moment.part, round(moment.share, 3)) for moment in moments] == [
@@ -28,7 +28,7 @@ def test_more_parts_than_expected_do_not_pass_the_stage() -> None:
     """A stage that has more parts than was said stays within its share."""
     moments: list[Moment] = []
     stages = Stages({"measure": 1, "write": 1}, moments.append)
-    stages.begin("measure", parts=1)
+    begin_part = stages.begin("measure", parts=1)
     for part in "abc":
-        stages.begin_part(part)
+        begin_part(part)
     assert [moment.share for moment in moments] == [0.0, 0.0, 0.5, 0.5]

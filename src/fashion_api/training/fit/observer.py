@@ -35,10 +35,10 @@ class Observer(Protocol):
         """The run begins."""
 
     def begin_epoch(self, number: int) -> None:
-        """An epoch begins, by the making of its images; the first has the number 1."""
+        """An epoch begins; the first has the number 1."""
 
     def prepare(self, what: str) -> None:
-        """This part of making the images begins."""
+        """This is done next, before the network is trained on the epoch's images."""
 
     def advance(self, share: float, *, loss: float, accuracy: float) -> None:
         """The network has been trained on this share of the epoch's images; the figures are means so far."""

@@ -117,6 +117,7 @@ class Run:
         images, targets, is_article = self._draw_epoch(model, np.random.default_rng((self.seed, index)))
         steps = math.ceil(len(images) / self.recipe.batch_size)
         has_novelty = bool(self.recipe.outlier_share)
+        self.observer.prepare("training")
         fitted = model.fit(
             _batch(
                 images[..., np.newaxis],
