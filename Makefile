@@ -13,7 +13,7 @@ DEV := .venv/.installed-dev
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test test-quick check lint types coverage fuzz audit bench soak requirements clean
+.PHONY: help serve train evaluate data test test-quick test-clients check lint types coverage fuzz audit bench soak requirements clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -33,8 +33,11 @@ data: $(TRAIN)  ## get the data set, if it is not there
 test: $(DEV) data  ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-test-quick: $(DEV) data  ## run the tests that need no TensorFlow
-	$(BIN)/pytest -m "not tensorflow" $(ARGS)
+test-quick: $(DEV) data  ## run the tests that need no TensorFlow and generate no clients
+	$(BIN)/pytest -m "not tensorflow and not clients" $(ARGS)
+
+test-clients: $(DEV)  ## generate clients from the OpenAPI document and ask with them; needs Node.js
+	$(BIN)/pytest -m clients $(ARGS)
 
 check: lint types coverage  ## all that has to pass: lint, types, tests with their coverage
 
@@ -66,6 +69,7 @@ requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest ve
 
 clean:  ## remove what was built; not the data set, and not the models
 	rm -rf .venv .coverage* coverage.xml htmlcov dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf tests/clients/.environments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

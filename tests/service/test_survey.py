@@ -259,9 +259,8 @@ def test_model_that_stood_still_is_asked_again() -> None:
             await classifier.wait_until_entered()
             await put_clock_forward(TIMEOUT_S + 1)
             classifier.release()
-            while len(classifier.batches) < 4:
-                await asyncio.sleep(0.001)
-            await turn_over()
+            for _ in CHUNKS:
+                await classifier.wait_until_entered()
             assert classifier.batches == [CHUNKS[0], *CHUNKS]
 
     run(test)

@@ -17,7 +17,7 @@ h2 { font-size: 1.1rem; margin: 2rem 0 0; }
 h2 a { color: inherit; text-decoration: none; }
 h2 a:hover, h2 a:focus-visible { text-decoration: underline; }
 p { margin: 0.25rem 0; }
-section { padding: 0 0.75rem; border-inline-start: 0.25rem solid transparent; }
+section { margin: 0 -1rem; padding: 0 0.75rem; border-inline-start: 0.25rem solid transparent; }
 section:target { border-color: Highlight; }
 code { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
 """

@@ -19,7 +19,8 @@ ReasonCode = Annotated[Reason, WithJsonSchema({"type": "string", "examples": lis
 
 
 class _Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    # An answer has all of its fields, and a generated client need not ask whether it does.
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
 
 
 class ModelId(_Schema):
@@ -124,7 +125,10 @@ class LabelledImage(_Schema):
 class ListedImage(LabelledImage):
     """A test image in a list, with what the model sees in it where the query is about that."""
 
-    model_config = ConfigDict(json_schema_extra={BOUND: "listed_image"})
+    model_config = ConfigDict(
+        json_schema_extra={BOUND: "listed_image"},
+        json_schema_serialization_defaults_required=False,  # what is unset is left out
+    )
 
     predicted: Label | None = Field(None, description="What the model sees in it.")
     correct: bool | None = Field(None, description="Whether that is what it shows.")
@@ -243,7 +247,12 @@ class ErrorDetail(_Schema):
 class ProblemDetails(_Schema):
     """What went wrong, as RFC 9457 has it."""
 
-    type: str = Field(description="The kind of problem; its address describes all kinds.")
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # `errors` may be missing
+
+    type: str = Field(
+        description="The kind of problem: the address of its explanation.",
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(description="The HTTP status code.")
     detail: str = Field(description="What is wrong with this request, and what is accepted.")

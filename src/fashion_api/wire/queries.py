@@ -110,9 +110,9 @@ class LabelledImagesQuery(_Parameters):
     )
     accepted: _Flag = Field(None, description="List only the images that the model accepts, or does not.")
     sort: Order = Field(
-        "index",
-        description="The order: by the index, by the probability of the class that the model sees, or by the novelty; "
-        "with `-`, the highest first.",
+        default_factory=lambda: "index",  # not in the schema: generated clients would always send it
+        description="The order: by the index (as where it is not given), by the probability of what the model sees, or "
+        "by its novelty; with `-`, the highest first.",
     )
 
     @property

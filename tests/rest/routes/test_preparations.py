@@ -1,7 +1,10 @@
 """The route that prepares a picture of any size."""
 
+import asyncio
 import base64
-from typing import Any
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -10,6 +13,10 @@ from fastapi.testclient import TestClient
 from fashion_api.pictures.decoding import decode_base64
 from fashion_api.pictures.preparation import prepare_picture
 from tests import picture_files as pictures
+from tests.raw_http import LIMIT_S
+
+if TYPE_CHECKING:
+    from fashion_api.rest.app import ServiceApp
 
 ROUTE = "/api/v1/preparations"
 PHOTO = pictures.exif_rotated_picture("JPEG", 6, 255 - pictures.make_pixels(400, 300))
@@ -88,3 +95,26 @@ def test_base64_is_not_the_body(client: TestClient) -> None:
     """The body is the file itself."""
     encoded = base64.b64encode(pictures.grey_png())
     assert client.post(ROUTE, content=encoded, headers={"Content-Type": "image/png"}).status_code == 415
+
+
+def test_preparations_and_large_bodies_do_not_wait_for_each_other(client: TestClient) -> None:
+    """A picture is prepared while the bodies of predictions keep their decoder busy; so they need not wait for it."""
+    service = cast("ServiceApp", client.app).service
+    assert service is not None
+    assert client.portal is not None
+    gate = threading.Event()
+
+    def hold() -> Generator[None, None, None]:
+        assert gate.wait(LIMIT_S)
+        yield
+
+    async def keep_busy() -> None:
+        deadline = asyncio.get_running_loop().time() + LIMIT_S
+        await service.decoder.run(hold(), deadline=deadline, timeout_s=LIMIT_S)
+
+    busy = client.portal.start_task_soon(keep_busy)
+    try:
+        assert prepare(client)["source"] == {"width": 300, "height": 400}
+    finally:
+        gate.set()
+        busy.result(LIMIT_S)

@@ -29,7 +29,7 @@ def make_static_files() -> CompressedFiles:
 
 
 @router.get("/openapi.json")
-def give_openapi(request: Request) -> Response:  # not `async`: to make the document takes up to 200 ms
+def give_openapi(request: Request) -> Response:  # not `async`: the document may have to be made, in 0.1 s
     """Give the OpenAPI document; its server is the address below which the caller has found it."""
     root = request.scope.get("root_path", "").rstrip("/")
     document = {**request.app.openapi(), "servers": [{"url": root or "/"}]}
