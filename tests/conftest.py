@@ -18,13 +18,7 @@ from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
 from tests.raw_http import LIMIT_S
 
-REQUIRE_BROWSER = "--require-browser"
 MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the flags of these tests."""
-    parser.addoption(REQUIRE_BROWSER, action="store_true", help="fail where there is no Chromium, in place of skipping")
 
 
 @pytest.fixture(autouse=True)

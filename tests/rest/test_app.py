@@ -311,10 +311,6 @@ class TestDocumentation:
         assert examples
         assert [client.post(path, json=value).status_code for path, value in examples] == [200] * len(examples)
 
-    def test_first_page_is_the_documentation(self, client: TestClient) -> None:
-        """Who opens the service's address in a browser comes to the documentation."""
-        assert client.get("/").url.path == "/docs"
-
     @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
     def test_type_of_a_problem_leads_to_its_explanation(self, client: TestClient, kind: ProblemKind) -> None:
         """A browser that follows a problem's `type` shows that kind, by the anchor in the page."""

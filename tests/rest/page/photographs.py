@@ -4,7 +4,7 @@ from functools import cache
 from io import BytesIO
 
 from PIL import Image, ImageOps
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Request, expect
 
 from fashion_api.wire.examples import IMAGE_PNG
 from tests.picture_files import save
@@ -39,9 +39,16 @@ def find_preview(page: Page | Locator) -> Locator:
     return preview
 
 
-def ask(page: Page) -> Locator:
+def ask(page: Page | Locator) -> Locator:
     """Ask about the picture on the page, and find the answer."""
     page.get_by_role("button", name="Ask the model").click()
     answer = page.locator(".answer")
     expect(answer).to_be_visible()
     return answer
+
+
+def read_images(request: Request) -> list[str]:
+    """Read which images a request asks about, in base64."""
+    body = request.post_data_json
+    assert body is not None
+    return list(body["images"])

@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
 _FOCUSED = """() => {
     const {activeElement: element} = document;
-    return [element.textContent.trim(), element.getAttribute('aria-label') ?? '', element.labels?.[0]?.textContent ?? ''];
+    const label = element.labels?.[0];
+    return [element.textContent.trim(), element.getAttribute('aria-label') ?? '', label?.textContent.trim() ?? ''];
 }"""
 
 
@@ -38,8 +39,8 @@ def show_everything_of_an_answer(page: Page) -> None:
 def show_refusals(page: Page) -> None:
     choose(page, as_file(TEXT_FILE, "note.txt"), as_file(grey_png(), "grey.png"))
     expect(page.locator(".notice")).to_be_visible()
-    find_preview(page)
-    ask(page)
+    find_preview(page.get_by_role("article", name="grey.png"))
+    ask(page.get_by_role("article", name="grey.png"))
 
 
 def show_test_set(page: Page) -> None:

@@ -110,7 +110,9 @@ def run_python(_page: Page, text: str) -> object:
 
 
 def run_javascript(page: Page, text: str) -> object:
-    return page.evaluate(f"async () => {{ let said; const console = {{log: value => said = value}}; {text}; return said; }}")
+    return page.evaluate(
+        f"async () => {{ let said; const console = {{log: value => said = value}}; {text}; return said; }}"
+    )
 
 
 @pytest.mark.parametrize("path", ["", "#test/3"], ids=["picture of one's own", "test picture"])

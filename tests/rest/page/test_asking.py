@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.picture_files import PIXELS, grey_png
 from tests.rest.page.conftest import OpenPage
-from tests.rest.page.photographs import LABEL, as_file, ask, choose, find_preview, photograph
+from tests.rest.page.photographs import LABEL, as_file, ask, choose, find_preview, photograph, read_images
 from tests.servers import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
@@ -87,7 +87,7 @@ def test_drawing_is_answered_as_it_was_drawn(server: ServerProcess, open_page: O
     expect(page.locator(".steps")).to_contain_text("nothing else was changed")
     with page.expect_request("**/api/v1/predictions?*") as asked:
         ask(page)
-    sent = asked.value.post_data_json["images"][0]
+    sent = read_images(asked.value)[0]
     assert decode(page, sent) == drawn
     assert {0, 220} < set(drawn)
 
@@ -115,7 +115,7 @@ def test_what_is_shown_is_what_is_asked(server: ServerProcess, open_page: OpenPa
     shown = find_preview(page).get_attribute("src")
     with page.expect_request("**/api/v1/predictions?*") as asked:
         ask(page)
-    assert [f"data:image/png;base64,{image}" for image in asked.value.post_data_json["images"]] == [shown]
+    assert [f"data:image/png;base64,{image}" for image in read_images(asked.value)] == [shown]
 
 
 def test_picture_of_the_models_kind_is_left_as_it_is(server: ServerProcess, open_page: OpenPage) -> None:
@@ -126,7 +126,7 @@ def test_picture_of_the_models_kind_is_left_as_it_is(server: ServerProcess, open
     expect(page.locator(".steps")).to_have_text("28 × 28 pixels, grey: nothing else was changed.")
     with page.expect_request("**/api/v1/predictions?*") as asked:
         ask(page)
-    assert decode(page, asked.value.post_data_json["images"][0]) == PIXELS.ravel().tolist()
+    assert decode(page, read_images(asked.value)[0]) == PIXELS.ravel().tolist()
 
 
 def test_several_are_asked_about_at_once(server: ServerProcess, open_page: OpenPage) -> None:
@@ -137,7 +137,7 @@ def test_several_are_asked_about_at_once(server: ServerProcess, open_page: OpenP
         page.get_by_role("button", name="Ask about all 3").click()
     expect(page.locator(".answer")).to_have_count(3)
     expect(page.get_by_role("article", name="boot.png").locator(".label")).to_contain_text(LABEL)
-    assert len(asked.value.post_data_json["images"]) == 3
+    assert len(read_images(asked.value)) == 3
 
 
 def turn(page: Page) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -30,29 +30,32 @@ def read_count(total: int) -> "re.Pattern[str]":
     return re.compile(rf"of {total:,}$")
 
 
+class Choice(NamedTuple):
+    """One control of the page, and what it asks the service for."""
+
+    control: str
+    option: str
+    query: Mapping[str, str]
+
+
 @pytest.mark.parametrize(
-    ("control", "choice", "query"),
+    "choice",
     [
-        ("Shows", "Bag", {"label": "Bag"}),
-        ("Model says", "Shirt", {"predicted": "Shirt"}),
-        ("Answer", "Wrong", {"correct": "false"}),
-        ("Picture", "Refused", {"accepted": "false"}),
-        ("Order", "Least sure first", {"sort": "confidence"}),
+        Choice("Shows", "Bag", {"label": "Bag"}),
+        Choice("Model says", "Shirt", {"predicted": "Shirt"}),
+        Choice("Answer", "Wrong", {"correct": "false"}),
+        Choice("Picture", "Refused", {"accepted": "false"}),
+        Choice("Order", "Least sure first", {"sort": "confidence"}),
     ],
     ids=["class", "predicted class", "wrong", "refused", "confidence"],
 )
-def test_pictures_are_found_by_what_they_are_and_what_the_model_sees(  # noqa: PLR0913  # three are fixtures
-    surveyed: ServerProcess,
-    open_page: OpenPage,
-    service: httpx2.Client,
-    control: str,
-    choice: str,
-    query: Mapping[str, str],
+def test_pictures_are_found_by_what_they_are_and_what_the_model_sees(
+    surveyed: ServerProcess, open_page: OpenPage, service: httpx2.Client, choice: Choice
 ) -> None:
     """Each control shows the pictures that the service finds, in its order, with their answers."""
     page = open_page(surveyed, "#browse")
-    page.get_by_label(control, exact=True).select_option(choice)
-    expected = find_items(service, **{"sort": "index", **query})
+    page.get_by_role("combobox", name=choice.control, exact=True).select_option(choice.option)
+    expected = find_items(service, **{"sort": "index", **choice.query})
     first = expected["items"][0]
     expect(page.locator("#browse-count")).to_have_text(read_count(expected["total"]))
     shown = page.locator("#browse-grid li").first
@@ -84,7 +87,7 @@ def test_cell_of_the_confusion_matrix_leads_to_its_pictures(
     assert shown == [[str(number) if number else "·" for number in row] for row in matrix]
     page.get_by_role("link", name="Shirt seen as T-shirt/top").click()
     expect(page.locator("#browse-count")).to_have_text(read_count(matrix[6][0]))
-    expect(page.get_by_label("Shows", exact=True)).to_have_value("Shirt")
+    expect(page.get_by_role("combobox", name="Shows", exact=True)).to_have_value("Shirt")
 
 
 def test_link_leads_to_a_picture_with_its_answer(
