@@ -70,17 +70,18 @@ clean:  ## remove what was built; not the data set, and not the models
 
 $(BIN)/python:
 	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv || { rm -rf .venv; exit 1; }
+	@echo "Setting up .venv/, once; what is installed is logged in .venv/setup.log." >&2
 
 # The project itself is linked, not copied: a change in src/ needs no new installation.
 define install
-	$(BIN)/python -m pip install --require-hashes --requirement $<
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	@scripts/step "Installing the packages for $(1)" $(BIN)/python -m pip install --require-hashes --requirement $<
+	@scripts/step "Linking the project" $(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 endef
 
 $(TRAIN): requirements/train.txt pyproject.toml | $(BIN)/python
-	$(install)
+	$(call install,serving and training)
 	@touch $@
 
 $(DEV): requirements/dev.txt pyproject.toml | $(BIN)/python
-	$(install)
+	$(call install,development)
 	@touch $@ $(TRAIN)
