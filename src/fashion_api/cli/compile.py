@@ -10,7 +10,6 @@ from fashion_api.cli.terminal import Waiting
 from fashion_api.settings import Settings
 
 
-
 class _Steps(logging.Handler):
     """Prints on standard error each step that is logged, with the time."""
 

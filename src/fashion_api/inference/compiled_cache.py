@@ -83,7 +83,7 @@ def _build(file: ModelFile, cache_dir: Path) -> bytes:
     path = compiled_path(file, cache_dir)
     write_atomically(path, compiled)
     write_atomically(digest_path(path), f"{sha256_hex(compiled)}  {path.name}\n".encode())
-    logger.info("compiled the model in %.1f s", time.perf_counter() - started)
+    logger.info("compiled in %.1f s", time.perf_counter() - started)
     return compiled
 
 

@@ -44,7 +44,9 @@ def compile_in_child(
 
 def _build_as_child(content: bytes, arguments: Sequence[str]) -> bytes:
     spec, temperature, said_by = arguments
-    return build(content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by, tell=begin_step)
+    return build(
+        content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by, tell=begin_step
+    )
 
 
 def build(
@@ -70,11 +72,10 @@ def build(
     Raises:
         ModelError: it is hostile, Keras cannot load or export it, or the two differ.
     """
-    tell("importing TensorFlow")
     from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model  # noqa: PLC0415  # imports TensorFlow
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
 
-    tell("reading the model")
+    tell("importing TensorFlow, and reading the model")
     model = load_keras_model(content, spec, said_by=said_by)
     reference = KerasClassifier(model, spec, temperature=temperature)
     tell("exporting it to ONNX")
