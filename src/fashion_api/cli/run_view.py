@@ -35,9 +35,13 @@ class RunView:
             self._print(number, epoch, "before")
 
     def begin_epoch(self, number: int) -> None:
-        """Show that the images of an epoch are being made."""
+        """Remember when an epoch has begun."""
         self._number, self._began_s, self._fitted_s = number, time.monotonic(), 0.0
-        self._waiting.update(f"epoch {number}/{self._plan.recipe.epochs}: its images", share=self._compute_share(0.0))
+
+    def prepare(self, what: str) -> None:
+        """Show what is done before the training of an epoch."""
+        title = f"epoch {self._number}/{self._plan.recipe.epochs}: {what}"
+        self._waiting.update(title, share=self._compute_share(0.0))
 
     def advance(self, share: float, *, loss: float, accuracy: float) -> None:
         """Show the figures of an epoch so far.
@@ -118,4 +122,5 @@ def describe_outcome(outcome: TrainingOutcome) -> list[str]:
         "log": str(outcome.log_path),
         "next": f"fashion-api evaluate --model-path {shlex.quote(str(outcome.model_path))}",
     }
-    return [*write_rows(rows), *(paint(f"WARNING: {warning}", fg="yellow") for warning in outcome.warnings)]
+    warnings = (paint(textwrap.fill(f"WARNING: {warning}", _WIDTH), fg="yellow") for warning in outcome.warnings)
+    return [*write_rows(rows), *warnings]

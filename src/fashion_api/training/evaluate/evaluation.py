@@ -13,7 +13,7 @@ from typing import TypeAlias
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataNotFoundError, TrainingError
 from fashion_api.inference.classifier import Predictions
-from fashion_api.inference.evaluation_record import CostRecord, EvaluationRecord, NonsenseScore
+from fashion_api.inference.evaluation_record import CostRecord, EvaluationRecord
 from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel, load_model_file, load_network, self_test
 from fashion_api.inference.manifest import Manifest, manifest_path, write_manifest
@@ -46,17 +46,17 @@ logger = logging.getLogger(__name__)
 
 STAGES: Mapping[str, float] = MappingProxyType(
     {
-        "model and data": 1,
+        "model and data": 6,
         "accuracy": 1,
-        "altered images": 1,
-        "poor pictures": 1,
-        "search for nonsense": 1,
-        "cost": 1,
-        "novelty": 1,
-        "figures and card": 1,
+        "altered images": 40,
+        "poor pictures": 55,
+        "search for nonsense": 20,
+        "cost": 5,
+        "novelty": 75,
+        "figures and card": 2,
     }
 )
-"""The stages, with the seconds that each takes for `compact.h5` on two cores."""
+"""The stages, with the seconds that each took for a model of the recipe `compact` on two cores that were shared."""
 _NOVELTY_PARTS = 30
 """The kinds of images that novelty is measured on, nearly."""
 
@@ -111,9 +111,7 @@ def evaluate_model(
     file = read_model_file(settings)
     digits = load_digits(settings.digits_file, file.input.shape)
     source = DataSource.from_settings(settings, labels=file.labels, shape=file.input.shape)
-    test = source.load("test")
-    data = _find_training_data(file, source)
-
+    test, data = source.load("test"), _find_training_data(file, source)
     with file.named_in_errors():
         network = load_network(file)
     file = _calibrate_if_needed(file, network, data)
@@ -124,15 +122,17 @@ def evaluate_model(
     measured: dict[str, object] = {
         **_measure_calibration(model, answers, test),
         **_measure_robustness(model, test, stages),
-        "nonsense": _measure_nonsense(model, queries, stages),
+        "nonsense": measure_nonsense(
+            model, queries=queries, begin_part=stages.begin("search for nonsense", parts=len(SEEDS))
+        ),
     }
     stages.begin("cost")
     measured["cost"] = cost(file, network, settings.cache_dir)
     if data is not None:
         extractor = FeatureExtractor(network, file.input) if has_features(network) else None
-        stages.begin("novelty", parts=_NOVELTY_PARTS)
+        begin_part = stages.begin("novelty", parts=_NOVELTY_PARTS)
         measured["novelty"] = measure_novelty(
-            model, extractor, data, test, digits=digits, drawn=drawn, begin_part=stages.begin_part
+            model, extractor, data, test, digits=digits, drawn=drawn, begin_part=begin_part
         )
     stages.begin("figures and card")
     record = measure_accuracy(answers, test, model.labels).model_copy(update=measured)
@@ -176,24 +176,18 @@ def _measure_calibration(model: LoadedModel, answers: Predictions, test: Split) 
     }
 
 
-def _measure_nonsense(model: LoadedModel, queries: int, stages: Stages) -> NonsenseScore | None:
-    stages.begin("search for nonsense", parts=len(SEEDS))
-    return measure_nonsense(model, queries=queries, begin_part=stages.begin_part)
-
-
 def _measure_robustness(model: LoadedModel, test: Split, stages: Stages) -> dict[str, object]:
     """Measure the accuracy on mirrored images, and accuracy and acceptance on corrupted ones and poor pictures."""
     training = None if model.manifest is None else model.manifest.training
     recipe = None if training is None else training.recipe
     thresholds = None if model.calibration is None else model.calibration.novelty
-    begin_part = stages.begin_part
-    stages.begin("altered images", parts=1 + len(CORRUPTIONS))
+    begin_part = stages.begin("altered images", parts=1 + len(CORRUPTIONS))
     begin_part("mirrored")
     measured: dict[str, object] = {
         "mirrored_accuracy": measure_mirrored(model.classifier, test),
         "corruptions": measure_corruptions(model.classifier, test, thresholds, recipe=recipe, begin_part=begin_part),
     }
-    stages.begin("poor pictures", parts=len(MET) + len(UNMET))
+    begin_part = stages.begin("poor pictures", parts=len(MET) + len(UNMET))
     measured["poor_pictures"] = measure_poor_pictures(
         model.classifier, test, thresholds, recipe=recipe, begin_part=begin_part
     )

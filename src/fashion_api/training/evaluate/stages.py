@@ -24,6 +24,9 @@ class Moment:
 Show: TypeAlias = Callable[[Moment], None]
 """Shows a moment; it is called whenever a stage or a part begins, and at the end."""
 
+BeginPart: TypeAlias = Callable[[str], None]
+"""Is told the name of the next part of a stage, when that begins."""
+
 
 class Stages:
     """Follows an evaluation from stage to stage."""
@@ -35,13 +38,17 @@ class Stages:
         self._names = list(weights)
         self._index, self._parts, self._done = -1, 1, 0
 
-    def begin(self, stage: str, *, parts: int = 1) -> None:
-        """Begin a stage, of so many parts; stages before it that were not begun are passed over."""
+    def begin(self, stage: str, *, parts: int = 1) -> BeginPart:
+        """Begin a stage, of so many parts; stages before it that were not begun are passed over.
+
+        Returns:
+            What is to be called when a part begins.
+        """
         self._index, self._parts, self._done = self._names.index(stage), parts, 0
         self._tell("")
+        return self._begin_part
 
-    def begin_part(self, name: str) -> None:
-        """Begin the next part of the stage."""
+    def _begin_part(self, name: str) -> None:
         self._tell(name)
         self._done = min(self._done + 1, self._parts)
 
@@ -62,10 +69,6 @@ class Stages:
 
 def show_nothing(_: Moment) -> None:
     """Show nothing."""
-
-
-BeginPart: TypeAlias = Callable[[str], None]
-"""Is told the name of the next part of a stage, when that begins."""
 
 
 def begin_nothing(_: str) -> None:

@@ -35,7 +35,10 @@ class Observer(Protocol):
         """The run begins."""
 
     def begin_epoch(self, number: int) -> None:
-        """An epoch begins, by the making of its images; the first has the number 1."""
+        """An epoch begins; the first has the number 1."""
+
+    def prepare(self, what: str) -> None:
+        """This is done next, before the network is trained on the epoch's images."""
 
     def advance(self, share: float, *, loss: float, accuracy: float) -> None:
         """The network has been trained on this share of the epoch's images; the figures are means so far."""
@@ -54,6 +57,9 @@ class NobodyLooks:
         """Do nothing."""
 
     def begin_epoch(self, number: int) -> None:
+        """Do nothing."""
+
+    def prepare(self, what: str) -> None:
         """Do nothing."""
 
     def advance(self, share: float, *, loss: float, accuracy: float) -> None:

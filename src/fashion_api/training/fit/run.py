@@ -60,7 +60,7 @@ class Run:
             The state after the last complete epoch, and whether Ctrl-C ended the run.
 
         Raises:
-            TrainingError: no epoch was completed with a finite loss; its cause is the `KeyboardInterrupt`, if there was one.
+            TrainingError: no epoch was completed with a finite loss; after Ctrl-C, the cause is a `KeyboardInterrupt`.
         """
         state, interrupt = start, None
         try:
@@ -117,6 +117,7 @@ class Run:
         images, targets, is_article = self._draw_epoch(model, np.random.default_rng((self.seed, index)))
         steps = math.ceil(len(images) / self.recipe.batch_size)
         has_novelty = bool(self.recipe.outlier_share)
+        self.observer.prepare("training")
         fitted = model.fit(
             _batch(
                 images[..., np.newaxis],
@@ -139,10 +140,12 @@ class Run:
 
     def _draw_epoch(self, model: Model, rng: np.random.Generator) -> tuple[Images, Targets, npt.NDArray[np.float32]]:
         """Draw an epoch: its images, augmented and shuffled, their targets, and 1 for an article, 0 for an outlier."""
+        self.observer.prepare("altering the images")
         order = rng.permutation(len(self.data.images))
         images = self.augment(self.data.images[order], self.recipe.augmentation, rng)
         targets = self.targets[order]
         if self.teachers:
+            self.observer.prepare("asking the teachers")
             weight = np.float32(self.recipe.distillation_weight)
             targets = (1 - weight) * targets + weight * ask_teachers(self.teachers, images)
         is_article = np.ones(len(images), np.float32)
@@ -156,9 +159,11 @@ class Run:
 
     def _draw_outliers(self, model: Model, rng: np.random.Generator) -> Images:
         """Draw an epoch's outliers, among them nonsense that the network in its present state takes for articles."""
+        self.observer.prepare("drawing outliers")
         outliers = draw_training_outliers(self._outliers, articles=self.data.images, rng=rng)
         searched = round(self._outliers * self.recipe.nonsense_share)
         if searched:
+            self.observer.prepare("searching for nonsense")
             found = search(lambda images: _score_classes(model, images), shape=self.shape, rng=rng)
             if len(found):
                 outliers[:searched] = found[rng.integers(0, len(found), searched)]

@@ -20,7 +20,7 @@ from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.destination import Destination, choose_path, locate_checkpoint
-from fashion_api.training.fit.distillation import find_teachers, load_teachers, make_targets
+from fashion_api.training.fit.distillation import Teacher, find_teachers, load_teachers, make_targets
 from fashion_api.training.fit.observer import NobodyLooks, Observer, Plan
 from fashion_api.training.fit.run import Run
 from fashion_api.training.history import format_history, log_path
@@ -94,22 +94,10 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     source = DataSource.from_settings(settings)
     split = source.load("train")
     _check_data_size(settings, split)
-    data = hold_back(split, recipe)
     teachers = find_teachers(recipe.teachers)
-    run = Run(
-        recipe,
-        data,
-        make_targets(data.labels, len(source.labels), smoothing=recipe.label_smoothing),
-        shape=source.shape,
-        classes=len(source.labels),
-        seed=settings.seed,
-        precision=settings.precision,
-        checkpoint_path=checkpoint_path,
-        augment=augment,
-        observer=observer or NobodyLooks(),
-        teachers=load_teachers(teachers, source.labels, source.shape, load_teacher=partial(_load_teacher, settings)),
-    )
     digests = tuple(sorted(teacher.sha256 for teacher in teachers))
+    run = _make_run(settings, split, source, teachers, checkpoint_path)
+    run = replace(run, augment=augment, observer=observer or NobodyLooks())
     start = _start(run, _describe_run(run, split, source, digests), earlier)
     run.observer.begin(_plan(run, start, data_dir=source.find("train"), model_path=model_path))
     try:
@@ -121,6 +109,24 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
         return _write(best, end, model_path, is_interrupted=is_interrupted)
     except OSError as error:
         raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
+
+
+def _make_run(
+    settings: TrainingSettings, split: Split, source: DataSource, teachers: Sequence[Teacher], checkpoint_path: Path
+) -> Run:
+    recipe = resolve_recipe(settings)
+    data = hold_back(split, recipe)
+    return Run(
+        recipe,
+        data,
+        make_targets(data.labels, len(source.labels), smoothing=recipe.label_smoothing),
+        shape=source.shape,
+        classes=len(source.labels),
+        seed=settings.seed,
+        precision=settings.precision,
+        checkpoint_path=checkpoint_path,
+        teachers=load_teachers(teachers, source.labels, source.shape, load_teacher=partial(_load_teacher, settings)),
+    )
 
 
 def _plan(run: Run, start: Checkpoint, *, data_dir: Path, model_path: Path) -> Plan:
