@@ -15,10 +15,8 @@ app = typer.Typer(
     cls=Group, add_completion=False, no_args_is_help=True, rich_markup_mode=None, context_settings=CONTEXT
 )
 
-_PLACES = {
-    "data_dir": "The directory that has the data set; unset: the cache, Keras's cache or Debian's package.",
-    "cache_dir": "The cache, which has what was downloaded; unset: the user's cache directory.",
-}
+_DATA_DIR = "The directory that has the data set; unset: the cache, Keras's cache or Debian's package."
+_CACHE_DIR = "The cache, which has what was downloaded; unset: the user's cache directory."
 
 
 @app.callback()
@@ -75,7 +73,7 @@ def fetch(settings: Settings) -> Status:
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
-@with_settings(Settings, **_PLACES)
+@with_settings(Settings, data_dir=_DATA_DIR, cache_dir=_CACHE_DIR)
 def verify(settings: Settings) -> Status:
     """Check that the data set is whole, and say where it is.
 
@@ -93,7 +91,7 @@ def verify(settings: Settings) -> Status:
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
-@with_settings(Settings, **_PLACES)
+@with_settings(Settings, data_dir=_DATA_DIR, cache_dir=_CACHE_DIR)
 def show(
     settings: Settings,
     index: Annotated[int, typer.Argument(metavar="INDEX", help="The image's index in its split, from 0.")],

@@ -105,11 +105,13 @@ def _report(message: str) -> None:
 
 
 def _report_wrong_call(error: typer.TyperException) -> Status:
-    message = " ".join(error.format_message().split()).rstrip(".")
-    if message:  # else the help was printed
-        context: typer.Context | None = getattr(error, "ctx", None)
-        command = "fashion-api" if context is None else context.command_path
-        _report(f"{message} (see `{command} --help`)")
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if context is not None and error.message == context.get_help():  # a command is missing, and nothing else is wrong
+        print(error.message)
+        return Status.WRONG_CALL
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+    command = "fashion-api" if context is None else context.command_path
+    _report(f"{message} (see `{command} --help`)")
     return Status.WRONG_CALL
 
 

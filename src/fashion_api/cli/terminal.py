@@ -15,18 +15,18 @@ _LOGGER = logging.getLogger("fashion_api")
 
 
 class Waiting:
-    """A line at the bottom of the terminal while something takes more than a second; nothing where there is none.
+    """A line at the bottom of the terminal while something takes longer than `delay_s`; nothing where there is none.
 
     It shows what is under way and, once it is known which share is done, the time left. What is printed meanwhile
     stands above it.
     """
 
-    def __init__(self, title: str, *, shows_log: bool = False) -> None:
+    def __init__(self, title: str, *, shows_log: bool = False, delay_s: float = _DELAY_S) -> None:
         """Begin with this title; with `shows_log`, what the project logs becomes the title."""
         self._title, self._share = title, 0.0
         self._started_s = time.monotonic()
         self._lock = threading.RLock()  # what is printed within may be logged
-        self._has_ended = False
+        self._delay_s, self._has_ended = delay_s, False
         self._line: BottomLine | None = None
         self._handler = _LogTitle(self) if shows_log else None
 
@@ -42,7 +42,7 @@ class Waiting:
         if self._handler is not None:
             _LOGGER.addHandler(self._handler)
         if sys.stderr.isatty():
-            timer = threading.Timer(_DELAY_S, self._show)
+            timer = threading.Timer(self._delay_s, self._show)
             timer.daemon = True
             timer.start()
         return self
