@@ -10,7 +10,7 @@ def main() -> None:
     if "serve" in sys.argv[1:]:
         obey_early_signals()
     try:
-        from fashion_api.cli.main import main as run  # noqa: PLC0415  # takes most of a second
+        from fashion_api.cli.main import main as run  # noqa: PLC0415  # after the signals
     except KeyboardInterrupt:
         sys.exit(130)
     run()

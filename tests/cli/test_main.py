@@ -78,6 +78,10 @@ def test_output_that_nobody_reads_is_no_traceback() -> None:
         ("data nonsense", "No such command 'nonsense' (see `fashion-api data --help`)"),
         ("serve --nonsense 1", "No such option: --nonsense (see `fashion-api serve --help`)"),
         ("predict", "Missing argument 'FILE...' (see `fashion-api predict --help`)"),
+        (
+            "data show 0 --split both",
+            "Invalid value for '--split': 'both' is not one of 'test', 'train' (see `fashion-api data show --help`)",
+        ),
         ("data show", "Missing argument 'INDEX' (see `fashion-api data show --help`)"),
     ],
 )

@@ -120,6 +120,16 @@ def test_file_that_cannot_be_classified_fails_alone(
     assert output.err.splitlines()[-1].startswith("fashion-api: 3 of 4 files could not be classified; --prepare ")
 
 
+def test_preparation_is_offered_for_pictures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A picture that does not fit is told of --prepare; a file that is not there is reported in one line."""
+    assert predict_files(fake_model(), [str(tmp_path / "none.png")], Writer()) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "white").save(path)
+    assert predict_files(fake_model(), [str(path)], Writer()) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "fashion-api: --prepare takes pictures of any size"
+
+
 def test_picture_of_another_size_is_prepared_where_that_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

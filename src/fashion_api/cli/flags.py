@@ -75,8 +75,10 @@ def read_settings(cls: type[SettingsT], flags: Mapping[str, object], *, is_servi
 
 def _log_warnings_only() -> None:
     """Write warnings to the terminal, in the form of the command line's errors; a log file has all."""
+    from fashion_api.server.log_destinations import LogStream  # noqa: PLC0415  # only when a command runs
+
     for handler in logging.getLogger().handlers:
-        if type(handler).__name__ == "LogStream":
+        if isinstance(handler, LogStream):
             handler.setLevel(logging.WARNING)
             handler.setFormatter(logging.Formatter("fashion-api: warning: %(message)s"))
 

@@ -109,7 +109,7 @@ def _report_wrong_call(error: typer.TyperException) -> Status:
     if context is not None and error.message == context.get_help():  # a command is missing, and nothing else is wrong
         print(error.message)
         return Status.WRONG_CALL
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
     command = "fashion-api" if context is None else context.command_path
     _report(f"{message} (see `{command} --help`)")
     return Status.WRONG_CALL

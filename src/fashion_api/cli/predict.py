@@ -94,7 +94,7 @@ def predict_files(
     """
     files = list(find_pictures(names))
     images: list[tuple[str, Images]] = []
-    failed = 0
+    errors: list[Exception] = []
     with writer, Waiting("reading pictures") as line:
         for index, file in enumerate(files):
             try:
@@ -102,16 +102,18 @@ def predict_files(
             except (OSError, ImageError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
                 print(f"fashion-api: {file}: {reason}", file=sys.stderr)
-                failed += 1
+                errors.append(error)
             if len(images) == _BATCH_SIZE or index == len(files) - 1:
                 for answer in _classify(model, images, coverage):
                     writer.write(answer)
                 images.clear()
             line.update(f"{index + 1} of {len(files)} files", share=(index + 1) / len(files))
-    if failed:
-        way_out = "" if is_prepared else "; --prepare takes pictures of any size"
-        print(f"fashion-api: {failed} of {len(files)} files could not be classified{way_out}", file=sys.stderr)
-    return Status.FAILED if failed else Status.SUCCESS
+    summary = [f"{len(errors)} of {len(files)} files could not be classified"] if errors and len(files) > 1 else []
+    if not is_prepared and any(isinstance(error, ImageError) for error in errors):
+        summary.append("--prepare takes pictures of any size")
+    if summary:
+        print(f"fashion-api: {'; '.join(summary)}", file=sys.stderr)
+    return Status.FAILED if errors else Status.SUCCESS
 
 
 def _read(file: str, model: "LoadedModel", *, is_prepared: bool) -> "Images":
