@@ -26,6 +26,9 @@ const FIT_WORDS = {
   stretch: 'stretched to the square',
 };
 
+/** Rounded to the nearest, a crop could reach beyond the picture. */
+const roundDown = (part) => Math.max(0, Math.floor(part * 1e6) / 1e6);
+
 export class Card {
   /**
    * @param {File} file
@@ -132,6 +135,7 @@ export class Card {
     this.image = null;
     this._askButton.disabled = true;
     this.clearAnswer();
+    this._aborter?.abort();
     clearTimeout(this._timer);
     this._timer = setTimeout(() => this._prepare(), PAUSE_MS);
   }
@@ -156,7 +160,7 @@ export class Card {
 
   async _requestPreparation(signal) {
     const { crop, ...options } = this._options;
-    const query = new URLSearchParams({ ...options, crop: crop.map((part) => part.toFixed(4)).join() });
+    const query = new URLSearchParams({ ...options, crop: crop.map(roundDown).join() });
     const send = () =>
       ask(`api/v1/preparations?${query}`, {
         method: 'POST',
