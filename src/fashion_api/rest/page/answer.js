@@ -6,10 +6,13 @@ import { drawHeatMap } from './heatmap.js';
 import { attempt } from './notices.js';
 import { makeTakeaway } from './takeaway.js';
 
-/** What the person chose, for all answers to come. */
-export const settings = { coverage: '0.95' };
+/** What the person chose, for all answers to come, and what there is to choose from. */
+export const settings = { coverage: '0.95', coverages: [] };
 
-const COVERAGES = ['0.9', '0.95', '0.99'];
+/** Take the coverages over for which the model has prediction sets. */
+export function takeCoverages({ calibration }) {
+  settings.coverages = Object.keys(calibration?.prediction_sets.thresholds ?? {}).sort();
+}
 
 /** What a person can do about each reason for which a picture is not accepted. */
 const ADVICE = {
@@ -28,7 +31,9 @@ const ADVICE = {
  */
 export function makeAnswer(answer) {
   const { prediction, model, tookMs, asked = 1, actual } = answer;
-  return h('div', { class: 'answer' },
+  return h(
+    'div',
+    { class: 'answer' },
     h('p', { class: 'label' }, prediction.label, h('span', { class: 'sure' }, percent(prediction.probability))),
     actual === undefined ? null : makeTruth(prediction.label, actual),
     makeAcceptance(prediction),
@@ -36,13 +41,19 @@ export function makeAnswer(answer) {
     prediction.prediction_set && makeSet(prediction, answer.onCoverage),
     prediction.novelty === null ? null : makeNovelty(prediction.novelty),
     makeHeat(answer),
-    h('p', { class: 'facts' },
+    h(
+      'p',
+      { class: 'facts' },
       `${asked > 1 ? `${asked} pictures` : 'Answered'} in ${formatTime(tookMs)}, from here to the service and back, by `,
-      h('b', {}, model.name), ` (version ${model.version}).`),
-    makeTakeaway(answer.request, answer.response));
+      h('b', {}, model.name),
+      ` (version ${model.version}).`,
+    ),
+    makeTakeaway(answer.request, answer.response),
+  );
 }
 
-const formatTime = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+const formatTime = (ms) =>
+  ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
 function makeTruth(label, actual) {
   const isRight = label === actual;
@@ -54,9 +65,12 @@ function makeAcceptance({ accepted, reason, reasons }) {
   if (accepted === null) return null;
   if (accepted) return h('p', { class: 'verdict good' }, 'Accepted: it looks like the articles that the model knows.');
   const advice = reasons.map((code) => ADVICE[code]).filter(Boolean);
-  return h('div', { class: 'verdict bad' },
+  return h(
+    'div',
+    { class: 'verdict bad' },
     h('p', {}, `Not accepted: ${reason}.`),
-    advice.length ? h('ul', {}, ...advice.map((words) => h('li', {}, words))) : null);
+    advice.length ? h('ul', {}, ...advice.map((words) => h('li', {}, words))) : null,
+  );
 }
 
 function makeBars({ probabilities, prediction_set: set }) {
@@ -64,24 +78,44 @@ function makeBars({ probabilities, prediction_set: set }) {
   const rows = sorted.map(([label, probability]) => {
     const bar = h('i', {});
     bar.style.width = `${100 * probability}%`;
-    return h('tr', { class: set?.includes(label) ? 'in-set' : null },
-      h('th', { scope: 'row' }, label), h('td', { 'aria-hidden': 'true' }, h('div', { class: 'bar' }, bar)),
-      h('td', { class: 'number' }, percent(probability)));
+    return h(
+      'tr',
+      { class: set?.includes(label) ? 'in-set' : null },
+      h('th', { scope: 'row' }, label),
+      h('td', { 'aria-hidden': 'true' }, h('div', { class: 'bar' }, bar)),
+      h('td', { class: 'number' }, percent(probability)),
+    );
   });
-  return h('table', { class: 'bars' }, h('caption', { class: 'unseen' }, 'Probability of each class'), h('tbody', {}, ...rows));
+  return h(
+    'table',
+    { class: 'bars' },
+    h('caption', { class: 'unseen' }, 'Probability of each class'),
+    h('tbody', {}, ...rows),
+  );
 }
 
 function makeSet({ prediction_set: set }, onCoverage) {
-  const options = COVERAGES.map((coverage) => [coverage, `${100 * coverage} %`]);
+  const options = settings.coverages.map((coverage) => [coverage, `${100 * coverage} %`]);
   const choose = (coverage) => {
     settings.coverage = coverage;
     onCoverage();
   };
   const words = set.length ? list(set, 'disjunction') : 'No class is left';
-  return h('div', { class: 'set' },
+  return h(
+    'div',
+    { class: 'set' },
     segmented('What it can be, at a coverage of', options, settings.coverage, choose),
-    h('p', {}, h('b', {}, words),
-      h('small', {}, `${100 * settings.coverage} of 100 such sets hold the right class, for pictures like those of the test set.`)));
+    h(
+      'p',
+      {},
+      h('b', {}, words),
+      h(
+        'small',
+        {},
+        `${100 * settings.coverage} of 100 such sets hold the right class, for pictures like those of the test set.`,
+      ),
+    ),
+  );
 }
 
 /** Where a novelty stands on the scale, 0 to 1: the threshold is in the middle, and there is no end. */
@@ -92,15 +126,27 @@ function makeNovelty(novelty) {
   mark.style.left = `${100 * placeNovelty(novelty)}%`;
   const words = novelty <= 1 ? 'as familiar as what the model was trained on' : 'unlike what the model was trained on';
   const written = novelty < 10 ? novelty.toFixed(2) : Math.round(novelty);
-  return h('div', { class: novelty > 1 ? 'novelty over' : 'novelty' },
+  return h(
+    'div',
+    { class: novelty > 1 ? 'novelty over' : 'novelty' },
     h('p', {}, h('b', {}, `Novelty ${written}`), `: ${words}; the limit is 1.`),
     h('div', { class: 'scale', 'aria-hidden': 'true' }, mark),
-    h('div', { class: 'ticks', 'aria-hidden': 'true' },
-      ...[['0', 0], ['½', 0.5], ['1', 1], ['2', 2], ['5', 5]].map(([tick, value]) => {
+    h(
+      'div',
+      { class: 'ticks', 'aria-hidden': 'true' },
+      ...[
+        ['0', 0],
+        ['½', 0.5],
+        ['1', 1],
+        ['2', 2],
+        ['5', 5],
+      ].map(([tick, value]) => {
         const shown = h('span', {}, tick);
         shown.style.left = `${100 * placeNovelty(value)}%`;
         return shown;
-      })));
+      }),
+    ),
+  );
 }
 
 function makeHeat({ image, picture }) {
@@ -115,10 +161,18 @@ function makeHeat({ image, picture }) {
       const byUpTo = (most) => (most > 0 ? `, by up to ${(100 * most).toFixed(1)} points` : '');
       place.replaceChildren(
         shown,
-        h('div', { class: 'heat-words' },
+        h(
+          'div',
+          { class: 'heat-words' },
           h('p', {}, `What mattered for ${label}: ${words}`),
           h('p', { class: 'key-for' }, `covering it makes ${label} less probable${byUpTo(Math.max(...heat.flat()))}`),
-          h('p', { class: 'key-against' }, `covering it makes ${label} more probable${byUpTo(-Math.min(...heat.flat()))}`)));
+          h(
+            'p',
+            { class: 'key-against' },
+            `covering it makes ${label} more probable${byUpTo(-Math.min(...heat.flat()))}`,
+          ),
+        ),
+      );
       announce(words);
     });
   place.append(button);

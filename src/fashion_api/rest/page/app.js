@@ -1,6 +1,7 @@
 /** The page: its views, by the fragment of its address. */
 
 import { getJson } from './api.js';
+import { takeCoverages } from './answer.js';
 import { showSamples, startAsk } from './ask.js';
 import { showConfusion } from './confusion.js';
 import { byId, h } from './dom.js';
@@ -44,15 +45,29 @@ function showView({ isFirst = false } = {}) {
 function showFoot() {
   const accuracy = model.evaluation?.accuracy;
   byId('foot').replaceChildren(
-    h('p', {}, 'Model ', h('b', {}, model.name), `, version ${model.version}`,
-      accuracy ? `; ${(100 * accuracy).toFixed(2)} % of its test set are right.` : '.'),
-    h('p', {}, 'Pictures are sent to this service, and are not kept. ', h('a', { href: 'docs' }, 'Its API'), ' · ',
-      h('a', { href: 'api/v1/model' }, 'The model’s card')));
+    h(
+      'p',
+      {},
+      'Model ',
+      h('b', {}, model.name),
+      `, version ${model.version}`,
+      accuracy ? `; ${(100 * accuracy).toFixed(2)} % of its test set are right.` : '.',
+    ),
+    h(
+      'p',
+      {},
+      'Pictures are sent to this service, and are not kept. ',
+      h('a', { href: 'docs' }, 'Its API'),
+      ' · ',
+      h('a', { href: 'api/v1/model' }, 'The model’s card'),
+    ),
+  );
 }
 
 startAsk(() => model);
 attempt(byId('model-notices'), async () => {
   model = await getJson('api/v1/model');
+  takeCoverages(model);
   showFoot();
   showView({ isFirst: true });
   addEventListener('hashchange', () => showView());

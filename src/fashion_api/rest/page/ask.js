@@ -31,7 +31,12 @@ export function startAsk(getModel) {
     openDrawing(drawing, getModel()?.input, (file) => addPictures([file], { invert: 'false' }));
     update();
   });
-  byId('ask-all').addEventListener('click', () => askAbout([...cards].filter((card) => card.isReady), byId('intake-notices')));
+  byId('ask-all').addEventListener('click', () =>
+    askAbout(
+      [...cards].filter((card) => card.isReady),
+      byId('intake-notices'),
+    ),
+  );
   listenForDrops();
   document.addEventListener('paste', (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -65,7 +70,9 @@ export async function showSamples() {
       fillPicture(image, index);
       return h('li', {}, h('a', { href: `#test/${index}` }, image));
     });
-    byId('samples').querySelector('ul').replaceChildren(...thumbs);
+    byId('samples')
+      .querySelector('ul')
+      .replaceChildren(...thumbs);
     byId('samples').hidden = false;
   } catch {
     byId('samples').hidden = true; // the view does all else without it
@@ -78,7 +85,7 @@ function addPictures(files, options = {}) {
   const added = taken.map((file) => {
     const card = new Card(file, {
       ...options,
-      onAsk: (asked) => askAbout([asked], asked.notices),
+      onAsk: (asked) => askAbout([asked], asked.askNotices),
       onChange: (removed) => update(removed),
     });
     cards.add(card);
@@ -106,19 +113,26 @@ function update(removed) {
 function askAbout(asked, place) {
   return attempt(place, async () => {
     const images = asked.map((card) => card.image);
+    const path = `api/v1/predictions?coverage=${settings.coverage}`;
     const started = performance.now();
-    const answer = await postJson(`api/v1/predictions?coverage=${settings.coverage}`, { images });
+    asked.forEach((card) => card.showAsking(true));
+    const answer = await postJson(path, { images }).finally(() => asked.forEach((card) => card.showAsking(false)));
     const tookMs = performance.now() - started;
     asked.forEach((card, i) => {
       if (card.image !== images[i]) return; // it was changed in the meantime
-      const request = { method: 'POST', path: `api/v1/predictions?coverage=${settings.coverage}`, body: { images: [images[i]] } };
+      const request = { path, body: { images: [images[i]] } };
       const prediction = answer.predictions[i];
       card.showAnswer(
         makeAnswer({
-          prediction, request, tookMs, asked: asked.length, model: answer.model, image: images[i],
+          prediction,
+          request,
+          tookMs,
+          asked: asked.length,
+          model: answer.model,
+          image: images[i],
           response: { model: answer.model, predictions: [prediction] },
           picture: pngAddress(images[i]),
-          onCoverage: () => askAbout([card], card.notices),
+          onCoverage: () => askAbout([card], card.askNotices),
         }),
       );
     });

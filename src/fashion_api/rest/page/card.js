@@ -8,14 +8,26 @@ import { drawTurned, pngAddress, readPicture, shrinkPicture } from './pictures.j
 
 const PAUSE_MS = 120;
 const SMALL_PX = 100; // its pixels are shown
+const ROUNDING = 0.01;
 
-const INVERT = [['auto', 'Auto'], ['true', 'Invert'], ['false', 'Keep']];
-const FIT = [['contain', 'Whole'], ['cover', 'Fill'], ['stretch', 'Stretch']];
+const INVERT = [
+  ['auto', 'Auto'],
+  ['true', 'Invert'],
+  ['false', 'Keep'],
+];
+const FIT = [
+  ['contain', 'Whole'],
+  ['cover', 'Fill'],
+  ['stretch', 'Stretch'],
+];
 const FIT_WORDS = {
   contain: 'fitted whole, with black beside it',
   cover: 'made to fill the square',
   stretch: 'stretched to the square',
 };
+
+/** Rounded to the nearest, a crop could reach beyond the picture. */
+const roundDown = (part) => Math.max(0, Math.floor(part * 1e6) / 1e6);
 
 export class Card {
   /**
@@ -45,31 +57,56 @@ export class Card {
     this._words = h('p', { class: 'steps' });
     this._askButton = h('button', { type: 'button', class: 'primary', onclick: () => onAsk(this) }, 'Ask the model');
     this._askButton.disabled = true;
-    this.notices = h('div', { class: 'notices', role: 'status' });
-    this.answer = h('div', { class: 'answer-place' });
-    this.element = h('article', { class: 'picture', 'aria-labelledby': id },
-      h('header', {},
+    this._notices = h('div', { class: 'notices', role: 'status' });
+    this.askNotices = h('div', { class: 'notices', role: 'status' });
+    this._answer = h('div');
+    this.element = h(
+      'article',
+      { class: 'picture', 'aria-labelledby': id },
+      h(
+        'header',
+        {},
         h('h2', { id, tabindex: -1 }, this.name),
-        h('button', { type: 'button', class: 'plain', 'aria-label': `Remove ${this.name}`, onclick: () => this.remove() },
-          'Remove')),
-      this.notices,
-      this._stages = h('div', { class: 'stages' },
+        h(
+          'button',
+          { type: 'button', class: 'plain', 'aria-label': `Remove ${this.name}`, onclick: () => this.remove() },
+          'Remove',
+        ),
+      ),
+      this._notices,
+      (this._stages = h(
+        'div',
+        { class: 'stages' },
         h('section', { class: 'original' }, h('h3', {}, 'Your picture'), this._frame, this._makeControls()),
-        h('section', { class: 'given' }, h('h3', {}, 'What the model gets'),
-          h('div', { class: 'well' }, this._preview), this._words, this._askButton),
-        h('section', { class: 'answered' }, h('h3', {}, 'Its answer'), this.answer)));
+        h(
+          'section',
+          { class: 'given' },
+          h('h3', {}, 'What the model gets'),
+          h('div', { class: 'well' }, this._preview),
+          this._words,
+          this._askButton,
+        ),
+        h('section', { class: 'answered' }, h('h3', {}, 'Its answer'), this.askNotices, this._answer),
+      )),
+    );
     this.clearAnswer();
   }
 
   _makeControls() {
-    return h('div', { class: 'controls' },
-      h('div', { class: 'buttons' },
+    return h(
+      'div',
+      { class: 'controls' },
+      h(
+        'div',
+        { class: 'buttons' },
         h('button', { type: 'button', onclick: () => this._turn() }, 'Turn right'),
-        h('button', { type: 'button', onclick: () => this._uncrop() }, 'Uncrop')),
+        h('button', { type: 'button', onclick: () => this._uncrop() }, 'Uncrop'),
+      ),
       segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert })),
       segmented('Fit', FIT, this._options.fit, (fit) => this._set({ fit })),
       this._crop.numbers,
-      h('p', { class: 'hint' }, 'Drag on the picture to crop it.'));
+      h('p', { class: 'hint' }, 'Drag on the picture to crop it.'),
+    );
   }
 
   async _start() {
@@ -98,6 +135,7 @@ export class Card {
     this.image = null;
     this._askButton.disabled = true;
     this.clearAnswer();
+    this._aborter?.abort();
     clearTimeout(this._timer);
     this._timer = setTimeout(() => this._prepare(), PAUSE_MS);
   }
@@ -107,10 +145,12 @@ export class Card {
     this._aborter?.abort();
     this._aborter = new AbortController();
     const { signal } = this._aborter;
-    return attempt(this.notices, async () => {
+    return attempt(this._notices, async () => {
       const prepared = await this._requestPreparation(signal);
-      this.image = prepared.image;
       this._preview.src = pngAddress(prepared.image);
+      await this._preview.decode().catch(() => {}); // another one has come
+      if (signal.aborted) return;
+      this.image = prepared.image;
       this._words.textContent = this._describe(prepared);
       this._stages.hidden = false;
       this._askButton.disabled = false;
@@ -120,10 +160,13 @@ export class Card {
 
   async _requestPreparation(signal) {
     const { crop, ...options } = this._options;
-    const query = new URLSearchParams({ ...options, crop: crop.map((part) => part.toFixed(4)).join() });
+    const query = new URLSearchParams({ ...options, crop: crop.map(roundDown).join() });
     const send = () =>
       ask(`api/v1/preparations?${query}`, {
-        method: 'POST', body: this._file, signal, headers: { 'Content-Type': 'application/octet-stream' },
+        method: 'POST',
+        body: this._file,
+        signal,
+        headers: { 'Content-Type': 'application/octet-stream' },
       });
     try {
       return await (await send()).json();
@@ -141,17 +184,19 @@ export class Card {
     if (this._isSmaller) done.push('made smaller to send it');
     if (steps.upright) done.push('set upright');
     if (steps.turn) done.push(`turned by ${steps.turn}°`);
-    if (steps.crop.some((part, i) => Math.abs(part - WHOLE[i]) > 1e-3)) done.push('cropped');
+    if (steps.crop.some((part, i) => Math.abs(part - WHOLE[i]) > ROUNDING)) done.push('cropped');
     if (steps.inverted) done.push('inverted, so that the article is light on black');
-    if (source.width !== source.height || steps.fit !== 'contain') done.push(FIT_WORDS[steps.fit]);
-    const size = `${this._preview.naturalWidth || 28} × ${this._preview.naturalHeight || 28} pixels, grey`;
+    const aspect = (source.width * steps.crop[2]) / (source.height * steps.crop[3]);
+    if (Math.abs(aspect - 1) > ROUNDING || steps.fit === 'stretch') done.push(FIT_WORDS[steps.fit]);
+    const size = `${this._preview.naturalWidth} × ${this._preview.naturalHeight} pixels, grey`;
     return `${size}: ${done.length ? done.join(', ') : 'nothing else was changed'}.`;
   }
 
   /** Take the answer away, as it is for another picture than the one that is shown now. */
   clearAnswer() {
     this.isAnswered = false;
-    this.answer.replaceChildren(h('p', { class: 'waiting' }, 'Not asked yet.'));
+    this._answer.replaceChildren(h('p', { class: 'waiting' }, 'Not asked yet.'));
+    this.askNotices.replaceChildren();
     this._askButton.hidden = false;
     this._onChange();
   }
@@ -159,9 +204,15 @@ export class Card {
   /** Show an answer. */
   showAnswer(element) {
     this.isAnswered = true;
-    this.answer.replaceChildren(element);
+    this._answer.replaceChildren(element);
     this._askButton.hidden = true;
     this._onChange();
+  }
+
+  /** Show that the model is being asked; an earlier answer, as for another coverage, stays until there is a new one. */
+  showAsking(isAsking) {
+    if (this.image !== null) this._askButton.disabled = isAsking;
+    if (!this.isAnswered) this._answer.firstChild.textContent = isAsking ? 'Asking …' : 'Not asked yet.';
   }
 
   /** Whether there is something to ask about. */

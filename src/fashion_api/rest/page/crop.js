@@ -28,7 +28,10 @@ export function makeCrop(frame, onChange) {
   function set(next) {
     box = next;
     ['left', 'top', 'width', 'height'].forEach((side, i) => (shown.style[side] = `${100 * box[i]}%`));
-    shown.classList.toggle('whole', box.every((value, i) => value === WHOLE[i]));
+    shown.classList.toggle(
+      'whole',
+      box.every((value, i) => value === WHOLE[i]),
+    );
     showNumbers();
   }
 
@@ -46,7 +49,9 @@ export function makeCrop(frame, onChange) {
 function makeNumbers(getBox, change) {
   const inputs = ['left', 'top', 'right', 'bottom'].map((edge) =>
     h('input', {
-      type: 'range', min: 0, max: 100,
+      type: 'range',
+      min: 0,
+      max: 100,
       oninput: (event) => change(moveEdge(getBox(), edge, Number(event.target.value) / 100)),
     }),
   );

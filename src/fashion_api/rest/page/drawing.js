@@ -76,9 +76,18 @@ function build(size, onUse) {
   const grid = new Grid(size.height, size.width);
   const canvas = h('canvas', { class: 'pixels', width: size.width, height: size.height });
   const ring = h('i', { class: 'ring' });
-  const board = h('div', {
-    class: 'board', tabindex: 0, role: 'application', 'aria-label': 'Drawing grid', 'aria-describedby': 'drawing-hint',
-  }, canvas, ring);
+  const board = h(
+    'div',
+    {
+      class: 'board',
+      tabindex: 0,
+      role: 'application',
+      'aria-label': 'Drawing grid',
+      'aria-describedby': 'drawing-hint',
+    },
+    canvas,
+    ring,
+  );
   board.style.setProperty('--cell', `${100 / size.width}% ${100 / size.height}%`);
   const [brush, controls] = makeBrush();
   const show = () => grid.show(canvas);
@@ -86,7 +95,18 @@ function build(size, onUse) {
   drawWithPointer(board, grid, brush, show);
   drawWithKeys(board, grid, { brush, ring, show });
   const change = (words, action) =>
-    h('button', { type: 'button', onclick: () => { action(); show(); announce(words); } }, words);
+    h(
+      'button',
+      {
+        type: 'button',
+        onclick: () => {
+          action();
+          show();
+          announce(words);
+        },
+      },
+      words,
+    );
   const use = async () => {
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
     onUse(new File([blob], `Drawing ${++drawings}`, { type: 'image/png' }));
@@ -96,29 +116,51 @@ function build(size, onUse) {
   };
   return [
     board,
-    h('div', { class: 'drawing-side' },
+    h(
+      'div',
+      { class: 'drawing-side' },
       h('h2', { id: 'drawing-heading' }, `Draw on ${size.width} × ${size.height} pixels`),
-      h('p', { id: 'drawing-hint', class: 'hint' },
-        'Fill the article, light on black. With the keyboard: arrows move the brush, space paints, E erases.'),
+      h(
+        'p',
+        { id: 'drawing-hint', class: 'hint' },
+        'Fill the article, light on black. With the keyboard: arrows move the brush, space paints, E erases.',
+      ),
       controls,
-      h('div', { class: 'buttons' },
-        change('Undo', () => grid.undo()), change('Clear', () => grid.clear()),
-        h('button', { type: 'button', class: 'primary', onclick: use }, 'Use this drawing'))),
+      h(
+        'div',
+        { class: 'buttons' },
+        change('Undo', () => grid.undo()),
+        change('Clear', () => grid.clear()),
+        h('button', { type: 'button', class: 'primary', onclick: use }, 'Use this drawing'),
+      ),
+    ),
   ];
 }
 
 function makeBrush() {
   const brush = { radius: 1.6, shade: 220, isErasing: false };
   const slider = (words, name, [min, max, step]) =>
-    h('label', {}, h('span', {}, words),
+    h(
+      'label',
+      {},
+      h('span', {}, words),
       h('input', {
-        type: 'range', min, max, step, value: brush[name],
+        type: 'range',
+        min,
+        max,
+        step,
+        value: brush[name],
         oninput: (event) => (brush[name] = Number(event.target.value)),
-      }));
+      }),
+    );
   const erase = h('input', { type: 'checkbox', onchange: (event) => (brush.isErasing = event.target.checked) });
-  const controls = h('div', { class: 'brush' },
-    slider('Brush', 'radius', [0.6, 5, 0.2]), slider('Shade', 'shade', [40, WHITE, 5]),
-    h('label', { class: 'check' }, erase, h('span', {}, 'Erase')));
+  const controls = h(
+    'div',
+    { class: 'brush' },
+    slider('Brush', 'radius', [0.6, 5, 0.2]),
+    slider('Shade', 'shade', [40, WHITE, 5]),
+    h('label', { class: 'check' }, erase, h('span', {}, 'Erase')),
+  );
   return [brush, controls];
 }
 

@@ -7,7 +7,10 @@ const SOON_S = 2;
 
 /** For each kind: its title, and what to do. */
 const WORDS = {
-  offline: ['The service does not answer', 'Check your connection, and that the service runs. The page goes on by itself.'],
+  offline: [
+    'The service does not answer',
+    'Check your connection, and that the service runs. The page goes on by itself.',
+  ],
   'not-ready': ['The service is starting or stopping', 'That takes some seconds. The page goes on by itself.'],
   'not-predicted-yet': [
     'The model is looking at the whole test set',
@@ -32,6 +35,8 @@ const WORDS = {
 
 /** Those that end by themselves: the page tries again without being asked. */
 const PASSING = new Set(['offline', 'not-ready', 'not-predicted-yet']);
+/** Those of which the service knows more than the words here. */
+const DETAILED = new Set(['too-large', 'invalid-request']);
 /** Those that the same request will meet again. */
 const LASTING = new Set(['no-test-set', 'unsupported-media-type', 'too-large', 'invalid-request', 'not-found']);
 
@@ -72,7 +77,8 @@ function wait(notice, problem, retry) {
 function describe(problem, retry) {
   const [title, advice] = WORDS[problem.kind] ?? ['That did not work', ''];
   const words = [h('strong', {}, title), advice && h('span', {}, advice)];
-  if (!WORDS[problem.kind] || LASTING.has(problem.kind)) words.push(h('small', {}, `The service says: ${problem.message}`));
+  if (!WORDS[problem.kind] || DETAILED.has(problem.kind))
+    words.push(h('small', {}, `The service says: ${problem.message}`));
   const done = problem.kind === 'not-predicted-yet' && problem.message.match(/(\d+) of (\d+)/);
   if (done) words.push(h('progress', { value: done[1], max: done[2], 'aria-label': 'Pictures looked at' }));
   const again = problem.kind === 'unauthorized' ? 'Enter a key' : 'Try again';

@@ -14,7 +14,10 @@ export async function readPicture(file) {
     const whole = await createImageBitmap(file);
     const scale = SHOWN_PX / Math.max(whole.width, whole.height);
     if (scale >= 1) return whole;
-    const small = await createImageBitmap(whole, { resizeWidth: Math.round(whole.width * scale), resizeQuality: 'high' });
+    const small = await createImageBitmap(whole, {
+      resizeWidth: Math.round(whole.width * scale),
+      resizeQuality: 'high',
+    });
     whole.close();
     return small;
   } catch {

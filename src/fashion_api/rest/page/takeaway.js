@@ -69,10 +69,13 @@ export function makeTakeaway(request, response) {
   select('curl');
   const copyButton = h('button', { type: 'button', onclick: () => copy(shown.textContent, copyButton) }, 'Copy');
   const options = Object.entries(texts).map(([name, [words]]) => [name, words]);
-  return h('details', { class: 'takeaway' },
+  return h(
+    'details',
+    { class: 'takeaway' },
     h('summary', {}, 'Take it away'),
     h('div', { class: 'takeaway-bar' }, segmented('As', options, 'curl', select), copyButton),
-    shown);
+    shown,
+  );
 }
 
 /** Copy a text, and have the button say so. */
