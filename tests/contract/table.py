@@ -283,7 +283,9 @@ REQUESTS: Mapping[str, Expectation] = {
     "slash and a query of no text": Expectation(
         get("/readyz/?a=%FF"), 307, "", b"", headers={"location": "http://x/readyz?a=%FF"}
     ),
-    "first page": Expectation(get("/"), 307, "", b"", headers={"location": "/docs"}),
+    "page": Expectation(get("/", "Accept: text/html,*/*;q=0.8"), 200, "text/html"),
+    "page for a program": Expectation(get("/"), 200, body=b'{"status":"alive"}'),
+    "script of the page": Expectation(get("/static/page/app.js"), 200, "text/javascript"),
     "documentation": Expectation(get("/docs"), 200, "text/html"),
     "other documentation": Expectation(get("/redoc"), 200, "text/html"),
     "script of the documentation": Expectation(get("/static-docs/swagger-ui.css"), 200, "text/css"),
@@ -308,9 +310,7 @@ REQUESTS: Mapping[str, Expectation] = {
     "index behind a prefix": _of(_INDEX, get(INDEX_PATH, "X-Forwarded-Prefix: /shop")),
     "index behind a prefix that is kept": _of(_INDEX, get("/shop" + INDEX_PATH, "X-Forwarded-Prefix: /shop")),
     "array behind a prefix": _of(_BY_JSON, post(JSON_PATH, JSON, _ARRAY, "X-Forwarded-Prefix: /shop")),
-    "first page behind a prefix": Expectation(
-        get("/", "X-Forwarded-Prefix: /shop"), 307, "", b"", headers={"location": "/shop/docs"}
-    ),
+    "page behind a prefix": Expectation(get("/", "Accept: text/html", "X-Forwarded-Prefix: /shop"), 200, "text/html"),
     "slash behind a prefix and TLS": Expectation(
         get("/livez/", "X-Forwarded-Prefix: /shop", "X-Forwarded-Proto: https"),
         307,
