@@ -16,6 +16,7 @@ from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 
@@ -92,6 +93,7 @@ def fake_service(
         preparer=Decoder(),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
+        metrics=Metrics(),
         test_set=test_set or fake_test_set(),
     )
 

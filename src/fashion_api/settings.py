@@ -146,6 +146,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="A port of its own for /metrics, which then needs no key; unset: on the port above.",
+    )
     workers: int = Field(1, ge=1, le=64, description="How many processes serve, each with its own model.")
     worker_start_timeout_s: float = Field(
         120.0,
@@ -224,6 +230,9 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         "info", description="The least severe level that is logged: debug, info, warning, error or critical."
+    )
+    log_requests: Literal["all", "errors", "none"] = Field(
+        "all", description="Which requests are logged: all, errors (those that were not answered well), or none."
     )
     log_file: Path | None = Field(None, description="A file to log to as well; unset: standard error only.")
     log_file_max_bytes: int = Field(

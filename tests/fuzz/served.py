@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from fashion_api.rest.app import create_app
+from fashion_api.server.connection import Connections
 from fashion_api.server.logs import configure_logging
 from fashion_api.server.process import own_process
 from fashion_api.server.processes import bind
@@ -25,7 +26,7 @@ def main() -> None:
     app = create_app(
         settings, load_model=model_loader(NovelClassifier()), load_test_set=load_fake_test_set, lifespan=own_process
     )
-    config = make_config(settings, lambda: app)
+    config = make_config(settings, Connections(settings), lambda: app)
     with bind("127.0.0.1", 0) as sock:
         sys.stdout.write(f"{sock.getsockname()[1]}\n")
         sys.stdout.flush()

@@ -114,9 +114,8 @@ class RunningServer:
     def __init__(
         self, settings: Settings, classifier: Classifier | None = None, *, inner: type[asyncio.Protocol] | None = None
     ) -> None:
-        config = make_config(settings, functools.partial(make_fake_app, settings, classifier))
-        protocol: Any = config.http
-        self.connections: Connections = protocol.args[0]
+        self.connections = Connections(settings)
+        config = make_config(settings, self.connections, functools.partial(make_fake_app, settings, classifier))
         if inner is not None:
             config.http = make_protocol(self.connections, inner=inner)
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)

@@ -13,10 +13,10 @@ from queue import Queue
 
 import pytest
 
-from fashion_api.rest.middleware.request_log import RequestEvent
 from fashion_api.server.log_destinations import LogStream
 from fashion_api.server.log_queue import flush_log_queues, queue_log_lines, reopen_log_files
 from fashion_api.server.logs import configure_logging
+from fashion_api.service.events import RequestEvent
 from fashion_api.settings import Settings
 from tests.server.service_process import LIMIT_S, ServiceProcess, connect, get, serve
 

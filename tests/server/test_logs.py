@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fashion_api.errors import SettingsError
-from fashion_api.rest.middleware.request_log import RequestEvent
 from fashion_api.server.logs import configure_logging
+from fashion_api.service.events import RequestEvent, Work
 from fashion_api.settings import Settings
+from tests.fakes import fake_model
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,28 @@ def test_each_request_is_a_line_of_json(settings: Settings) -> None:
         "duration_ms": 1.25,
         "request_id": "abc",
     }
+
+
+WORK = Work(fake_model(), 2, None, 0.001, 0.0025, 0.004, 0.0)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_line_of_a_prediction_says_what_was_done(settings: Settings, log_format: str) -> None:
+    """It has the worker, the images, the waiting and the computing, and the caller's trace; and no pixel."""
+    stream = io.StringIO()
+    configure_logging(settings.model_copy(update={"log_format": log_format}), stream=stream, worker=3)
+    event = EVENTS[0]._replace(work=WORK, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+    logging.getLogger("fashion_api.test").info("", extra={"requests": [event]})
+    line = stream.getvalue()
+    if log_format == "json":
+        line = (
+            " ".join(
+                f"{name}={value:.2f}" if isinstance(value, float) else f"{name}={value}"
+                for name, value in json.loads(line).items()
+            )
+            + "\n"
+        )
+    assert line.endswith("worker=3 images=2 queue_ms=2.50 compute_ms=4.00 trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n")
 
 
 def test_control_characters_are_written_out(settings: Settings) -> None:

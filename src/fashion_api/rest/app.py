@@ -39,10 +39,13 @@ from fashion_api.rest.routes import (
     predictions,
     preparations,
 )
+from fashion_api.rest.routes import metrics as metrics_route
 from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
+from fashion_api.service.events import RequestEvent
 from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Operation
@@ -69,6 +72,7 @@ _ROUTERS = (
     health.router,
     page.router,
     documentation.router,
+    metrics_route.router,
 )
 _OPEN_PATHS = frozenset(
     [
@@ -84,14 +88,22 @@ OPERATIONS: Sequence[Operation] = tuple(
     operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
 )
 
+_LEAST_LOGGED = {"all": 0, "errors": 400, "none": 1000}
+"""The least status of the requests that are logged."""
+
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
 ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
 
 
 def is_open(path: str) -> bool:
-    """Tell of a route's path whether it needs no API key and is never refused: health, the page and documentation."""
+    """Tell of a route's path whether it needs no API key: health, the page and documentation."""
     return path in _OPEN_PATHS or path.startswith((f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/"))
+
+
+def is_always_answered(path: str) -> bool:
+    """Tell of a route's path whether it is never refused for overload: what needs no key, and the metrics."""
+    return is_open(path) or path == metrics_route.METRICS_PATH
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
@@ -113,9 +125,13 @@ class ServiceApp(FastAPI):
         self.watch = Watch()
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
-        self.request_log = RequestLog()
+        self.request_log = RequestLog(self._count, least_status=_LEAST_LOGGED[settings.log_requests])
         self.operations = OPERATIONS
         """What the fast path answers; without them, FastAPI's routes do."""
+
+    def _count(self, events: list[RequestEvent]) -> None:
+        if self.service is not None:
+            self.service.count(events)
 
     __call__ = Starlette.__call__  # FastAPI's looks for its telemetry in the environment, 4 µs a request
 
@@ -133,7 +149,7 @@ class ServiceApp(FastAPI):
             *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
-            Middleware(OverloadMiddleware, is_open=is_open),
+            Middleware(OverloadMiddleware, is_open=is_always_answered),
             Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=is_open),
             Middleware(FastPath, operations=self.operations),
         ]
@@ -179,13 +195,15 @@ def create_app(
         app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
         logger.info("ready")
+        monitor = asyncio.create_task(service.monitor())
         try:
             async with lifespan(service):
                 yield
         finally:
+            monitor.cancel()
             await service.aclose()
-            app.service = None
             app.request_log.flush()
+            app.service = None
 
     app = ServiceApp(
         settings,
@@ -216,7 +234,8 @@ def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = null
 
 def _add_routes(app: ServiceApp, settings: Settings) -> None:
     add_exception_handlers(app)
-    for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
+    routers = [router for router in _ROUTERS if settings.metrics_port is None or router is not metrics_route.router]
+    for router in routers:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
     app.mount(page.STATIC_PATH, page.make_static_files())
@@ -247,6 +266,8 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         timeout_s=settings.request_timeout_s,
         inline_limit_s=_INLINE_LIMIT_S,
     )
+    metrics = Metrics()
+    metrics.set_model(model)
     return Service(
         settings,
         model,
@@ -256,6 +277,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         preparer=Decoder(),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
+        metrics=metrics,
     )
 
 

@@ -5,11 +5,11 @@ FastAPI call `answer` too. See docs/adr/0009.
 """
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rest.body import read_body, start_decoding
 from fashion_api.rest.content_coding import read_coding
@@ -17,6 +17,8 @@ from fashion_api.rest.problems import send_reply
 from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.rest.watch import Caller
+from fashion_api.service.batcher import Ticket
+from fashion_api.service.events import Work
 from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps
 
@@ -77,27 +79,44 @@ async def answer(scope: Scope, receive: Receive, operation: Operation, parameter
     """
     request = take_request(scope, receive, parameter)
     request.service.batcher.check_room(1)  # first, so that a refusal costs little
-    job = await _read_job(request, operation)
-    return job.write(await _classify(request, job.images))
+    job, whole_at = await _read_job(request, operation)
+    ticket = request.service.batcher.submit(job.images, deadline=request.deadline)
+    decoded_at = time.perf_counter()
+    predictions = await _wait_for(request, ticket)
+    computed_at = time.perf_counter()
+    reply = job.write(predictions)
+    get_record(scope).work = Work(
+        request.service.model,
+        len(job.images),
+        predictions if operation.is_prediction else None,
+        decoded_at - whole_at,
+        ticket.started_at - decoded_at,
+        computed_at - ticket.started_at,
+        time.perf_counter() - computed_at,
+    )
+    return reply
 
 
-async def _read_job(request: TakenRequest, operation: Operation) -> Job:
+async def _read_job(request: TakenRequest, operation: Operation) -> tuple[Job, float]:
+    """Read a request; gives the job, and the time (`time.perf_counter`) at which the body was whole."""
     service, head = request.service, request.head
     if operation.check is None:
+        whole_at = time.perf_counter()
         job = operation.read(service, head, b"")
-        return job if isinstance(job, Job) else finish_steps(job)
+        return job if isinstance(job, Job) else finish_steps(job), whole_at
     operation.check(head)
     coding = read_coding(head)
     with service.body_memory.hold() as held:
         body = await read_body(request, held)
+        whole_at = time.perf_counter()
         steps = _read_decoded(request, operation, held, body=body, coding=coding) if coding else None
         found = operation.read(service, head, body) if steps is None else steps
         if isinstance(found, Job):
-            return found
+            return found, whole_at
         if held.size <= UNCOUNTED_BODY_BYTES:
-            return finish_steps(found)
+            return finish_steps(found), whole_at
         timeout_s = service.settings.request_timeout_s
-        return await service.decoder.run(found, deadline=request.deadline, timeout_s=timeout_s)
+        return await service.decoder.run(found, deadline=request.deadline, timeout_s=timeout_s), whole_at
 
 
 def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:
@@ -112,9 +131,8 @@ def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *
     return decode_and_read()
 
 
-async def _classify(request: TakenRequest, images: Images) -> Predictions:
-    """Classify images; where their caller disconnects while they wait, they leave the queue uncomputed."""
-    ticket = request.service.batcher.submit(images, deadline=request.deadline)
+async def _wait_for(request: TakenRequest, ticket: Ticket) -> Predictions:
+    """Wait for predictions; where the caller disconnects meanwhile, the images leave the queue uncomputed."""
     caller = Caller(request.receive, ticket.answer)
     request.watch.add(caller)
     try:

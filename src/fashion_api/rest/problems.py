@@ -160,6 +160,8 @@ _KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (errors.PendingError, PENDING),
     (errors.DeadlineExceededError, DEADLINE),
 )
+REFUSALS = frozenset([UNAUTHORIZED, TOO_LARGE, TOO_SLOW, NOT_READY, OVERLOADED, DEADLINE])
+"""The kinds of problem that are the service's limits, and no fault of what was asked."""
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
 
 

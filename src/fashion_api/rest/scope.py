@@ -1,10 +1,15 @@
 """What is kept in and read from an ASGI scope."""
 
+from typing import TYPE_CHECKING
+
 from starlette.routing import Match
 from starlette.types import Scope
 
 from fashion_api.errors import NotReadyError
 from fashion_api.service.service import Service
+
+if TYPE_CHECKING:
+    from fashion_api.service.events import Work
 
 _RECORD = "fashion_api.record"
 
@@ -12,7 +17,7 @@ _RECORD = "fashion_api.record"
 class RequestRecord:
     """What becomes of one request, for the log and for errors."""
 
-    __slots__ = ("mount", "request_id", "root_path", "route", "status")
+    __slots__ = ("mount", "refusal", "request_id", "root_path", "route", "status", "work")
 
     def __init__(self, request_id: str, root_path: str = "") -> None:
         self.request_id = request_id
@@ -24,6 +29,10 @@ class RequestRecord:
         """The template of its route, once it is found."""
         self.status = 0
         """Of its response; 0 until that has started."""
+        self.refusal: str | None = None
+        """The kind of problem, where the service refuses it."""
+        self.work: Work | None = None
+        """What was done for it."""
 
 
 def keep_record(scope: Scope, record: RequestRecord) -> None:

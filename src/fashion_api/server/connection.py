@@ -69,7 +69,8 @@ class Connections:
         """All of them, guests too."""
         self.guests: dict[GuardedConnection, None] = {}
         """Those beyond the limit, the oldest first."""
-        self.refused_count = 0
+        self.count_refusal: Callable[[int, str], None] = lambda _status, _kind: None
+        """Counts a refusal by its status and its kind of problem."""
         self.limit = _fit_open_files(settings.max_connections)
         self.head_timeout_s = settings.header_timeout_s
         self.body_timeout_s = settings.request_timeout_s + settings.header_timeout_s
@@ -294,7 +295,6 @@ class GuardedConnection(asyncio.Protocol):
         self._is_refused = True
         self._rest = b""
         self._due = _NEVER
-        self._connections.refused_count += 1
         is_late = self._body is not None  # the head was handed on, and the body has gone wrong
         if is_late and self.is_busy and self._has_sent:
             return  # two answers to one request would be one too many; see `_go_on`
@@ -303,7 +303,7 @@ class GuardedConnection(asyncio.Protocol):
             self._lose_inner(ConnectionAbortedError())
         self._answers.flush()
         if not is_answered:
-            self._transport.write(_write_refusal(error, head))
+            self._transport.write(_write_refusal(error, head, self._connections.count_refusal))
         self._end()
 
     def _end(self) -> None:
@@ -372,11 +372,12 @@ def track_answers(app: App) -> App:
     return serve
 
 
-def _write_refusal(error: FashionError, head: bytes) -> bytes:
+def _write_refusal(error: FashionError, head: bytes, count: Callable[[int, str], None]) -> bytes:
     request_id = make_request_id()
     path = _PATH.match(head)
     problem = explain(error, request_id=request_id)
     reply = write_problem(problem, instance=path[1].decode() if path else "", request_id=request_id)
+    count(reply.status, problem.kind.name)
     logger.debug("refused with %d: %s (%s)", reply.status, problem.detail, request_id)
     fields = {
         "date": formatdate(usegmt=True),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from fashion_api.errors import SettingsError
-from fashion_api.rest.middleware.request_log import RequestEvent
 from fashion_api.server.log_destinations import LogStream, open_log_file
+from fashion_api.service.events import RequestEvent, Work
 from fashion_api.settings import Settings
 
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
@@ -23,7 +23,8 @@ class _TextFormatter(logging.Formatter):
     A record with `requests`, a list of `RequestEvent`, is a line for each of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, worker: int | None) -> None:
+        self._worker = "" if worker is None else f" worker={worker}"
         super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)-8s %(name)s: %(message)s", _DATE_FORMAT)
         self.converter = time.gmtime
 
@@ -34,18 +35,23 @@ class _TextFormatter(logging.Formatter):
         line = super().format(record)
         return line if line.isprintable() else line.translate(_CONTROL_CHARACTERS)
 
-    @staticmethod
-    def _format_request(event: RequestEvent, record: logging.LogRecord) -> str:
+    def _format_request(self, event: RequestEvent, record: logging.LogRecord) -> str:
         second = int(event.ended_at_s)
         milliseconds = int((event.ended_at_s - second) * 1000)
         return (
             f"{_format_second(second)}.{milliseconds:03d}Z {record.levelname:<8} {record.name}: {event.method} "
             f"{event.route or '(no route)'} {event.status} {event.duration_ms:.1f} ms {event.request_id}"
+            f"{self._worker}{'' if event.work is None else _write_work(event.work)}"
+            f"{'' if event.trace_id is None else f' trace_id={event.trace_id}'}"
         )
 
 
 class _JsonFormatter(logging.Formatter):
     """One JSON object a line, in UTC; a record with `requests` is a line for each of them."""
+
+    def __init__(self, worker: int | None) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         events: list[RequestEvent] = getattr(record, "requests", [])
@@ -58,8 +64,7 @@ class _JsonFormatter(logging.Formatter):
             fields["exc_info"] = self.formatException(record.exc_info)
         return _write_json(record, record.created, fields)
 
-    @staticmethod
-    def _describe(event: RequestEvent) -> dict[str, object]:
+    def _describe(self, event: RequestEvent) -> dict[str, object]:
         return {
             "message": "request",
             "method": event.method,
@@ -67,7 +72,24 @@ class _JsonFormatter(logging.Formatter):
             "status": event.status,
             "duration_ms": round(event.duration_ms, 3),
             "request_id": event.request_id,
+            **_describe_more(event, self._worker),
         }
+
+
+def _write_work(work: Work) -> str:
+    return f" images={work.images} queue_ms={work.queue_s * 1e3:.2f} compute_ms={work.compute_s * 1e3:.2f}"
+
+
+def _describe_more(event: RequestEvent, worker: int | None) -> dict[str, object]:
+    """Give what there is to say of a request beyond what every request has."""
+    described: dict[str, object] = {} if worker is None else {"worker": worker}
+    if event.work is not None:
+        described["images"] = event.work.images
+        described["queue_ms"] = round(event.work.queue_s * 1e3, 2)
+        described["compute_ms"] = round(event.work.compute_s * 1e3, 2)
+    if event.trace_id is not None:
+        described["trace_id"] = event.trace_id
+    return described
 
 
 def _write_json(record: logging.LogRecord, created_s: float, fields: dict[str, object]) -> str:
@@ -90,8 +112,13 @@ class _DropTwiceTold(logging.Filter):
         return not message.startswith("Traceback (most recent call last)") and "startup failed" not in message
 
 
-def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
+def configure_logging(settings: Settings, *, stream: TextIO | None = None, worker: int | None = None) -> None:
     """Log to standard error, or `stream`, and to the settings' file if there is one; replaces what was set up before.
+
+    Args:
+        settings: the level, the form and the file.
+        stream: in place of standard error.
+        worker: the slot of this process among several, for the lines of requests.
 
     Raises:
         SettingsError: the log file cannot be written.
@@ -100,7 +127,7 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
     if settings.log_file is not None:
         handlers.append(_open_log_file(settings.log_file, settings))
     for handler in handlers:
-        handler.setFormatter(_make_formatter(settings))
+        handler.setFormatter(_make_formatter(settings, worker))
     logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
     logging.captureWarnings(capture=True)
     uvicorn_logger = logging.getLogger("uvicorn.error")
@@ -112,8 +139,8 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
         logging.getLogger(noisier).setLevel(logging.ERROR)
 
 
-def _make_formatter(settings: Settings) -> logging.Formatter:
-    return _TextFormatter() if settings.log_format == "text" else _JsonFormatter()
+def _make_formatter(settings: Settings, worker: int | None) -> logging.Formatter:
+    return _TextFormatter(worker) if settings.log_format == "text" else _JsonFormatter(worker)
 
 
 def _open_log_file(path: Path, settings: Settings) -> logging.Handler:

@@ -43,17 +43,22 @@ def run_server(settings: Settings) -> bool:
 
 
 def _run_here(settings: Settings, sock: socket.socket) -> tuple[bool, int | None]:
+    from fashion_api.server.metrics import serve_metrics  # noqa: PLC0415  # see below
     from fashion_api.server.worker import Worker  # noqa: PLC0415  # a supervisor needs nothing of it
 
     worker = Worker(settings, sock)
-    return worker.run_until_stopped(), worker.stop_signal
+    with serve_metrics(settings, worker.find_registry):
+        return worker.run_until_stopped(), worker.stop_signal
 
 
 def _run_workers(settings: Settings, sock: socket.socket) -> tuple[bool, int | None]:
+    from fashion_api.server.metrics import serve_metrics  # noqa: PLC0415  # see above
     from fashion_api.server.supervisor import Supervisor  # noqa: PLC0415  # one worker needs none
+    from fashion_api.service.metrics import read_registry  # noqa: PLC0415  # see above
 
     supervisor = Supervisor(settings, sock)
-    return supervisor.run(), supervisor.stop_signal
+    with serve_metrics(settings, read_registry):
+        return supervisor.run(), supervisor.stop_signal
 
 
 def bind(host: str, port: int) -> socket.socket:

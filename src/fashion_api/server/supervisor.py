@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from fashion_api.server.accepting import ConnectionTable
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
+from fashion_api.server.metrics import WorkerMetrics
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, hold_signals
 from fashion_api.server.worker_process import STARTUP_FAILURE
 from fashion_api.settings import Settings
@@ -84,6 +85,12 @@ class _WorkerProcess:
             self.kill("it did not end by itself")
             return self.process.wait()
 
+    def name_end(self, status: int) -> str:
+        """Name in one word how it ended."""
+        if self.reason:
+            return "killed"
+        return "exit" if status >= 0 else signal.Signals(-status).name
+
     def describe_end(self, status: int) -> str:
         """Say in one line how it ended."""
         how = f"with status {status}" if status >= 0 else f"by signal {-status} ({signal.Signals(-status).name})"
@@ -107,6 +114,7 @@ class Supervisor:
         self._sock = sock
         self._table_descriptor = ConnectionTable.create(settings.workers)
         self._table = ConnectionTable(self._table_descriptor, settings.workers)
+        self._metrics = WorkerMetrics()
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, _WorkerProcess] = {}
         self._ends: deque[float] = deque()
@@ -120,7 +128,7 @@ class Supervisor:
 
     def run(self) -> bool:
         """Run the workers until a signal; gives whether the service could start."""
-        with self._selector, self._catch_signals():
+        with self._metrics, self._selector, self._catch_signals():
             while self.stop_signal is None or self._workers:
                 if self.stop_signal is None:
                     self._start_missing()
@@ -193,6 +201,7 @@ class Supervisor:
         status = worker.finish()
         self._table.leave(worker.slot)
         is_wanted = self.stop_signal is not None and status in (0, -signal.SIGTERM)  # the latter during its start
+        self._metrics.count_end(worker.slot, worker.name_end(status))
         logger.log(logging.INFO if is_wanted else logging.WARNING, worker.describe_end(status))
         if self.stop_signal is None:
             self._slow_down()
@@ -217,6 +226,8 @@ class Supervisor:
         if time.monotonic() < self._check_at:
             return
         self._check_at = time.monotonic() + _CHECK_S
+        ready = sum(worker.is_ready for worker in self._workers.values())
+        self._metrics.set_workers(ready=ready, starting=len(self._workers) - ready)
         settings = self._settings
         for worker in self._workers.values():
             worker.waited_s += _CHECK_S

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from fashion_api.rest.app import create_described_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable
@@ -65,7 +66,10 @@ class Worker(uvicorn.Server):
         seat: Seat | None = None,
         make_app: Callable[..., App] = create_described_app,
     ) -> None:
-        super().__init__(make_config(settings, functools.partial(make_app, settings, lifespan=self._hold)))
+        self._connections = Connections(settings)
+        super().__init__(
+            make_config(settings, self._connections, functools.partial(make_app, settings, lifespan=self._hold))
+        )
         self._settings = settings
         self._sock = sock
         self._seat = seat
@@ -79,10 +83,17 @@ class Worker(uvicorn.Server):
             self.run(sockets=[])  # it is to listen on nothing: the acceptor does
         return self.started
 
+    def find_registry(self) -> CollectorRegistry | None:
+        """Give what it has counted; `None` before it is ready."""
+        return None if self._service is None else self._service.metrics.registry
+
     @asynccontextmanager
     async def _hold(self, service: Service) -> AsyncIterator[None]:
         spare_collections()
         self._service = service
+        service.slot = 0 if self._seat is None else self._seat.slot
+        service.count_connections = lambda: len(self._connections.open)
+        self._connections.count_refusal = service.metrics.count_refused_connection
         yield
 
     @contextmanager
@@ -162,12 +173,12 @@ class Worker(uvicorn.Server):
             self.handle_exit(signal.SIGTERM, None)
 
 
-def make_config(settings: Settings, make_app: Callable[[], App]) -> uvicorn.Config:
+def make_config(settings: Settings, connections: Connections, make_app: Callable[[], App]) -> uvicorn.Config:
     """Make uvicorn's configuration; the app is made in the process that serves it."""
     return uvicorn.Config(
         lambda: track_answers(make_app()),
         factory=True,
-        http=make_protocol(Connections(settings)),
+        http=make_protocol(connections),
         timeout_keep_alive=settings.keep_alive_s,
         # The default on Windows cannot watch a listening socket.
         loop="asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto",

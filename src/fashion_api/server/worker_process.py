@@ -24,16 +24,18 @@ def main() -> int:
     from fashion_api.server.accepting import ConnectionTable  # noqa: PLC0415  # most of a second, with the next ones
     from fashion_api.server.log_queue import flush_log_queues, queue_log_lines  # noqa: PLC0415  # see above
     from fashion_api.server.logs import configure_logging  # noqa: PLC0415  # see above
+    from fashion_api.server.metrics import share_metrics  # noqa: PLC0415  # see above
     from fashion_api.server.worker import Seat, Worker  # noqa: PLC0415  # see above
 
     slot, slots, listener, table, link = map(int, sys.argv[1:])
     settings = pickle.load(sys.stdin.buffer)  # noqa: S301  # the supervisor wrote it
     try:
-        configure_logging(settings)
+        configure_logging(settings, worker=slot)
     except SettingsError as error:
         sys.stderr.write(f"fashion-api: {error}\n")
         return STARTUP_FAILURE
     queue_log_lines()
+    share_metrics(slot)
     seat = Seat(slot, ConnectionTable(table, slots), socket.socket(fileno=link))
     seat.link.setblocking(False)  # noqa: FBT003  # the socket's own interface
     worker = Worker(settings, socket.socket(fileno=listener), seat=seat)

@@ -33,7 +33,7 @@ _Outcome = Predictions | UnavailableError | EngineError
 class Ticket:
     """A request in the batcher: the images of one caller, and their predictions."""
 
-    __slots__ = ("_batcher", "_parts", "answer", "deadline", "images", "is_over", "taken")
+    __slots__ = ("_batcher", "_parts", "answer", "deadline", "images", "is_over", "started_at", "taken")
 
     def __init__(
         self, batcher: "Batcher", images: Images, deadline: float, answer: "asyncio.Future[Predictions]"
@@ -46,6 +46,8 @@ class Ticket:
         self.deadline = deadline
         self.is_over = False
         self.taken = 0
+        self.started_at = 0.0
+        """`time.perf_counter()` when its first batch began; 0 before."""
 
     @property
     def waiting(self) -> int:
@@ -138,6 +140,7 @@ class Batcher:
         self._is_computing = False
         self._image_s = math.inf  # seconds an image in the last batch; unknown at first
         self._worker = _Worker(self._loop, classifier)
+        self._batch_sizes: list[int] = []
         self._is_closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -146,6 +149,11 @@ class Batcher:
     def waiting_images(self) -> int:
         """Images in the queue."""
         return self._waiting_images
+
+    def take_batch_sizes(self) -> list[int]:
+        """Give the sizes, in images, of the batches since the last call."""
+        sizes, self._batch_sizes = self._batch_sizes, []
+        return sizes
 
     def check_room(self, images: int) -> None:
         """Check that so many images could be taken in now.
@@ -261,6 +269,7 @@ class Batcher:
         """Deliver a batch's answers, and go on with the next batch."""
         images = sum(len(part.images) for part in batch)
         self._image_s = computed.duration_s / images
+        self._batch_sizes.append(images)
         _deliver(batch, computed.answers)
         if self._waiting_images >= _INLINE_BATCH_SIZE:  # under overload, each turn goes by with refusals
             self._loop.call_soon(self._compute_next)
@@ -270,12 +279,14 @@ class Batcher:
     def _take_batch(self, now: float, room: int) -> list[_Slice]:
         """Take the images that have waited longest, at most `room`; end requests whose deadline has passed."""
         batch: list[_Slice] = []
+        started_at = time.perf_counter()
         while room and self._queue:
             request = next(iter(self._queue))
             if now >= request.deadline:  # the timer is late
                 request.expire(self._timeout_s)
                 continue
             count = min(room, request.waiting)
+            request.started_at = request.started_at or started_at
             batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
             request.taken += count
             self._waiting_images -= count

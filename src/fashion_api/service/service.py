@@ -1,5 +1,7 @@
 """The service: one model in force, with its batcher, its test set and its limits."""
 
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fashion_api.data.dataset import Split
@@ -7,9 +9,13 @@ from fashion_api.errors import DataError
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
+from fashion_api.service.events import RequestEvent
 from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.metrics import Metrics
 from fashion_api.service.survey import Findings, Survey
 from fashion_api.settings import Settings
+
+_MONITOR_S = 1.0
 
 
 @dataclass
@@ -26,7 +32,12 @@ class Service:
     """Prepares pictures of any size, one after the other; that takes longer than the decoder's turns."""
     body_memory: BodyMemory
     request_limit: RequestLimit
+    metrics: Metrics
     is_draining: bool = False
+    slot: int = 0
+    """Its worker's place among several."""
+    count_connections: Callable[[], int] = lambda: 0
+    """Gives the open connections, which only a server knows."""
     survey: Survey = field(init=False)
     """The model's predictions for the test set."""
 
@@ -58,6 +69,25 @@ class Service:
         """Be not ready from now on; requests are still answered."""
         self.is_draining = True
         self.survey.stop()
+
+    def count(self, events: Sequence[RequestEvent]) -> None:
+        """Count requests that are over, and the batches since the last call."""
+        self.metrics.count_requests(events)
+        self.metrics.count_batches(self.batcher.take_batch_sizes())
+
+    async def monitor(self) -> None:
+        """Measure each second what comes and goes, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.metrics.set_gauges(
+                requests_in_flight=self.request_limit.under_way,
+                queue_images=self.batcher.waiting_images,
+                connections=self.count_connections(),
+            )
+            self.metrics.measure_process(self.slot)
+            due = loop.time() + _MONITOR_S
+            await asyncio.sleep(_MONITOR_S)
+            self.metrics.observe_lag(max(0.0, loop.time() - due))
 
     async def aclose(self) -> None:
         """Finish what was taken in, and end the threads."""

@@ -49,4 +49,4 @@ def _cover_all(images: Images) -> Generator[None, None, Images]:
     return np.concatenate(variants)
 
 
-EXPLAIN_IMAGES = Operation("POST", "/api/v1/explanations", _read_images, check_json)
+EXPLAIN_IMAGES = Operation("POST", "/api/v1/explanations", _read_images, check_json, is_prediction=False)

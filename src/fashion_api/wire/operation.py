@@ -74,6 +74,8 @@ class Operation(NamedTuple):
     """Reads a request and its body; raises a `FashionError` that says what is wrong with them."""
     check: Callable[[RequestHead], None] | None = None
     """Raises what is wrong with a request before its body is read; `None` for a request without a body."""
+    is_prediction: bool = True
+    """Whether the images are the caller's, so that their predictions count in the metrics."""
 
 
 def finish_steps(steps: JobSteps) -> Job:

@@ -16,7 +16,7 @@ from tests.conftest import MakeClient
 from tests.fakes import load_fake_test_set, model_loader
 
 if TYPE_CHECKING:
-    from fashion_api.rest.middleware.request_log import RequestEvent
+    from fashion_api.service.events import RequestEvent
 
 
 class Recorder(logging.Handler):

@@ -9,13 +9,14 @@ from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
 from fashion_api.rest.middleware.request_log import (
-    RequestEvent,
     RequestLog,
     RequestLogMiddleware,
     find_request_id,
+    find_trace_id,
     make_request_id,
 )
 from fashion_api.rest.scope import get_record
+from fashion_api.service.events import RequestEvent
 from tests.asgi import Call, call, make_scope, running
 from tests.clock import put_clock_forward, run, turn_over
 from tests.fakes import fake_app
@@ -223,3 +224,39 @@ def test_other_protocols_have_no_request_id() -> None:
         await Call(RequestLogMiddleware(look, log=RequestLog()), {"type": "lifespan"}).task
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("header", "trace_id"),
+    [
+        (b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        (b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        (b"00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
+        (b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", None),
+        (b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
+        (b"no trace", None),
+    ],
+    ids=["a trace", "a later version", "no trace id", "no span id", "a version that is none", "no traceparent"],
+)
+def test_trace_is_the_callers_own(header: bytes, trace_id: str | None) -> None:
+    """The id of the trace is that of `traceparent`, where that is valid."""
+    assert find_trace_id([(b"host", b"x"), (b"traceparent", header)]) == trace_id
+
+
+@pytest.mark.parametrize(("least_status", "logged"), [(0, [200, 404, 503]), (400, [404, 503]), (1000, [])])
+def test_requests_that_are_not_logged_are_counted(
+    caplog: pytest.LogCaptureFixture, least_status: int, logged: list[int]
+) -> None:
+    """An operator chooses which requests are logged; all are counted."""
+    counted: list[RequestEvent] = []
+
+    async def main() -> None:
+        log = RequestLog(counted.extend, least_status=least_status)
+        for status in (200, 404, 503):
+            log.add(RequestEvent(0.0, "GET", "/predict", status, 1.0, "id"))
+        log.flush()
+
+    with caplog.at_level("INFO"):
+        run(main)
+    assert [event.status for event in counted] == [200, 404, 503]
+    assert [event.status for record in caplog.records for event in getattr(record, "requests", [])] == logged

@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.errors import NotReadyError
-from fashion_api.rest.problems import explain, send_problem
+from fashion_api.rest.problems import REFUSALS, explain, send_problem
 from fashion_api.rest.scope import get_record, is_draining
 
 
@@ -38,6 +38,8 @@ class ErrorMiddleware:
 async def _send_error(scope: Scope, send: Send, error: Exception) -> None:
     record = get_record(scope)
     problem = explain(error, request_id=record.request_id)
+    if problem.kind in REFUSALS:
+        record.refusal = problem.kind.name
     if record.status:  # too late for another response: the server cuts the connection
         raise error
     await send_problem(scope, send, problem)

@@ -5,17 +5,19 @@ import logging
 import random
 import re
 import time
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fashion_api.rest.scope import RequestRecord, find_route, is_draining, keep_record
+from fashion_api.service.events import RequestEvent
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = b"x-request-id"
+_TRACE_PARENT = b"traceparent"
+_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a caller who disconnected before the response."""
@@ -23,26 +25,19 @@ _FLUSH_AFTER_S = 0.05
 _PROBES = frozenset(["/livez", "/readyz"])  # asked every few seconds, by machines
 
 
-class RequestEvent(NamedTuple):
-    """A request that is over."""
-
-    ended_at_s: float
-    """Seconds since 1970."""
-    method: str
-    route: str | None
-    """The route's template; `None` where there is no such route."""
-    status: int
-    duration_ms: float
-    request_id: str
-
-
 class RequestLog:
     """Collects the requests that are over, and logs them together a twentieth of a second later; probes at level debug.
 
     Logged one at a time, they took 25 of 164 µs of processor time a request.
+
+    Args:
+        count: counts them, before they are logged.
+        least_status: requests of lower statuses are counted, and not logged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, count: Callable[[list[RequestEvent]], None] = lambda _: None, *, least_status: int = 0) -> None:
+        self._count = count
+        self._least_status = least_status
         self._events: list[RequestEvent] = []
 
     def add(self, event: RequestEvent) -> None:
@@ -54,6 +49,9 @@ class RequestLog:
     def flush(self) -> None:
         """Log the requests that were taken in."""
         events, self._events = self._events, []
+        if events:
+            self._count(events)
+        events = [event for event in events if event.status >= self._least_status]
         _log([event for event in events if event.route not in _PROBES], logging.INFO)
         _log([event for event in events if event.route in _PROBES], logging.DEBUG)
 
@@ -109,10 +107,19 @@ class RequestLogMiddleware:
         finally:
             status = record.status or CLIENT_CLOSED_REQUEST
             duration_ms = (time.perf_counter() - started) * 1e3
-            event = RequestEvent(
-                time.time(), scope["method"], find_route(scope), status, duration_ms, record.request_id
+            self._log.add(
+                RequestEvent(
+                    time.time(),
+                    scope["method"],
+                    find_route(scope),
+                    status,
+                    duration_ms,
+                    record.request_id,
+                    record.refusal,
+                    record.work,
+                    find_trace_id(scope["headers"]),
+                )
             )
-            self._log.add(event)
 
 
 def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -121,6 +128,15 @@ def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         if name == _REQUEST_ID:
             given: str = value.decode("latin-1")
             return given if _SANE_ID.fullmatch(given) else None
+    return None
+
+
+def find_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Give the id of the caller's trace, where `traceparent` has one (https://www.w3.org/TR/trace-context/)."""
+    for name, value in headers:
+        if name == _TRACE_PARENT:
+            match = _TRACE.fullmatch(value)
+            return match[1].decode() if match else None
     return None
 
 

@@ -1,0 +1,117 @@
+"""Metrics of one process and of several, as Prometheus reads them."""
+
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.server.service_process import Service, ask, connect, serve
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+LIMIT_S = 30
+"""After so long a test gives up."""
+
+
+def read(port: int, path: str = "/metrics") -> Samples:
+    """The samples at an address."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=LIMIT_S) as answer:
+        return dict(_list_samples(answer.read().decode()))
+
+
+def _list_samples(text: str) -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], float]]:
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield (sample.name, frozenset(sample.labels.items())), sample.value
+
+
+def total(samples: Samples, name: str, /, **labels: str) -> float:
+    """The sum of the samples with this name and these labels."""
+    return sum(
+        value for (found, its_labels), value in samples.items() if found == name and labels.items() <= its_labels
+    )
+
+
+def wait_for_total(port: int, wanted: float, name: str, /, **labels: str) -> Samples:
+    """Read until a sum is reached, and never passed."""
+    give_up_at = time.monotonic() + LIMIT_S
+    while True:
+        samples = read(port)
+        found = total(samples, name, **labels)
+        if found >= wanted or time.monotonic() > give_up_at:
+            assert found == wanted
+            return samples
+        time.sleep(0.02)
+
+
+PREDICTION = "/api/v1/test-images/3/prediction"
+ROUTE = "/api/v1/test-images/{index}/prediction"
+
+
+def send_requests(service: Service, *, connections: int, each: int) -> int:
+    """Ask for predictions over several connections, and send bytes that are no HTTP; gives how many were answered."""
+    for _ in range(connections):
+        with connect(service.port) as connection:
+            for _ in range(each):
+                assert ask(connection, PREDICTION).startswith(b"HTTP/1.1 200 ")
+    with connect(service.port) as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    return connections * each
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_answer_is_counted(workers: int) -> None:
+    """Whichever worker is asked, the metrics are the sums of all, and those of one kind agree with those of another."""
+    with serve(workers=workers) as service:
+        sent = send_requests(service, connections=4, each=5)
+        samples = wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+        assert total(samples, "fashion_requests_total", route=ROUTE, method="GET", status="200") == sent
+        assert total(samples, "fashion_requests_total", route="(no route)", status="400") == 1
+        assert total(samples, "fashion_refusals_total", reason="bad-request") == 1
+        for name in ("decode_seconds", "queue_wait_seconds", "compute_seconds", "encode_seconds"):
+            assert total(samples, f"fashion_{name}_count") == sent
+        for name in ("top_probability_count", "novelty_count", "predictions_total", "batch_images_sum"):
+            assert total(samples, f"fashion_{name}") == sent
+        assert total(samples, "fashion_request_duration_seconds_count", route=ROUTE) == sent
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_nothing_falls_when_a_worker_is_killed() -> None:
+    """The worker that replaces a killed one goes on with its numbers, and its end is counted."""
+    with serve(workers=2) as service:
+        sent = send_requests(service, connections=8, each=2)
+        wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+        for worker in service.find_workers():
+            os.kill(worker, signal.SIGKILL)
+        service.wait_until_ready(times=4)
+        samples = wait_for_total(service.port, 2, "fashion_worker_ends_total", reason="SIGKILL")
+        assert total(samples, "fashion_requests_total", route=ROUTE) == sent
+        sent += send_requests(service, connections=8, each=2)
+        wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+        wait_for_total(service.port, 2, "fashion_workers", state="ready")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_metrics_have_a_port_of_their_own(workers: int) -> None:
+    """Where a port is named, the metrics are there, without a key, and nowhere else."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with serve(workers=workers, FASHION_METRICS_PORT=str(port), FASHION_API_KEYS="key") as service:
+        assert total(read(port), "fashion_model_info", name="fashion_mnist") == 1
+        with connect(service.port) as connection:
+            assert ask(connection, "/metrics").startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 404 "))
+
+
+def test_port_in_use_stops_the_start() -> None:
+    """A port for the metrics that is taken stops the start with one line that names the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        with serve(is_ready=False, FASHION_METRICS_PORT=str(port)) as service:
+            service.log.wait_for(f"FASHION_METRICS_PORT: cannot listen on 127.0.0.1 port {port}")
+            assert service.wait() == 1
