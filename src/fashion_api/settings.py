@@ -43,6 +43,9 @@ Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta",
 
 
 _KEY = re.compile(r"[!-~]+")
+_QUOTED_KEY = re.compile(r"(['\"]).*\1")
+_NOTHING = ("null", "None", "{}")
+"""What templates write for a list that is not there."""
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -70,7 +73,7 @@ _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
 
 def _split_keys(value: object) -> object:
     keys = _split_list(value)
-    if isinstance(value, str) and not keys:
+    if isinstance(value, str) and (not keys or value.strip() in _NOTHING):
         raise ValueError("is set, but holds no key; unset it, so that no key is needed")
     return keys
 
@@ -78,6 +81,8 @@ def _split_keys(value: object) -> object:
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not all(_KEY.fullmatch(key.get_secret_value()) for key in keys):
         raise ValueError("holds a key that is empty, or has other characters than printable ASCII without spaces")
+    if any(_QUOTED_KEY.fullmatch(key.get_secret_value()) for key in keys):
+        raise ValueError("holds a key in quotes, which would be part of it; leave them out")
     return keys
 
 
@@ -91,6 +96,12 @@ def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise ValueError("names a class twice")
     return names
+
+
+def _is_of_a_model(path: Path, served: Path) -> bool:
+    """Whether a file is a model, its manifest or its card; neither path has links in it."""
+    is_manifest = path.suffix == ".json" and (path.with_suffix(".h5").exists() or path == served.with_suffix(".json"))
+    return path == served or path.suffix == ".h5" or is_manifest or path.name == "README.md"
 
 
 def _check_root_path(path: str) -> str:
@@ -237,9 +248,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_log_file(self) -> Self:
-        kept = (self.model_path.absolute(), self.model_path.with_suffix(".json").absolute())
-        if self.log_file is not None and (self.log_file.suffix == ".h5" or self.log_file.absolute() in kept):
-            raise ValueError(f"FASHION_LOG_FILE: {self.log_file} is a model or its manifest: name another file")
+        if self.log_file is not None and _is_of_a_model(self.log_file.resolve(), self.model_path.resolve()):
+            raise ValueError(
+                f"FASHION_LOG_FILE: {self.log_file} is a model, its manifest or its card: name another file"
+            )
         return self
 
     @model_validator(mode="after")
