@@ -225,7 +225,7 @@ def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> 
     "value",
     [
         *("", " ", ",", " , ", "[]", '["good",""]', '["good"," "]', '["two words"]', '["über"]', '["line\\nbreak"]'),
-        *('""', "''", '"good"', "good,''", '["good","\\"\\""]', "null", "{}", " None "),
+        *('""', "''", '"good"', "good,''", '["good","\\"\\""]', "null", "{}", " None ", "[" * 5000),
     ],
     ids=[
         "empty",
@@ -246,6 +246,7 @@ def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> 
         "null",
         "object",
         "None",
+        "deep list",
     ],
 )
 def test_keys_that_nobody_can_send_stop_the_start(monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str) -> None:

@@ -9,7 +9,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from dotenv import dotenv_values
 from platformdirs import user_cache_path
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -21,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from fashion_api.env_file import read_env_file
 from fashion_api.errors import FlagError, SettingsError
 from fashion_api.service_links import is_service_link
 
@@ -56,7 +56,7 @@ def _split_list(value: object) -> object:
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError("is neither a JSON list nor values with commas between them") from error
     return [part.strip() for part in value.split(",") if part.strip()]
 
@@ -347,8 +347,9 @@ def load_settings(
         SettingsError: a `FASHION_` name is unknown or a value is bad; the message names each variable.
     """
     flags = overrides or {}
-    _refuse_unknown_names(env_file)
-    _refuse_blank_keys(env_file)
+    in_file = read_env_file(env_file, prefix=ENV_PREFIX)
+    _refuse_unknown_names(in_file, env_file)
+    _refuse_blank_keys(in_file)
     try:
         settings = cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
@@ -360,10 +361,10 @@ def load_settings(
     return settings
 
 
-def _refuse_blank_keys(env_file: Path) -> None:
+def _refuse_blank_keys(in_file: Mapping[str, str | None]) -> None:
     """Refuse API keys that are set to nothing: unlike elsewhere, that must not mean that they are unset."""
     name = name_variable("api_keys")
-    given = {key.upper(): value for key, value in (dotenv_values(env_file) | os.environ).items()}
+    given = {key.upper(): value for key, value in (*in_file.items(), *os.environ.items())}
     if given.get(name) == "":
         raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
@@ -378,9 +379,9 @@ def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, obje
     return f"{name}{where}: {message}"
 
 
-def _refuse_unknown_names(env_file: Path) -> None:
+def _refuse_unknown_names(in_file: Mapping[str, str | None], env_file: Path) -> None:
     in_environment = [name for name, value in os.environ.items() if not is_service_link(name, value)]
-    given = dict.fromkeys(in_environment, "the environment") | dict.fromkeys(dotenv_values(env_file), str(env_file))
+    given = dict.fromkeys(in_environment, "the environment") | dict.fromkeys(in_file, str(env_file))
     known = {name_variable(field) for field in TrainingSettings.model_fields}
     for name, source in given.items():
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:

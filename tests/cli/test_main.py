@@ -28,9 +28,11 @@ def make_failing_app(error: BaseException) -> typer.Typer:
         (DataError("the labels are missing"), "the labels are missing"),
         (FileNotFoundError(2, "No such file or directory", "shoe.png"), "shoe.png: No such file or directory"),
         (OSError(28, "No space left on device"), "No space left on device"),
+        (DataError("two\nlines"), "two lines"),
+        (FileNotFoundError(2, "No such file or directory", "two\nlines"), "two lines: No such file or directory"),
         (ValueError("two\nlines"), "unexpected ValueError: two lines (`fashion-api --debug …` shows where)"),
     ],
-    ids=["ours", "file", "system", "unexpected"],
+    ids=["ours", "file", "system", "ours of two lines", "file of two lines", "unexpected"],
 )
 def test_error_is_one_line_and_status_1(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Any error is one line on standard error, and the exit status is 1."""
@@ -111,7 +113,7 @@ def test_commands_import_what_they_need_only_when_they_run() -> None:
         "print(*sorted(ours), *sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)  # noqa: S603  # our own
-    assert done.stdout.split() == [f"fashion_api.{name}" for name in ("cli", "errors", "service_links", "settings")]
+    assert done.stdout.split() == [f"fashion_api.{name}" for name in ("cli", "env_file", "errors", "service_links", "settings")]
 
 
 def test_module_runs_the_command_line() -> None:

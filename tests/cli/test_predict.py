@@ -1,6 +1,7 @@
 """`fashion-api predict`."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,13 @@ def test_file_that_cannot_be_classified_fails_alone(
         ["fashion-api", str(text)],
         ["fashion-api", str(missing)],
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no device without an end")
+def test_file_without_an_end_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file without an end, no more is read than a picture may have."""
+    assert predict_files(fake_model(), [Path("/dev/zero")]) == 1
+    assert re.fullmatch(r"fashion-api: /dev/zero: the file has more than \d+ bytes\n", capsys.readouterr().err)
 
 
 def test_missing_model_is_an_error(bag: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,13 @@ import typer
 
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.status import Status
-from fashion_api.errors import ImageError
+from fashion_api.errors import ImageError, InvalidImageError
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
     from fashion_api.inference.loading import LoadedModel
+
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 @with_settings(Settings, "model_path", "cache_dir")
@@ -43,7 +45,7 @@ def predict_files(model: "LoadedModel", files: Sequence[Path], *, is_json: bool 
     status = Status.SUCCESS
     for path in files:
         try:
-            image = decode_image(path.read_bytes(), height=model.input.height, width=model.input.width)
+            image = decode_image(_read(path), height=model.input.height, width=model.input.width)
         except (OSError, ImageError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             print(f"fashion-api: {path}: {reason}", file=sys.stderr)
@@ -57,3 +59,11 @@ def predict_files(model: "LoadedModel", files: Sequence[Path], *, is_json: bool 
             doubt = "" if prediction.reason is None else f"; not accepted: {prediction.reason}"
             print(f"{path}: {prediction.label} ({prediction.probability:.1%}){doubt}")
     return status
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:  # which may be a pipe, or a device without an end
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise InvalidImageError(f"the file has more than {_MAX_BYTES} bytes")
+    return content
