@@ -1,11 +1,12 @@
 """Where a training run writes its model, and what it may overwrite there."""
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_api.errors import FlagError, TrainingError
-from fashion_api.files import sha256_hex
+from fashion_api.files import make_folder, sha256_hex
 from fashion_api.inference.manifest import manifest_path
 
 
@@ -24,7 +25,8 @@ class Destination:
 
         Raises:
             FlagError: no model can have this path.
-            TrainingError: a model or a manifest would be overwritten; the message ends with `way_out`.
+            TrainingError: nothing can be written there, or a model or a manifest would be overwritten; then the message
+                ends with `way_out`.
         """
         if self.path.suffix != ".h5" or self.path.is_dir():
             reason = "is a folder" if self.path.is_dir() else "does not end in .h5"
@@ -33,6 +35,13 @@ class Destination:
         there = [path for path in paths if os.path.lexists(path)]  # a broken link too
         if there and not self.is_forced and not self._is_own():
             raise TrainingError(f"{there[0]} is there already, and is not overwritten: {way_out}")
+
+        try:
+            make_folder(self.path.parent)
+            with tempfile.TemporaryFile(dir=self.path.parent):
+                pass
+        except OSError as error:
+            raise TrainingError(f"{self.path} cannot be written: {error.strerror}; name another place") from error
 
     def _is_own(self) -> bool:
         return self.path.is_file() and sha256_hex(self.path.read_bytes()) == self.own_sha256
