@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,6 +147,13 @@ def test_standard_input_is_a_picture(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(make_bag())))
     assert predict_files(fake_model(), ["-"], Writer()) == 0
     assert capsys.readouterr().out == "-: Bag (91.0%)\n"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no device without an end")
+def test_file_without_an_end_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file without an end, no more is read than a picture may have."""
+    assert predict_files(fake_model(), ["/dev/zero"], Writer()) == 1
+    assert re.fullmatch("fashion-api: /dev/zero: File too large\n", capsys.readouterr().err)
 
 
 def test_missing_model_is_an_error(bag: str, capsys: pytest.CaptureFixture[str]) -> None:

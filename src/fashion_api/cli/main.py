@@ -101,7 +101,7 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
 
 
 def _report(message: str) -> None:
-    print(f"fashion-api: {message}", file=sys.stderr)
+    print("fashion-api:", " ".join(message.splitlines()), file=sys.stderr)
 
 
 def _report_wrong_call(error: typer.TyperException) -> Status:
