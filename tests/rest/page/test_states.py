@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from fashion_api.rest.problems import NOT_READY, OVERLOADED, Problem, ProblemKind, write_problem
 from tests.picture_files import TEXT_FILE, grey_png, truncated_png
@@ -18,14 +18,10 @@ PREFIX = "shop/fashion/"
 
 
 @pytest.fixture(scope="module")
-def guarded(
-    browser: Browser,  # noqa: ARG001  # without one, no server is started
-    real_service: Mapping[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[ServerProcess]:
+def guarded(real_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A service behind a path prefix that asks for a key, has no test set, and takes small files only."""
     settings = {
-        **real_service,
+        **real_settings,
         "FASHION_API_KEYS": KEY,
         "FASHION_ROOT_PATH": f"/{PREFIX.rstrip('/')}",
         "FASHION_DATA_DIR": str(tmp_path_factory.mktemp("no data")),

@@ -38,7 +38,7 @@ function showView({ isFirst = false } = {}) {
   if (view === 'test') showTestPicture(index, leaving.signal);
   if (!isFirst) {
     byId(`${view}-heading`).focus({ preventScroll: true });
-    scrollTo(0, 0);
+    scrollTo({ top: 0, behavior: 'instant' });
   }
 }
 

@@ -111,7 +111,7 @@ function update(removed) {
 
 /** Ask the model about pictures, in one request. */
 function askAbout(asked, place) {
-  return attempt(place, async () => {
+  const action = async () => {
     const images = asked.map((card) => card.image);
     const path = `api/v1/predictions?coverage=${settings.coverage}`;
     const started = performance.now();
@@ -137,7 +137,8 @@ function askAbout(asked, place) {
       );
     });
     announce(asked.map((card, i) => `${card.name}: ${sum(answer.predictions[i])}`).join(' '));
-  });
+  };
+  return attempt(place, action).then(() => asked.length === 1 && asked[0].reveal());
 }
 
 const sum = ({ label, probability, accepted }) =>

@@ -60,6 +60,21 @@ export class Card {
     this._notices = h('div', { class: 'notices', role: 'status' });
     this.askNotices = h('div', { class: 'notices', role: 'status' });
     this._answer = h('div');
+    this._answered = h('section', { class: 'answered' }, h('h3', {}, 'Its answer'), this.askNotices, this._answer);
+    this._stages = h(
+      'div',
+      { class: 'stages' },
+      h('section', { class: 'original' }, h('h3', {}, 'Your picture'), this._frame, this._makeControls()),
+      h(
+        'section',
+        { class: 'given' },
+        h('h3', {}, 'What the model gets'),
+        h('div', { class: 'well' }, this._preview),
+        this._words,
+        this._askButton,
+      ),
+      this._answered,
+    );
     this.element = h(
       'article',
       { class: 'picture', 'aria-labelledby': id },
@@ -74,20 +89,7 @@ export class Card {
         ),
       ),
       this._notices,
-      (this._stages = h(
-        'div',
-        { class: 'stages' },
-        h('section', { class: 'original' }, h('h3', {}, 'Your picture'), this._frame, this._makeControls()),
-        h(
-          'section',
-          { class: 'given' },
-          h('h3', {}, 'What the model gets'),
-          h('div', { class: 'well' }, this._preview),
-          this._words,
-          this._askButton,
-        ),
-        h('section', { class: 'answered' }, h('h3', {}, 'Its answer'), this.askNotices, this._answer),
-      )),
+      this._stages,
     );
     this.clearAnswer();
   }
@@ -213,6 +215,11 @@ export class Card {
   showAsking(isAsking) {
     if (this.image !== null) this._askButton.disabled = isAsking;
     if (!this.isAnswered) this._answer.firstChild.textContent = isAsking ? 'Asking …' : 'Not asked yet.';
+  }
+
+  /** Scroll to where the answer comes, if that is far down: on small screens it is below the button. */
+  reveal() {
+    if (this._answered.getBoundingClientRect().top > innerHeight / 2) this._answered.scrollIntoView();
   }
 
   /** Whether there is something to ask about. */
