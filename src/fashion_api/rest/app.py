@@ -167,7 +167,8 @@ def create_app(
         settings: all that an operator may set.
         middleware: the caller's own. It sees every request and every response, refusals too.
         load_model: gives the model; takes seconds.
-        load_test_set: gives the test set, or raises `DataError`: the service then answers without one.
+        load_test_set: gives the test set, or raises `DataError`: the service then answers without one, unless the
+            settings name the folder of the data set.
         lifespan: is entered with the service once that is ready, and left before it stops.
 
     Raises:
@@ -266,5 +267,7 @@ def _load(
     try:
         return model, load_test_set(settings, model)
     except DataError as error:
+        if settings.data_dir is not None:  # whoever names a folder means that one
+            raise
         logger.warning("serving without a test set: %s", error)
         return model, error

@@ -9,7 +9,7 @@ from fashion_api.rest.problems import NOT_READY, OVERLOADED, Problem, ProblemKin
 from tests.picture_files import TEXT_FILE, grey_png, truncated_png
 from tests.rest.page.conftest import OpenPage
 from tests.rest.page.photographs import LABEL, as_file, ask, choose, find_preview, photograph
-from tests.servers import ServerProcess, serve
+from tests.servers import ServerProcess, serve_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
@@ -18,16 +18,15 @@ PREFIX = "shop/fashion/"
 
 
 @pytest.fixture(scope="module")
-def guarded(real_settings: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def guarded(real_settings: Mapping[str, str]) -> Iterator[ServerProcess]:
     """A service behind a path prefix that asks for a key, has no test set, and takes small files only."""
     settings = {
-        **real_settings,
+        **{name: value for name, value in real_settings.items() if name != "FASHION_DATA_DIR"},
         "FASHION_API_KEYS": KEY,
         "FASHION_ROOT_PATH": f"/{PREFIX.rstrip('/')}",
-        "FASHION_DATA_DIR": str(tmp_path_factory.mktemp("no data")),
         "FASHION_MAX_UPLOAD_BYTES": "30000",
     }
-    with serve(**settings) as started:
+    with serve_app("uvicorn", "tests.rest.page.without_test_set:app", **settings) as started:
         yield started
 
 
