@@ -9,11 +9,12 @@ BIN := .venv/bin
 # Written when the packages for serving and training, or for development too, were installed.
 TRAIN := .venv/.installed-train
 DEV := .venv/.installed-dev
+DOCS := .venv-docs/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test test-quick check lint types coverage fuzz audit bench soak requirements clean
+.PHONY: help serve train evaluate data test test-quick check lint types coverage docs reference fuzz audit bench soak requirements clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -36,7 +37,7 @@ test: $(DEV) data  ## run the tests
 test-quick: $(DEV) data  ## run the tests that need no TensorFlow
 	$(BIN)/pytest -m "not tensorflow" $(ARGS)
 
-check: lint types coverage  ## all that has to pass: lint, types, tests with their coverage
+check: lint types coverage docs  ## all that has to pass: lint, types, tests with their coverage, documentation
 
 lint: $(DEV)  ## check style and format
 	$(BIN)/ruff check
@@ -49,13 +50,19 @@ types: $(DEV)  ## check types
 coverage: $(DEV) data  ## run the tests and report the lines and branches that they reach
 	$(BIN)/pytest $(ARGS) --cov
 
+docs: $(DOCS)  ## build the documentation as a site, in dist/docs/
+	@scripts/build-docs
+
+reference: $(DEV)  ## write the pages of docs/reference/ that come from the code
+	$(BIN)/python scripts/reference.py
+
 fuzz: $(DEV)  ## look for inputs that break a reader or the server; takes 10 minutes for each
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
 audit: $(DEV)  ## check the locked packages: known vulnerabilities, licences; list them in dist/sbom/
 	@exec $(BIN)/python scripts/audit.py
 
-soak: data  ## prove the service reliable (see docs/reliability.md); up to 15 minutes a part, ARGS=PART for one
+soak: data  ## prove the service reliable (see docs/explanation/reliability.md); up to 15 minutes a part, ARGS=PART for one
 	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: data  ## measure the service and its peers (see benchmarks/README.md); takes an hour
@@ -65,11 +72,16 @@ requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest ve
 	@PYTHON="$(PYTHON)" scripts/lock-requirements $(ARGS)
 
 clean:  ## remove what was built; not the data set, and not the models
-	rm -rf .venv .coverage* coverage.xml htmlcov dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-docs .coverage* coverage.xml htmlcov dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv || { rm -rf .venv; exit 1; }
+
+$(DOCS): requirements/docs.txt
+	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --require-hashes --requirement $<
+	@touch $@
 
 # The project itself is linked, not copied: a change in src/ needs no new installation.
 define install

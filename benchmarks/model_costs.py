@@ -2,9 +2,9 @@
 
     python -m benchmarks.model_costs models/fashion_mnist.h5 models/compact.h5 …
 
-Writes docs/accuracy_and_cost.png and docs/accuracy_and_cost.md. Every model needs a manifest with its training, which
-says what it was validated on; those with an evaluation are on the plot. Run by hand, on a machine that does nothing
-else.
+Writes accuracy_and_cost.md and accuracy_and_cost.png in docs/explanation/. Every model needs a manifest with its
+training, which says what it was validated on; those with an evaluation are on the plot. Run by hand, on a machine that
+does nothing else.
 """
 
 import argparse
@@ -39,7 +39,8 @@ from fashion_api.training.evaluate.cost import compile_tutorial, count_multiply_
 from fashion_api.training.report.markdown import percent, table
 from fashion_api.training.validation import TrainingData, load_training_data
 
-_PLOT, _TABLE = Path("docs/accuracy_and_cost.png"), Path("docs/accuracy_and_cost.md")
+_TABLE = Path("docs/explanation/accuracy_and_cost.md")
+_PLOT = _TABLE.with_suffix(".png")
 _CALIBRATION_IMAGES = 512  # training images that the ranges of the 8-bit activations are taken from
 _TOLERATED_LOSS = 0.001  # of the validation accuracy, for an 8-bit form that is said to hold it
 _QUANTISED = ("Conv", "MatMul", "Gemm", "Add", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool")

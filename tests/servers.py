@@ -143,14 +143,15 @@ def serve(*flags: str, **environment: str) -> Iterator[ServerProcess]:
 @contextmanager
 def serve_app(name: str, app: str, *flags: str, **environment: str) -> Iterator[ServerProcess]:
     """Serve an app by the ASGI server of this name, and wait until it answers."""
-    port = _find_free_port()
+    port = find_free_port()
     with start((*ASGI_SERVERS[name](app, port), *flags), **environment) as server:
         server.address = (LOCALHOST, port)
         server.wait_until_ready()
         yield server
 
 
-def _find_free_port() -> int:
+def find_free_port() -> int:
+    """Give a port that was free a moment ago."""
     with socket.create_server((LOCALHOST, 0)) as sock:
         port: int = sock.getsockname()[1]
         return port

@@ -45,6 +45,8 @@ def read_locked(name: str) -> dict[str, list[Requirement]]:
 def read_wanted(name: str) -> list[Requirement]:
     """What pyproject.toml asks for, of what the requirements file of that name is to hold."""
     extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    if name == "docs":
+        return [Requirement(entry) for entry in groups["docs"]]
     wanted = list(PROJECT["project"]["dependencies"])
     if name != "serve":
         wanted += extras["train"] + groups["build"]
@@ -53,7 +55,7 @@ def read_wanted(name: str) -> list[Requirement]:
     return [Requirement(entry) for entry in wanted]
 
 
-lock_files = pytest.mark.parametrize("name", ["serve", "train", "dev"])
+lock_files = pytest.mark.parametrize("name", ["serve", "train", "dev", "docs"])
 
 
 @lock_files
@@ -126,6 +128,35 @@ def test_the_wheel_carries_the_command_and_the_licence(wheel: zipfile.ZipFile) -
     folder = f"fashion_api-{PROJECT['project']['version']}.dist-info"
     assert b"fashion-api = fashion_api.__main__:main" in wheel.read(f"{folder}/entry_points.txt")
     assert f"{folder}/licenses/LICENSE" in wheel.namelist()
+
+
+@pytest.fixture
+def unpacked(wheel: zipfile.ZipFile, tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that has the wheel in place of the working tree."""
+    wheel.extractall(tmp_path / "site")
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
+    return {**kept, "PYTHONPATH": str(tmp_path / "site")}
+
+
+def test_installed_in_an_empty_folder_it_says_how_to_get_a_model(unpacked: dict[str, str], tmp_path: Path) -> None:
+    """Where there is no model, the start ends with one line that names the flag, the repository and the training."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    command = (sys.executable, "-m", "fashion_api", "compile")
+    ended = subprocess.run(command, cwd=folder, env=unpacked, capture_output=True, text=True, check=False)  # noqa: S603  # ours
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert all(said in line for said in ("--model-path", "repository", "fashion-api train"))
+
+
+def test_installed_in_an_empty_folder_it_classifies_with_a_model_from_elsewhere(
+    unpacked: dict[str, str], tmp_path: Path
+) -> None:
+    """All that a prediction needs is in the wheel, but for the model."""
+    sample, model = ROOT / "samples" / "bag.png", ROOT / "models" / "fashion_mnist.h5"
+    command = (sys.executable, "-m", "fashion_api", "predict", "--json", str(sample), "--model-path", str(model))
+    ended = subprocess.run(command, cwd=tmp_path, env=unpacked, capture_output=True, text=True, check=True)  # noqa: S603  # ours
+    assert json.loads(ended.stdout)["prediction"]["label"] == "Bag"
 
 
 # The image

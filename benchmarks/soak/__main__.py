@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak`: prove the service reliable, and write the figures into docs/reliability.md."""
+"""`python -m benchmarks.soak`: prove the service reliable, and write docs/explanation/reliability.md's figures."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ PARTS: dict[str, Part] = {
     "endurance": endure,
 }
 RESULTS = ROOT / "benchmarks" / "results" / "soak.json"
-REPORT = ROOT / "docs" / "reliability.md"
+REPORT = ROOT / "docs" / "explanation" / "reliability.md"
 _BEGIN, _END = "<!-- soak -->\n", "<!-- /soak -->\n"
 
 

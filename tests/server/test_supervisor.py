@@ -1,4 +1,4 @@
-"""Several workers: started, watched, replaced and stopped; each test is one sentence of docs/reliability.md."""
+"""Several workers: started, watched, replaced and stopped; each is a sentence of docs/explanation/reliability.md."""
 
 import os
 import shutil

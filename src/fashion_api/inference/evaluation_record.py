@@ -1,6 +1,6 @@
 """What an evaluation measured: the part of the manifest that `fashion-api evaluate` writes.
 
-docs/evaluation.md defines each figure.
+docs/explanation/evaluation.md defines each figure.
 """
 
 from typing import Annotated

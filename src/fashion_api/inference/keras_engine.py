@@ -26,14 +26,14 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits, run_in_child
 
-INSTALL_TENSORFLOW = "pip install tensorflow tf2onnx"
-"""What installs all that compiling and the Keras engine need beside the service's own packages."""
+INSTALL_TENSORFLOW = "pip install tensorflow tf2onnx matplotlib"
+"""What installs all that training, compiling and the Keras engine need beside the service's own packages."""
 MAX_NUMBERS_AN_IMAGE = 1 << 26
 """The most numbers that a layer may give for one image."""
 WALK_LIMITS = Limits(time_s=60, processor_s=10, memory_bytes=2 << 30)
 """What the walk over a `.h5` may take; that over a model of 2 MB takes a tenth of a second."""
 _MAX_REASON = 300  # characters of an error of Keras's, which may quote a whole configuration
-_NO_TENSORFLOW = f"FASHION_ENGINE=keras needs TensorFlow, which is not installed: {INSTALL_TENSORFLOW}"
+_NO_TENSORFLOW = f"TensorFlow, which training and FASHION_ENGINE=keras need, is not installed: {INSTALL_TENSORFLOW}"
 
 
 class KerasClassifier:

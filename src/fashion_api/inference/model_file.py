@@ -90,7 +90,7 @@ def _read_h5(path: Path, max_bytes: int) -> bytes:
     try:
         content = read_file(path, max_bytes=max_bytes)
     except FileNotFoundError:
-        way_out = "name another with --model-path or FASHION_MODEL_PATH"
+        way_out = "name another with --model-path or FASHION_MODEL_PATH (the project's repository has some in models/)"
         if path.suffix == ".h5":
             way_out += f", or train one with `fashion-api train --model-path {shlex.quote(str(path))}`"
         raise ModelError(f"there is no model {path}: {way_out}") from None

@@ -1,7 +1,7 @@
 """Picture files to pixels: PNG, JPEG, GIF, BMP and WebP to `uint8[height, width]`.
 
-Each file is reduced to its essentials before Pillow decodes it. `docs/inputs.md` lists the answer to each kind of bad
-input.
+Each file is reduced to its essentials before Pillow decodes it. docs/reference/inputs.md lists the answer to each
+kind of bad input.
 """
 
 import base64

@@ -7,7 +7,7 @@ are whole and valid, and knows bytes, timers and counts, but no request's meanin
 - uvicorn's parameter `http=`, and that uvicorn makes its protocols with keywords, among them `app_state`;
 - the `state` of an ASGI scope, which has all that `app_state` has. By it `track_answers` finds a request's connection.
 
-Under other ASGI servers none of this is in force; docs/security.md says which limits are theirs.
+Under other ASGI servers none of this is in force; docs/explanation/security.md says which limits are theirs.
 """
 
 import asyncio

@@ -209,7 +209,7 @@ def test_folders_of_a_file_name_are_left_out(client: TestClient, name: str) -> N
          "palette", "alpha", "CMYK", "EXIF-rotated"],
 )  # fmt: skip
 def test_each_kind_of_picture_has_its_answer(client: TestClient, picture: bytes, status: int) -> None:
-    """What is accepted, converted or refused is as the table in docs/inputs.md says, whatever the file is called."""
+    """What is accepted, converted or refused is as docs/reference/inputs.md says, whatever the file is called."""
     response = client.post(UPLOAD_ROUTE, files={"file": ("boot.png", picture, "image/png")})
     assert response.status_code == status
 

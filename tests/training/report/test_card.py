@@ -2,13 +2,16 @@ import logging
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard, ModelCardData
 
 from fashion_api.inference.evaluation_record import ClassScore, EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
-from fashion_api.training.report.card import render_folder, render_seeds, write_card
+from fashion_api.training.report.card import read_manifests, render_folder, render_seeds, write_card
 from fashion_api.training.report.markdown import table
 from tests.training.samples import TRAINING_RECORD
+
+ROOT = Path(__file__).parents[3]
 
 RECORD = EvaluationRecord(
     data_sha256="0" * 64,
@@ -181,3 +184,36 @@ def test_readme_of_others_is_not_overwritten(folder: Path, caplog: pytest.LogCap
         assert write_card(folder / "fashion_mnist.h5") == []
     assert (folder / "README.md").read_text() == "# My project"
     assert "left alone" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def published() -> ModelCard:
+    """The card of the models in the repository, as the Hugging Face hub reads it."""
+    return ModelCard(render_folder(ROOT / "models" / "fashion_mnist.h5"))
+
+
+def test_hub_reads_the_score_of_each_model(published: ModelCard) -> None:
+    """The head gives the hub each model's test accuracy, in the form that it checks."""
+    data = published.data
+    assert isinstance(data, ModelCardData)
+    results = [(result.dataset_name, result.metric_type, result.metric_value) for result in data.eval_results or ()]
+    record = read_manifests(ROOT / "models")["fashion_mnist.json"].evaluation
+    assert record is not None
+    assert ("Fashion-MNIST", "accuracy", record.accuracy) in results
+    assert (data.license, data.library_name, data.pipeline_tag) == ("mit", "keras", "image-classification")
+
+
+def test_card_says_what_not_to_do(published: ModelCard) -> None:
+    """The uses that it is not for are in it, with the share of errors and the outliers accepted most often."""
+    uses = published.text.partition("## Uses")[2].partition("\n## ")[0]
+    assert "Do not use it:" in uses
+    assert "of the test images are classified wrongly" in uses
+    assert "Accepted most often: blends of two" in uses
+
+
+def test_licence_of_others_models_is_not_known(tmp_path: Path) -> None:
+    """The card of a model that is not the project's states no licence, and of other data no score on Fashion-MNIST."""
+    write_manifest(tmp_path / "pets.h5", make_manifest("pets", labels=("cat", "dog")))
+    data = ModelCard(render_folder(tmp_path / "pets.h5")).data
+    assert isinstance(data, ModelCardData)
+    assert (data.library_name, data.license, data.datasets, data.eval_results) == ("keras", None, None, None)

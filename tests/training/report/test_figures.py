@@ -1,6 +1,9 @@
+import numpy as np
+
 from fashion_api.training.history import Epoch
-from fashion_api.training.report.figures import draw_learning_curves
-from fashion_api.training.report.plots import plot_learning_curves
+from fashion_api.training.report.figures import draw_confusion_matrix, draw_learning_curves
+from fashion_api.training.report.plots import plot_confusion_matrix, plot_learning_curves
+from tests.training.report.test_card import RECORD, make_manifest
 from tests.training.samples import TRAINING_RECORD
 
 
@@ -11,4 +14,23 @@ def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
 
     drawn = draw_learning_curves(training, history, name="bands")
 
-    assert drawn == plot_learning_curves(history, best_index=1, title="bands: recipe small, seed 3")
+    title = "bands: epoch 2 was kept, with a validation accuracy of 92.50 %\nRecipe small, seed 3"
+    assert drawn == plot_learning_curves(history, best_index=1, title=title)
+
+
+def test_confusion_matrix_names_the_most_frequent_error() -> None:
+    """Its title has the number of errors, and the two classes that are confused most often."""
+    matrix = ((5, 3), (1, 6))
+    record = RECORD.model_copy(update={"confusion_matrix": matrix, "images": 15, "correct": 11})
+    manifest = make_manifest("bands", labels=("top", "bottom"), evaluation=record)
+
+    drawn = draw_confusion_matrix(manifest)
+
+    title = "bands 000000000000: 4 of 15 test images wrong\nThe most frequent error: top taken for bottom, 3 times"
+    assert drawn == plot_confusion_matrix(np.array(matrix), ("top", "bottom"), title=title)
+
+
+def test_confusion_matrix_without_errors_is_drawn() -> None:
+    """A model that is always right has a matrix too."""
+    record = RECORD.model_copy(update={"confusion_matrix": ((2, 0), (0, 2)), "correct": 4})
+    assert draw_confusion_matrix(make_manifest("bands", labels=("top", "bottom"), evaluation=record)) is not None

@@ -166,11 +166,10 @@ def test_robustness_section_says(said: str) -> None:
 
 
 def test_calibration_section_has_the_reliability_of_each_class(tmp_path: Path) -> None:
-    """Confidence and accuracy are in it for each predicted class, and that they are right on average only."""
+    """Confidence and accuracy are in it for each predicted class."""
     text = "\n".join(render_calibration(tmp_path / "m.h5", make_manifest()))
 
     assert "| Shirt | 3 | 87.30 % | 83.20 % |" in text
-    assert "on average over all images" in text
     assert "| Bag |" not in text
 
 
@@ -190,3 +189,27 @@ def test_sets_section_says_whom_the_coverage_holds_for(
     manifest = make_manifest(calibration=CALIBRATION.model_copy(update={"prediction_sets": sets}))
 
     assert said in "\n".join(render_prediction_sets(manifest))
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (0.05, "lowers the calibration error"),
+        (0.15, "by no more than chance may"),
+        (0.3, "does not lower the calibration error on the test images: it raises it"),
+    ],
+)
+def test_calibration_says_what_the_temperature_does(after: float, said: str) -> None:
+    """A calibration error that is within the interval of the one before may have changed by chance."""
+    before = SCORE.model_copy(update={"expected_calibration_error": Estimate(value=0.15, low=0.1, high=0.2)})
+    changed = SCORE.model_copy(update={"expected_calibration_error": ESTIMATE.model_copy(update={"value": after})})
+    record = RECORD.model_copy(update={"calibration": CalibrationReport(before=before, after=changed)})
+    manifest = make_manifest(evaluation=record)
+
+    assert said in "\n".join(render_calibration(Path("bands.h5"), manifest))
+
+
+def test_coverage_that_is_missed_is_named() -> None:
+    """A nominal coverage above the interval of the measured one is named; the others are not."""
+    text = "\n".join(render_prediction_sets(make_manifest()))
+    assert "Missed by more than chance: 99 %." in text

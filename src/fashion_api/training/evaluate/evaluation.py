@@ -1,6 +1,6 @@
 """Evaluates a model on the test set as the service would answer it, and writes its manifest, figures and card.
 
-docs/evaluation.md defines each figure.
+docs/explanation/evaluation.md defines each figure.
 """
 
 import logging

@@ -12,6 +12,7 @@ from fashion_api.files import write_atomically
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import Manifest, TrainingRecord, read_manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
+from fashion_api.training.report.card_head import render_head, render_uses
 from fashion_api.training.report.card_sections import (
     render_accuracy,
     render_calibration,
@@ -40,14 +41,12 @@ _OF_A_RUN = {
 
 CARD_NAME = "README.md"
 SEEDS_FOLDER = "seeds"
-_MARK = "<!-- Written by `fashion-api evaluate`; what is changed here by hand is lost. -->"
+_MARK = "Written by `fashion-api evaluate`; what is changed here by hand is lost."
 _LIMITS = """
 - The labels of T-shirts, pullovers, coats and, most of all, shirts are noisy: for some articles on the contact sheet
   above, the model's answer looks right. People score 83.5 % on these images, without training (H. Xiao,
   K. Rasul, R. Vollgraf, [arXiv:1708.07747](https://arxiv.org/abs/1708.07747), and the data set's
   [read-me](https://github.com/zalandoresearch/fashion-mnist)).
-- All figures are for images made like the data set's: one article from a shop's catalogue, cut out, upright, light on
-  black, scaled to fill 28×28 pixels. They do not hold for photographs of people wearing clothes.
 - The coverage of the prediction sets holds for such images, on average; it does not hold for images that show no
   article. The figures on calibration are averages too, and do not hold for corrupted images.
 - The shares accepted are for the kinds of images that are named. Other kinds may be accepted more or less often."""
@@ -60,7 +59,7 @@ def write_card(model_path: Path) -> list[Path]:
     A `README.md` that was not written here is not overwritten; no path is given then.
     """
     path = model_path.with_name(CARD_NAME)
-    if path.exists() and not path.read_text(errors="replace").startswith(_MARK):
+    if path.exists() and _MARK not in path.read_text(errors="replace"):
         logger.warning("%s was not written by `fashion-api evaluate` and is left alone: no card is written", path)
         return []
     write_atomically(path, render_folder(model_path).encode())
@@ -72,7 +71,9 @@ def render_folder(model_path: Path) -> str:
     manifests = read_manifests(model_path.parent)
     default = Path(Settings.model_fields["model_path"].default).with_suffix(".json").name
     shown = default if default in manifests else model_path.with_suffix(".json").name
-    parts = [_MARK, "# Models", *_render_overview(manifests)]
+    named = {Path(name).stem: manifest for name, manifest in manifests.items()}
+    head = render_head(named, mark=_MARK, is_ours=shown == default)
+    parts = [head, "# Models", *_render_overview(manifests)]
     if shown in manifests:
         parts += render_card(model_path.with_name(shown).with_suffix(".h5"), manifests[shown])
     others = read_manifests(model_path.with_name(SEEDS_FOLDER))
@@ -97,7 +98,7 @@ def read_manifests(folder: Path) -> dict[str, Manifest]:
 def render_card(model_path: Path, manifest: Manifest) -> list[str]:
     """Write one model's card, as paragraphs of Markdown."""
     record = manifest.evaluation
-    parts = [f"# `{model_path.name}`", *render_training(model_path, manifest)]
+    parts = [f"# `{model_path.name}`", *render_training(model_path, manifest), *render_uses(manifest)]
     if record is None:
         return [*parts, "It has not been evaluated."]
     parts += [*render_accuracy(record), f"![Confusion matrix]({figure_path(model_path, CONFUSION_MATRIX).name})"]
@@ -126,8 +127,8 @@ def _render_overview(manifests: dict[str, Manifest]) -> list[str]:
         table(columns, rows),
         flow("""
             Time is the time of one image on one thread, divided by that of the tutorial's network. Each model's
-            manifest, the `.json` beside it, has all of its figures; [docs/evaluation.md](../docs/evaluation.md) defines
-            them.
+            manifest, the `.json` beside it, has all of its figures; they are defined in
+            [Evaluation](../docs/explanation/evaluation.md).
         """),
     ]
 

@@ -1,9 +1,15 @@
 """The sections of a model card, from the manifest, as paragraphs of Markdown."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fashion_api.inference.calibration import Calibration
-from fashion_api.inference.evaluation_record import ClassReliability, Estimate, EvaluationRecord
+from fashion_api.inference.evaluation_record import (
+    ClassReliability,
+    Estimate,
+    EvaluationRecord,
+    PredictionSetScore,
+)
 from fashion_api.inference.manifest import Manifest
 from fashion_api.training.recipes import RECIPES
 from fashion_api.training.report.figures import LEARNING_CURVES, RELIABILITY, figure_path
@@ -108,12 +114,22 @@ def render_calibration(model_path: Path, manifest: Manifest) -> list[str]:
         """),
         table(("", "network", "as served"), rows),
         flow(f"""
-            If every confidence were exactly right, chance alone would give a calibration error of
-            {after.expected_calibration_error_floor:.4f} on as many images.
+            {_compare(before.expected_calibration_error, after.expected_calibration_error)} If every confidence were
+            exactly right, chance alone would give a calibration error of {after.expected_calibration_error_floor:.4f}
+            on as many images.
         """),
         diagram,
         *_render_reliability(record.calibration.classes),
     ]
+
+
+def _compare(before: Estimate, after: Estimate) -> str:
+    """Say what the temperature does to the calibration error; a change within the interval may be chance."""
+    if after.value < before.low:
+        return "The temperature lowers the calibration error on the test images."
+    if after.value > before.high:
+        return "The temperature does not lower the calibration error on the test images: it raises it."
+    return "The temperature changes the calibration error on the test images by no more than chance may."
 
 
 def _render_reliability(classes: dict[str, ClassReliability] | None) -> list[str]:
@@ -127,8 +143,8 @@ def _render_reliability(classes: dict[str, ClassReliability] | None) -> list[str
     ]
     return [
         flow("""
-            Confidences are right on average over all images; those of a single class may be too high or too low. When
-            a class is predicted, the mean confidence and the share that is right:
+            The confidences of a single class may be too high or too low. When a class is predicted, the mean confidence
+            and the share that is right:
         """),
         table(("predicted class", "images", "mean confidence", "right"), rows),
     ]
@@ -161,12 +177,21 @@ def render_prediction_sets(manifest: Manifest) -> list[str]:
             set holds the right class; the last columns count the sets by their number of classes:
         """),
         table(("nominal", "coverage", "95 % interval", "mean size", *(f"of {size}" for size in sized)), rows),
+        *_name_missed(scores),
         "The coverage of each class:",
         table(
             ("class", *(f"{float(wanted):.0%}".replace("%", " %") for wanted in scores)),
             ([label, *(percent(score.class_coverage[label]) for score in scores.values())] for label in labels),
         ),
     ]
+
+
+def _name_missed(scores: Mapping[str, PredictionSetScore]) -> list[str]:
+    """Name the nominal coverages that the test images miss by more than chance."""
+    missed = [
+        f"{100 * float(wanted):g} %" for wanted, score in scores.items() if score.coverage_interval[1] < float(wanted)
+    ]
+    return [f"Missed by more than chance: {' and '.join(missed)}."] if missed else []
 
 
 def _describe_thresholds(calibration: Calibration) -> str:

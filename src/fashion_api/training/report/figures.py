@@ -11,6 +11,8 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import Manifest, TrainingRecord
 from fashion_api.training.calibrate.temperature import apply_temperature
 from fashion_api.training.history import Epoch
+from fashion_api.training.metrics.calibration_error import compute_ece
+from fashion_api.training.report.markdown import percent
 from fashion_api.training.report.plots import (
     plot_confusion_matrix,
     plot_contact_sheet,
@@ -43,10 +45,9 @@ def write_figures(
     Returns:
         The paths of the figures drawn.
     """
-    title = f"{manifest.name} {manifest.sha256[:12]}: {len(test)} test images"
     contents = {
-        CONFUSION_MATRIX: draw_confusion_matrix(manifest, title=title),
-        RELIABILITY: draw_reliability(manifest, test, answers, title=title),
+        CONFUSION_MATRIX: draw_confusion_matrix(manifest),
+        RELIABILITY: draw_reliability(manifest, test, answers),
         MISTAKES: draw_mistakes(manifest, test, answers),
     }
     if manifest.training is not None and history:
@@ -62,21 +63,34 @@ def write_figures(
 
 def draw_learning_curves(training: TrainingRecord, history: Sequence[Epoch], *, name: str) -> bytes:
     """Draw loss and accuracy by epoch, with a mark at the epoch that was kept."""
-    title = f"{name}: recipe {training.recipe}, seed {training.seed}"
+    title = (
+        f"{name}: epoch {training.best_epoch} was kept, with a validation accuracy of "
+        f"{percent(training.validation_accuracy)}\nRecipe {training.recipe}, seed {training.seed}"
+    )
     return plot_learning_curves(history, best_index=training.best_epoch - 1, title=title)
 
 
-def draw_confusion_matrix(manifest: Manifest, *, title: str) -> bytes | None:
+def draw_confusion_matrix(manifest: Manifest) -> bytes | None:
     """Draw the confusion matrix of the manifest's evaluation; `None` if it has none."""
-    if manifest.evaluation is None:
+    record = manifest.evaluation
+    if record is None:
         return None
-    matrix = np.array(manifest.evaluation.confusion_matrix)
-    return plot_confusion_matrix(matrix, manifest.labels, title=f"{title}, {manifest.evaluation.accuracy:.2%} right")
+    matrix = np.array(record.confusion_matrix)
+    errors = matrix - np.diag(np.diag(matrix))
+    actual, predicted = np.unravel_index(errors.argmax(), errors.shape)
+    finding = f"{_name(manifest)}: {record.images - record.correct:,} of {record.images:,} test images wrong"
+    if errors.any():
+        finding += (
+            f"\nThe most frequent error: {manifest.labels[actual]} taken for {manifest.labels[predicted]}, "
+            f"{errors[actual, predicted]} times"
+        )
+    return plot_confusion_matrix(matrix, manifest.labels, title=finding)
 
 
-def draw_reliability(manifest: Manifest, test: Split, answers: Predictions, *, title: str) -> bytes:
+def draw_reliability(manifest: Manifest, test: Split, answers: Predictions) -> bytes:
     """Draw accuracy by confidence, without and, for a calibrated model, with the temperature."""
     served = answers.probabilities
+    is_correct = answers.class_ids == test.labels
     panels = [("as served", served.max(axis=1))]
     if manifest.calibration is not None:
         temperature = manifest.calibration.temperature
@@ -84,7 +98,10 @@ def draw_reliability(manifest: Manifest, test: Split, answers: Predictions, *, t
             ("as the network gives it", apply_temperature(served, 1 / temperature).max(axis=1)),
             (f"as served, temperature {temperature:.3f}", served.max(axis=1)),
         ]
-    return plot_reliability(panels, answers.class_ids == test.labels, title=title)
+    errors = [f"{100 * compute_ece(confidences, is_correct):.1f}" for _, confidences in panels]
+    finding = " points, with the temperature by ".join(errors)
+    title = f"{_name(manifest)}: confidence differs from accuracy by {finding} points, on average"
+    return plot_reliability(panels, is_correct, title=title)
 
 
 def draw_mistakes(manifest: Manifest, test: Split, answers: Predictions) -> bytes | None:
@@ -99,5 +116,9 @@ def draw_mistakes(manifest: Manifest, test: Split, answers: Predictions) -> byte
         f"{manifest.labels[answers.class_ids[index]]} ({confidences[index]:.1%})"
         for index in worst.tolist()
     ]
-    title = f"{manifest.name}: the most confident of its {len(wrong)} mistakes, with what the data set says they are"
+    title = f"{_name(manifest)}: the most confident of its {len(wrong)} mistakes, with what the data set says they are"
     return plot_contact_sheet(test.images[worst], captions, title=title)
+
+
+def _name(manifest: Manifest) -> str:
+    return f"{manifest.name} {manifest.sha256[:12]}"

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from fashion_api.images import Images
@@ -17,7 +19,7 @@ from fashion_api.training.metrics.calibration_error import BINS, bin_confidences
 from fashion_api.training.metrics.confusion import ConfusionMatrix
 from fashion_api.training.metrics.intervals import compute_wilson_interval
 
-_TRAINING, _VALIDATION, _MUTED = "#1f6fb4", "#d1671b", "#666666"
+_TRAINING, _VALIDATION, _MUTED, _RIGHT = "#1f6fb4", "#d1671b", "#666666", "#e6ecf2"
 
 
 def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: str) -> bytes:
@@ -35,7 +37,7 @@ def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: st
     accuracy_axes.set(title="Accuracy")
     lines = loss_axes.get_legend_handles_labels()  # accuracy may lack a line
     accuracy_axes.legend(*lines, loc="lower right", framealpha=1, edgecolor="none")
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=11)
     return _encode(figure)
 
 
@@ -57,20 +59,27 @@ def _draw_curves(axes: Axes, training: Sequence[float], validation: Sequence[flo
 
 
 def plot_confusion_matrix(matrix: ConfusionMatrix, labels: Sequence[str], *, title: str) -> bytes:
-    """Draw the counts of int[actual, predicted], coloured by the share of the row."""
-    side = min(24.0, 3.2 + 0.62 * len(labels))
-    figure = Figure(figsize=(side, side * 0.92), dpi=120, layout="constrained")
+    """Draw the counts of int[actual, predicted]; colour shows the errors alone, from one to the most frequent."""
+    side = min(24.0, 3.8 + 0.62 * len(labels))
+    figure = Figure(figsize=(side, side * 0.88), dpi=120, layout="constrained")
     axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    is_error = ~np.eye(len(labels), dtype=bool)
+    errors = np.ma.masked_where(~is_error | (matrix == 0), matrix)
+    most = max(int(matrix[is_error].max(initial=0)), 2)
+    drawn = axes.imshow(errors, cmap="YlOrRd", norm=LogNorm(vmin=1, vmax=most))
+    figure.colorbar(drawn, ax=axes, shrink=0.6, label="Errors (log scale)", format="{x:g}")
     ticks = range(len(labels))
     axes.set_xticks(ticks, labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, labels)
-    axes.set(title=title, xlabel="Predicted", ylabel="Actual")
+    axes.set(xlabel="Predicted", ylabel="Actual")
     for (actual, predicted), count in np.ndenumerate(matrix):
+        if actual == predicted:
+            axes.add_patch(Rectangle((predicted - 0.5, actual - 0.5), 1, 1, color=_RIGHT))
         if count:
-            colour = "white" if shares[actual, predicted] > 0.5 else "black"  # noqa: PLR2004  # dark field
-            axes.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+            is_dark = actual != predicted and count > most**0.8
+            colour = "white" if is_dark else "black"
+            axes.text(predicted, actual, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
+    figure.suptitle(title, fontsize=11)
     return _encode(figure)
 
 
@@ -88,9 +97,9 @@ def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArr
         _draw_reliability(axes[0, column], axes[1, column], confidences, is_correct)
         axes[0, column].set_title(name)
     axes[0, 0].set_ylabel("Accuracy")
-    axes[1, 0].set_ylabel("Images")
+    axes[1, 0].set_ylabel("Images (log scale)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=11)
     return _encode(figure)
 
 
@@ -102,7 +111,6 @@ def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct:
     accuracy = correct / counts[used]
     mean_confidence = np.bincount(bins, weights=confidences, minlength=BINS)[used] / counts[used]
     ends = np.array([compute_wilson_interval(right, all_) for right, all_ in zip(correct, counts[used], strict=True)])
-    upper.bar(used / BINS, accuracy, 1 / BINS, align="edge", color=_TRAINING, alpha=0.25, edgecolor=_TRAINING)
     upper.plot((0, 1), (0, 1), color=_MUTED, linestyle=":", linewidth=1, label="calibrated exactly")
     upper.errorbar(
         mean_confidence,
@@ -112,11 +120,11 @@ def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct:
         color=_VALIDATION,
         markersize=4,
         linewidth=1,
-        label="accuracy by bin, 95 % interval",
+        label="accuracy by bin of confidence, 95 % interval",
     )
-    upper.set(xlim=(0, 1), ylim=(0, 1.02))
-    lower.bar(np.arange(BINS) / BINS, counts, 1 / BINS, align="edge", color=_MUTED, edgecolor="white")
-    lower.set(xlabel="Confidence: the largest probability", yscale="log", ylim=(0.7, None))
+    upper.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    lower.plot(mean_confidence, counts[used], "o", color=_MUTED, markersize=4)
+    lower.set(xlabel="Confidence: the largest probability", yscale="log", ylim=(0.7, 2 * len(confidences)))
     for part in (upper, lower):
         part.grid(alpha=0.25)
         part.spines[["top", "right"]].set_visible(False)

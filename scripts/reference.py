@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Write the pages of docs/reference/ that come from the code: settings, commands, routes and problems.
+
+usage: reference.py
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from fashion_api import Settings, create_app
+from fashion_api.rest.problems import KINDS
+from fashion_api.settings import TrainingSettings, name_variable
+from fashion_api.training.report.markdown import flow, table
+
+FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+
+
+def main() -> None:
+    """Write each page."""
+    for name, text in render_all():
+        (FOLDER / name).write_text(text)
+
+
+def render_all() -> Iterator[tuple[str, str]]:
+    """Give the file name and the text of each page."""
+    for name, render in (
+        ("settings.md", render_settings),
+        ("commands.md", render_commands),
+        ("routes.md", render_routes),
+        ("problems.md", render_problems),
+    ):
+        yield name, f"<!-- Written by `make reference`; what is changed here by hand is lost. -->\n\n{render()}\n"
+
+
+def render_settings() -> str:
+    """Write the settings with their defaults: those of serving, and those that training adds."""
+    serving = list(Settings.model_fields)
+    training = [name for name in TrainingSettings.model_fields if name not in serving]
+    about = flow("""
+        Each is a variable of the environment or a line in `.env`; the environment wins over `.env`, and a flag of the
+        command line over both. An unknown `FASHION_` name or a bad value stops the start with a message that names it.
+        [.env.example](../../.env.example) is the same list, to copy.
+    """)
+    head = ("# Settings", about, "## Data, models, serving and logs")
+    return "\n\n".join((*head, _describe_settings(serving), "## Training", _describe_settings(training)))
+
+
+def _describe_settings(fields: Sequence[str]) -> str:
+    parts = []
+    for name in fields:
+        field = TrainingSettings.model_fields[name]
+        is_unset = field.default_factory is not None or field.default in (None, "", ())
+        default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
+        parts.append(
+            f"### `{name_variable(name)}`\n\n{field.description}" + ("" if is_unset else f" Default: `{default}`")
+        )
+    return "\n\n".join(parts)
+
+
+def _tabulate(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table of text, all of whose columns are aligned to the left."""
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    return table(columns, cells).replace("---:", "---", len(columns) - 1)
+
+
+def render_commands() -> str:
+    """Write the help of every command, by Typer's own generator."""
+    command = (sys.executable, "-m", "typer", "fashion_api.cli.main", "utils", "docs", "--name", "fashion-api")
+    written = subprocess.run(  # noqa: S603  # our own command
+        [*command, "--title", "Commands"], check=True, capture_output=True, text=True, encoding="utf-8"
+    )
+    return written.stdout.replace("```console", "```text").strip()
+
+
+def render_routes() -> str:
+    """Write the routes, from the OpenAPI document."""
+    rows = [
+        (f"`{method.upper()} {path}`", operation["summary"], ", ".join(sorted(operation["responses"])))
+        for path, methods in create_app(Settings()).openapi()["paths"].items()
+        for method, operation in methods.items()
+    ]
+    about = flow("""
+        `/docs` of a running service describes each with its parameters, bodies and examples, and runs them;
+        `/openapi.json` is the same for programs. Every `GET` answers `HEAD` too.
+    """)
+    return "\n\n".join(("# Routes", about, _tabulate(("route", "what it does", "statuses"), rows)))
+
+
+def render_problems() -> str:
+    """Write the kinds of problem that the service answers with."""
+    about = flow("""
+        An error is `application/problem+json` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). Its `type` is
+        `/problems#KIND`, with one of these kinds; `detail` says what was wrong with this request.
+    """)
+    kinds = (f"## {kind.name}\n\n**{int(kind.status)}** {kind.title}. {kind.meaning}" for kind in KINDS)
+    return "\n\n".join(("# Problems", about, *kinds))
+
+
+if __name__ == "__main__":
+    main()
