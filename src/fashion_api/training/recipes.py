@@ -119,6 +119,8 @@ _RECIPES = (
         description="for the smallest machines: the same kind of network with a third of its multiply-adds",
         residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
         epochs=36,
+        outlier_share=1 / 2,
+        nonsense_share=0.5,
     ),
     replace(
         _STANDARD,
