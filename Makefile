@@ -14,7 +14,7 @@ DOCS := .venv-docs/.installed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test test-quick check lint types coverage docs reference fuzz audit bench soak requirements clean
+.PHONY: help serve train evaluate data test test-quick test-clients check lint types coverage docs reference fuzz audit bench soak requirements clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -34,8 +34,11 @@ data: $(TRAIN)  ## get the data set, if it is not there
 test: $(DEV) data  ## run the tests
 	$(BIN)/pytest $(ARGS)
 
-test-quick: $(DEV) data  ## run the tests that need no TensorFlow
-	$(BIN)/pytest -m "not tensorflow" $(ARGS)
+test-quick: $(DEV) data  ## run the tests that need no TensorFlow and generate no clients
+	$(BIN)/pytest -m "not tensorflow and not clients" $(ARGS)
+
+test-clients: $(DEV)  ## generate clients from the OpenAPI document and ask with them; needs Node.js
+	$(BIN)/pytest -m clients $(ARGS)
 
 check: lint types coverage docs  ## all that has to pass: lint, types, tests with their coverage, documentation
 
@@ -73,10 +76,12 @@ requirements:  ## lock the requirements anew; ARGS=--upgrade takes the newest ve
 
 clean:  ## remove what was built; not the data set, and not the models
 	rm -rf .venv .venv-docs .coverage* coverage.xml htmlcov dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf tests/clients/.environments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv || { rm -rf .venv; exit 1; }
+	@echo "Setting up .venv/, once; what is installed is logged in .venv/setup.log." >&2
 
 $(DOCS): requirements/docs.txt
 	@python="$$(scripts/find-python "$(PYTHON)")" && "$$python" -m venv --clear .venv-docs
@@ -85,14 +90,14 @@ $(DOCS): requirements/docs.txt
 
 # The project itself is linked, not copied: a change in src/ needs no new installation.
 define install
-	$(BIN)/python -m pip install --require-hashes --requirement $<
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	@scripts/step "Installing the packages for $(1)" $(BIN)/python -m pip install --require-hashes --requirement $<
+	@scripts/step "Linking the project" $(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 endef
 
 $(TRAIN): requirements/train.txt pyproject.toml | $(BIN)/python
-	$(install)
+	$(call install,serving and training)
 	@touch $@
 
 $(DEV): requirements/dev.txt pyproject.toml | $(BIN)/python
-	$(install)
+	$(call install,development)
 	@touch $@ $(TRAIN)

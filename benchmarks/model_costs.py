@@ -35,7 +35,8 @@ from fashion_api.inference.model_file import read_model_file
 from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.settings import Settings, load_settings
 from fashion_api.training.classification import classify_all
-from fashion_api.training.evaluate.cost import compile_tutorial, count_multiply_adds, time_in_turns
+from fashion_api.training.evaluate.cost import compile_tutorial, time_in_turns
+from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.report.markdown import percent, table
 from fashion_api.training.validation import TrainingData, load_training_data
 
@@ -194,25 +195,48 @@ def draw(candidates: Sequence[Candidate], times: Sequence[tuple[float, float]]) 
     """Draw test accuracy against relative time; the 8-bit forms stand as much lower as they lose in validation."""
     figure = Figure(figsize=(9, 5.4), dpi=120, layout="constrained")
     axes = figure.subplots()
+    shown = []
     for candidate, (whole, quantised) in zip(candidates, times, strict=True):
         record = candidate.evaluation
         if record is None:
             continue
+        shown.append(candidate)
         accuracy, (low, high) = 100 * record.accuracy, (100 * end for end in record.accuracy_interval)
         moved = accuracy - 100 * candidate.loss
         axes.plot([whole, quantised], [accuracy, moved], color="#bbbbbb", linewidth=1, zorder=1)
-        axes.errorbar(whole, accuracy, [[accuracy - low], [high - accuracy]], fmt="o", color=_FLOAT_COLOUR, capsize=3)
-        face = _EIGHT_BIT_COLOUR if candidate.holds else "white"
-        axes.plot(quantised, moved, "s", markerfacecolor=face, markeredgecolor=_EIGHT_BIT_COLOUR, markersize=6)
+        axes.errorbar(
+            whole,
+            accuracy,
+            [[accuracy - low], [high - accuracy]],
+            fmt="o",
+            color=_FLOAT_COLOUR,
+            capsize=3,
+            label="32 bits, 95 % interval",
+        )
+        axes.plot(
+            quantised,
+            moved,
+            "s",
+            markerfacecolor=_EIGHT_BIT_COLOUR if candidate.holds else "white",
+            markeredgecolor=_EIGHT_BIT_COLOUR,
+            label="8 bits, holds the accuracy" if candidate.holds else "8 bits, does not hold the accuracy",
+        )
         axes.annotate(candidate.name, (whole, accuracy), (8, -4), textcoords="offset points", va="top", fontsize=9)
-    _explain(axes)
+    axes.set_title(_describe(shown), loc="left", fontsize=11)
+    _finish(axes)
     return figure
 
 
-def _explain(axes: Axes) -> None:
-    axes.errorbar([], [], [], fmt="o", color=_FLOAT_COLOUR, capsize=3, label="32 bits, 95 % interval")
-    axes.plot([], [], "s", color=_EIGHT_BIT_COLOUR, label="8 bits, moved by what is lost in validation")
-    axes.plot([], [], "s", markerfacecolor="white", markeredgecolor=_EIGHT_BIT_COLOUR, label="8 bits, does not hold")
+def _describe(shown: Sequence[Candidate]) -> str:
+    losing = [candidate for candidate in shown if not candidate.holds]
+    if not losing:
+        return "Every 8-bit form holds the accuracy on the validation images"
+    names = ", ".join(candidate.name for candidate in losing)
+    most = 100 * max(candidate.loss for candidate in losing)
+    return f"8-bit forms lose up to {most:.1f} percentage points on the validation images: {names}"
+
+
+def _finish(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
@@ -220,7 +244,8 @@ def _explain(axes: Axes) -> None:
     axes.set(xlabel="Time for one image, over the tutorial's network (log scale)", ylabel="Test accuracy, %")
     axes.grid(alpha=0.25, which="both")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", framealpha=1, edgecolor="none")
+    entries = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}  # one of each
+    axes.legend(entries.values(), entries.keys(), loc="lower right", framealpha=1, edgecolor="none")
 
 
 def main() -> int:

@@ -4,10 +4,12 @@
 usage: reference.py
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import dedent
 
 from fashion_api import Settings, create_app
 from fashion_api.rest.problems import KINDS
@@ -71,7 +73,12 @@ def render_commands() -> str:
     written = subprocess.run(  # noqa: S603  # our own command
         [*command, "--title", "Commands"], check=True, capture_output=True, text=True, encoding="utf-8"
     )
-    return written.stdout.replace("```console", "```text").strip()
+    text = re.sub(r"^Examples:\n((?:    .*\n)+)", _fence, written.stdout, flags=re.MULTILINE)
+    return text.replace("```console", "```text").strip()
+
+
+def _fence(examples: re.Match[str]) -> str:
+    return f"Examples:\n\n```text\n{dedent(examples[1])}```\n"
 
 
 def render_routes() -> str:

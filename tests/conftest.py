@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from fashion_api.inference.loading import compile_model
 from fashion_api.rest.app import TestSetLoader, create_app
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
+from tests.raw_http import LIMIT_S
 
 MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
 
@@ -43,6 +45,13 @@ def real_service(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def settings(tmp_path: Path) -> Settings:
     """The defaults, with a cache of the test's own."""
     return Settings(_env_file=None, cache_dir=tmp_path / "cache")
+
+
+def await_predictions(client: TestClient) -> None:
+    """Wait until the model's predictions for the whole test set are there."""
+    deadline = time.monotonic() + LIMIT_S
+    while client.get("/api/v1/confusion-matrix").status_code == 503:  # they are being computed
+        assert time.monotonic() < deadline
 
 
 class MakeClient(Protocol):

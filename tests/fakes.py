@@ -89,6 +89,7 @@ def fake_service(
         model=fake_model(classifier),
         batcher=cast("Batcher", None),
         decoder=Decoder(),
+        preparer=Decoder(),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
         test_set=test_set or fake_test_set(),

@@ -207,3 +207,26 @@ def bomb_exif_picture(kind: str) -> bytes:
 def bomb_profile() -> bytes:
     """The data of a PNG's iCCP chunk that unpacks to more than Pillow accepts."""
     return b"profile\0\0" + zlib.compress(bytes(5_000_000), 9)
+
+
+def claim_jpeg_size(content: bytes, width: int, height: int) -> bytes:
+    """Have a JPEG's header name another size; its pixels stay as they are."""
+    at = next(found for marker in (b"\xff\xc0", b"\xff\xc2") if (found := content.find(marker)) >= 0)
+    return content[: at + 5] + struct.pack(">2H", height, width) + content[at + 9 :]
+
+
+def many_scans_jpeg(scans: int) -> bytes:
+    """A progressive JPEG whose last scan is repeated until there are so many."""
+    content = save(Image.fromarray(PIXELS), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * (scans - content.count(b"\xff\xda")) + content[-2:]
+
+
+def run_length_bmp() -> bytes:
+    """A BMP of 28×28 whose rows are compressed."""
+    rows = b"\x1c\x07\0\0" * 28 + b"\0\x01"
+    palette = b"".join(bytes((grey, grey, grey, 0)) for grey in range(256))
+    header = struct.pack("<LllHHLLllLL", 40, 28, 28, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    return (
+        b"BM" + struct.pack("<LHHL", 54 + len(palette) + len(rows), 0, 0, 54 + len(palette)) + header + palette + rows
+    )

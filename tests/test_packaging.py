@@ -31,9 +31,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Requirements
 
 
+FILES = {name: ROOT / "requirements" / f"{name}.txt" for name in ("serve", "train", "dev", "docs")} | {
+    "clients": ROOT / "tests" / "clients" / "requirements.txt"
+}
+
+
 def read_locked(name: str) -> dict[str, list[Requirement]]:
     """The pins of a requirements file; a package may have one for each platform or Python."""
-    text = re.sub(r"\\\n", " ", (ROOT / "requirements" / f"{name}.txt").read_text())
+    text = re.sub(r"\\\n", " ", FILES[name].read_text())
     locked: dict[str, list[Requirement]] = {}
     for line in text.splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
@@ -45,8 +50,8 @@ def read_locked(name: str) -> dict[str, list[Requirement]]:
 def read_wanted(name: str) -> list[Requirement]:
     """What pyproject.toml asks for, of what the requirements file of that name is to hold."""
     extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
-    if name == "docs":
-        return [Requirement(entry) for entry in groups["docs"]]
+    if name in ("clients", "docs"):
+        return [Requirement(entry) for entry in groups[name]]
     wanted = list(PROJECT["project"]["dependencies"])
     if name != "serve":
         wanted += extras["train"] + groups["build"]
@@ -55,7 +60,7 @@ def read_wanted(name: str) -> list[Requirement]:
     return [Requirement(entry) for entry in wanted]
 
 
-lock_files = pytest.mark.parametrize("name", ["serve", "train", "dev", "docs"])
+lock_files = pytest.mark.parametrize("name", list(FILES))
 
 
 @lock_files
@@ -71,7 +76,7 @@ def test_every_dependency_is_locked_at_a_version_that_fits(name: str) -> None:
 @lock_files
 def test_every_pin_has_hashes(name: str) -> None:
     """A package that was altered on its way is refused."""
-    text = re.sub(r"\\\n", " ", (ROOT / "requirements" / f"{name}.txt").read_text())
+    text = re.sub(r"\\\n", " ", FILES[name].read_text())
     pins = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert pins
     assert all(" --hash=sha256:" in pin and "==" in pin for pin in pins)
@@ -80,8 +85,18 @@ def test_every_pin_has_hashes(name: str) -> None:
 @lock_files
 def test_no_package_index_is_named(name: str) -> None:
     """Where packages come from is the business of whoever installs them."""
-    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    text = FILES[name].read_text()
     assert not re.search(r"://|^\s*(-i|-f|--(extra-)?index-url|--find-links)\b", text, re.MULTILINE)
+
+
+def test_every_package_of_node_has_a_hash_and_no_address() -> None:
+    """What holds for Python's packages holds for those that npm installs."""
+    text = (ROOT / "tests" / "clients" / "typescript" / "package-lock.json").read_text()
+    packages = {name: package for name, package in json.loads(text)["packages"].items() if name}
+    assert {
+        name for name, package in packages.items() if not package.get("integrity", "").startswith("sha512-")
+    } == set()
+    assert "://" not in text
 
 
 @pytest.mark.parametrize("name", ["serve", "train"])

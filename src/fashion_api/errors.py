@@ -24,6 +24,7 @@
     ├── UnavailableError                the service cannot answer now; the same request may succeed later
     │   ├── NotReadyError               it is starting or stopping
     │   ├── OverloadedError             it has no room for the request
+    │   ├── PendingError                what is asked for is still being computed
     │   └── DeadlineExceededError       there was no answer within the request's time
     └── EngineError                     the model failed on these images
 
@@ -154,6 +155,10 @@ class NotReadyError(UnavailableError):
 
 class OverloadedError(UnavailableError):
     """The service has no room for the request; nothing of it was taken in."""
+
+
+class PendingError(UnavailableError):
+    """What is asked for is being computed in the background; the text says how far that has come."""
 
 
 class DeadlineExceededError(UnavailableError):

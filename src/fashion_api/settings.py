@@ -281,7 +281,7 @@ class Settings(BaseSettings):
 class TrainingSettings(Settings):
     """The settings of training too; where one is unset, the recipe decides."""
 
-    recipe: str = Field("small", description="The recipe to train by; `fashion-api train --list` shows them.")
+    recipe: str = Field("compact", description="The recipe to train by; `fashion-api train --list` shows them.")
     data_size: int | None = Field(
         None, ge=10, description="How many training images are used, from the first on; unset: the recipe's."
     )

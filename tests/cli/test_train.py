@@ -25,9 +25,9 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
 ) -> None:
     """Two classes of 4×5 images go all the way, from their files to a prediction, by settings alone."""
     write_small_data_set(own_data, size=40)
-    assert run(["train", "--force", "--epochs", "1", "--validation-size", "10", "--model-path", "pets.h5"]) == 0
+    assert run(["train", "--force", *QUICK, "--model-path", "pets.h5"]) == 0
     manifest = json.loads((tmp_path / "pets.json").read_text())
-    assert manifest["training"]["command"] == "fashion-api train --epochs 1 --validation-size 10 --model-path pets.h5"
+    assert manifest["training"]["command"] == f"fashion-api train {shlex.join(QUICK)} --model-path pets.h5"
     monkeypatch.setenv("FASHION_MODEL_PATH", "pets.h5")
     assert run(["evaluate"]) == 0
     picture = tmp_path / "pet.png"
@@ -37,6 +37,37 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
     assert set(json.loads(capsys.readouterr().out)["prediction"]["probabilities"]) == {"cat", "dog"}
 
 
+def test_help_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of --recipe names the recipes that there are."""
+    assert run(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    (described,) = re.findall(r"--recipe TEXT The recipe: (.*?);", text)
+    assert re.split(", | or ", described) == list(RECIPES)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.usefixtures("own_data")
+def test_run_is_shown(own_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run begins with what it will do and ends with what came of it; each epoch is a line, and all fit 80 columns."""
+    write_small_data_set(own_data, size=40)
+    assert run(["train", "--recipe", "small", "--epochs", "2", "--validation-size", "10"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "written to   models/small.h5" in lines
+    assert [line.split()[0] for line in lines if re.match(" +[0-9]/2 ", line)] == ["1/2", "2/2"]
+    assert any(re.match("kept +epoch [12], the best", line) for line in lines)
+
+
+@pytest.mark.tensorflow
+def test_default_recipe_trains(own_data: Path, tmp_path: Path) -> None:
+    """Without a recipe, and with data of one's own, a model that scores novelty is trained."""
+    write_small_data_set(own_data, size=40)
+    assert run(["train", "--epochs", "1", "--validation-size", "10"]) == 0
+    manifest = json.loads((tmp_path / "models" / "compact.json").read_text())
+    assert manifest["calibration"]["novelty"]["threshold"] > 0
+
+
+QUICK = ["--recipe", "small", "--epochs", "1", "--validation-size", "10"]
 SERVED = {"served.h5": b"a served model", "served.json": b"its manifest", "served_learning_curves.png": b"its curves"}
 
 
@@ -59,7 +90,7 @@ def test_setting_of_the_served_model_does_not_say_where_training_writes(
     else:
         monkeypatch.setenv("FASHION_MODEL_PATH", "served.h5")
     write_small_data_set(own_data, size=40)
-    assert run(["train", "--epochs", "1", "--validation-size", "10", "--model-path", ""]) == 0
+    assert run(["train", *QUICK, "--model-path", ""]) == 0
     assert {name: (served / name).read_bytes() for name in SERVED} == SERVED
     assert (served / "models" / "small.h5").exists()
 
@@ -93,6 +124,7 @@ def test_bad_value_is_named_by_what_gave_it(
 ) -> None:
     """A bad value of a flag is a wrong call that names the flag; of a variable, an error that names the variable."""
     name = f"--{flag.replace('_', '-')}"
+    monkeypatch.setenv("FASHION_RECIPE", "small")
     assert run(["train", name, value]) == 2
     assert f"fashion-api: {name}: {message}" in capsys.readouterr().err
     monkeypatch.setenv(f"FASHION_{flag.upper()}", value)
@@ -110,6 +142,6 @@ def test_command_that_is_offered_for_a_missing_model_trains_it(
     assert run(["compile"]) == 1
     command = re.search("`fashion-api (.*)`", capsys.readouterr().err)
     assert command is not None
-    assert run([*shlex.split(command[1]), "--epochs", "1", "--validation-size", "10"]) == 0
+    assert run([*shlex.split(command[1]), *QUICK]) == 0
     assert (tmp_path / "my models" / "pets.h5").exists()
     assert run(["compile"]) == 0

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from fashion_api.wire.models import (
+    ExplanationList,
     Health,
     LabelledImage,
     LabelledImagePage,
     LabelledPrediction,
     ModelCard,
     PredictionList,
+    Preparation,
     ProblemDetails,
     UploadPredictionList,
 )
@@ -36,6 +38,8 @@ PROBLEM = "application/problem+json"
 INDEX_PATH = "/api/v1/test-images/9/prediction"
 JSON_PATH = "/api/v1/predictions"
 UPLOAD_PATH = "/api/v1/predictions/upload"
+PREPARATION_PATH = "/api/v1/preparations"
+EXPLANATION_PATH = "/api/v1/explanations"
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -87,6 +91,7 @@ _TWO = json.dumps({"images": [_ROWS, base64.b64encode(picture_files.grey_png()).
 _LARGE = json.dumps({"images": [_ROWS] * 40}).encode()
 _PNG = picture_files.grey_png()
 _JPEG = picture_files.grey_jpeg()
+_LARGE_JPEG = picture_files.grey_jpeg(picture_files.make_pixels(300, 400))
 _END = b"--x--\r\n"
 
 _INDEX = Expectation(get(INDEX_PATH), 200, form=LabelledPrediction)
@@ -98,6 +103,8 @@ _UNAUTHORIZED = Expectation(b"", 401, PROBLEM, headers={"www-authenticate": "Bea
 _ALIVE = Expectation(get("/livez"), 200, body=b'{"status":"ok"}', form=Health)
 _BY_JSON = Expectation(post(JSON_PATH, JSON, _ARRAY), 200, form=PredictionList)
 _BY_UPLOAD = Expectation(post(UPLOAD_PATH, "image/png", _PNG), 200, form=UploadPredictionList)
+_PREPARATION = Expectation(post(PREPARATION_PATH, "image/jpeg", _LARGE_JPEG), 200, form=Preparation)
+_EXPLANATION = Expectation(post(EXPLANATION_PATH, JSON, _ARRAY), 200, form=ExplanationList)
 _ORIGINAL = Expectation(get("/predict?test_image_num=9"), 200)
 _ORIGINAL_BODY = json.dumps({"test_image_num": 9}).encode()
 
@@ -150,6 +157,13 @@ REQUESTS: Mapping[str, Expectation] = {
     "picture": Expectation(get("/api/v1/test-images/9/image?scale=2"), 200, "image/png"),
     "HEAD of a picture": Expectation(get("/api/v1/test-images/9/image", method="HEAD"), 200, "image/png", b""),
     "page of the test set": Expectation(get("/api/v1/test-images?offset=3&limit=2"), 200, form=LabelledImagePage),
+    "page of a class that there is not": _of(_INVALID, get("/api/v1/test-images?predicted=Hat")),
+    "page of what is neither right nor wrong": _of(_INVALID, get("/api/v1/test-images?correct=1")),
+    "page in an order that there is not": _of(_INVALID, get("/api/v1/test-images?sort=size")),
+    "confusion matrix without a key": _of(_UNAUTHORIZED, get("/api/v1/confusion-matrix", key=None)),
+    "POST of a confusion matrix": Expectation(
+        post("/api/v1/confusion-matrix", JSON, b"{}"), 405, PROBLEM, headers={"allow": "GET"}
+    ),
     "page with a wrong limit": _of(_INVALID, get("/api/v1/test-images?limit=0")),
     # The caller's images as JSON
     "array": _BY_JSON,
@@ -212,6 +226,39 @@ REQUESTS: Mapping[str, Expectation] = {
     "a broken picture": _of(_INVALID, post(UPLOAD_PATH, "image/png", picture_files.truncated_png())),
     "a picture as text": _of(_UNSUPPORTED, post(UPLOAD_PATH, "text/plain", _PNG)),
     "no picture": _of(_INVALID, get(UPLOAD_PATH, "Content-Type: image/png", method="POST")),
+    # Pictures of any size
+    "preparation": _PREPARATION,
+    "preparation of a form": _of(_PREPARATION, post(PREPARATION_PATH, FORM, _write_part(_LARGE_JPEG) + _END)),
+    "preparation with parameters": _of(
+        _PREPARATION,
+        post(PREPARATION_PATH + "?crop=0.1,0.2,0.5,0.25&turn=90&invert=true&fit=cover", "image/jpeg", _LARGE_JPEG),
+    ),
+    "preparation in gzip": _of(
+        _PREPARATION,
+        post(PREPARATION_PATH, "image/jpeg", gzip.compress(_LARGE_JPEG, mtime=0), "Content-Encoding: gzip"),
+    ),
+    "preparation of a part beside the picture": _of(
+        _INVALID, post(PREPARATION_PATH + "?crop=0.6,0,0.5,1", "image/jpeg", _LARGE_JPEG)
+    ),
+    "preparation of two files": _of(
+        _INVALID, post(PREPARATION_PATH, FORM, _write_part(_PNG) + _write_part(_PNG) + _END)
+    ),
+    "preparation of a broken picture": _of(
+        _INVALID, post(PREPARATION_PATH, "image/png", picture_files.truncated_png())
+    ),
+    "preparation of no picture": _of(_UNSUPPORTED, post(PREPARATION_PATH, "image/png", picture_files.TEXT_FILE)),
+    "preparation of JSON": _of(_UNSUPPORTED, post(PREPARATION_PATH, JSON, _ARRAY)),
+    "preparation over the limit": _of(_TOO_LARGE, post(PREPARATION_PATH, "image/png", bytes(MAX_UPLOAD_BYTES + 1))),
+    "preparation without a key": _of(_UNAUTHORIZED, post(PREPARATION_PATH, "image/jpeg", _LARGE_JPEG, key=None)),
+    "GET of a preparation": Expectation(get(PREPARATION_PATH), 405, PROBLEM, headers={"allow": "POST"}),
+    # Explanations
+    "explanation": _EXPLANATION,
+    "explanation of an array and a picture": _of(_EXPLANATION, post(EXPLANATION_PATH, JSON, _TWO)),
+    "explanation of too many": _of(_INVALID, post(EXPLANATION_PATH, JSON, _LARGE)),
+    "explanation of nothing": _of(_INVALID, post(EXPLANATION_PATH, JSON, b"{}")),
+    "explanation of a picture as it is": _of(_UNSUPPORTED, post(EXPLANATION_PATH, "image/png", _PNG)),
+    "explanation without a key": _of(_UNAUTHORIZED, post(EXPLANATION_PATH, JSON, _ARRAY, key=None)),
+    "GET of an explanation": Expectation(get(EXPLANATION_PATH), 405, PROBLEM, headers={"allow": "POST"}),
     # The original API
     "original prediction": _ORIGINAL,
     "original actual class": _of(_ORIGINAL, get("/real?test_image_num=9")),
@@ -243,7 +290,7 @@ REQUESTS: Mapping[str, Expectation] = {
     "script that there is not": _of(_NOT_FOUND, get("/static-docs/none.css")),
     "script from another folder": _of(_NOT_FOUND, get("/static-docs/..%2F__init__.py")),
     "description": Expectation(get("/openapi.json"), 200),
-    "kinds of problem": Expectation(get("/problems"), 200, "text/plain"),
+    "kinds of problem": Expectation(get("/problems"), 200, "text/html"),
     "nothing": _of(_NOT_FOUND, get("/api/v2/model")),
     "nothing of another kind": _of(_NOT_FOUND, write_request("POST", "/nothing", f"X-API-Key: {KEY}", body=b"abc")),
     "two slashes": _of(_NOT_FOUND, get("//livez")),

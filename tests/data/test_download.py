@@ -57,14 +57,14 @@ def mirror(published: Published) -> Iterator[str]:
 
 def test_missing_files_are_downloaded(published: Published, mirror: str, tmp_path: Path) -> None:
     """Into a directory that is not there yet, every file is downloaded."""
-    download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=[mirror], quiet=True)
+    download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=[mirror])
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == sorted(f"{name}.gz" for name in NAMES)
 
 
 def test_next_mirror_is_tried(published: Published, mirror: str, tmp_path: Path) -> None:
     """A mirror that does not have the files is passed over."""
     mirrors = [mirror + "nothing/", mirror]
-    download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=mirrors, quiet=True)
+    download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=mirrors)
     assert len(list((tmp_path / "cache").iterdir())) == 4
 
 
@@ -72,7 +72,7 @@ def test_nothing_but_the_published_files_is_kept(published: Published, mirror: s
     """What a mirror gives is verified, and nothing is kept of a file that is not the published one."""
     write_small_data_set(published.directory, size=7)
     with pytest.raises(DataNotFoundError, match="not the published file"):
-        download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=[mirror], quiet=True)
+        download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=[mirror])
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -81,17 +81,17 @@ def test_broken_gzip_from_a_mirror_is_not_kept(published: Published, mirror: str
     for name in NAMES:
         (published.directory / f"{name}.gz").write_bytes(b"broken")
     with pytest.raises(DataNotFoundError, match=r"http://.*\.gz is not a whole gzip file"):
-        download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=[mirror], quiet=True)
+        download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=[mirror])
 
 
 def test_only_missing_and_damaged_files_are_downloaded(published: Published, mirror: str, tmp_path: Path) -> None:
     """A second download replaces a damaged file, and leaves the others alone."""
     cache = tmp_path / "cache"
-    download(cache, replace=True, digests=published.digests, mirrors=[mirror], quiet=True)
+    download(cache, replace=True, digests=published.digests, mirrors=[mirror])
     whole, damaged = (cache / f"{name}.gz" for name in FILES["test"])
     before = whole.stat().st_mtime_ns
     damaged.write_bytes(b"broken")
-    download(cache, replace=True, digests=published.digests, mirrors=[mirror], quiet=True)
+    download(cache, replace=True, digests=published.digests, mirrors=[mirror])
     assert whole.stat().st_mtime_ns == before
     assert damaged.read_bytes() != b"broken"
 
@@ -101,7 +101,7 @@ def test_uncompressed_file_is_not_downloaded_again(published: Published, mirror:
     stored = gzip.decompress((published.directory / f"{NAMES[0]}.gz").read_bytes())
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / NAMES[0]).write_bytes(stored)
-    download(tmp_path / "own", replace=False, digests=published.digests, mirrors=[mirror], quiet=True)
+    download(tmp_path / "own", replace=False, digests=published.digests, mirrors=[mirror])
     assert not (tmp_path / "own" / f"{NAMES[0]}.gz").exists()
 
 
@@ -110,11 +110,11 @@ def test_file_of_the_operator_is_not_replaced(published: Published, mirror: str,
     path = tmp_path / f"{NAMES[0]}.gz"
     path.write_bytes(b"precious")
     with pytest.raises(DataError, match=f"{path} is not the file that was published.* left as it is"):
-        download(tmp_path, replace=False, digests=published.digests, mirrors=[mirror], quiet=True)
+        download(tmp_path, replace=False, digests=published.digests, mirrors=[mirror])
     assert path.read_bytes() == b"precious"
 
 
 def test_download_without_any_mirror_says_why(tmp_path: Path) -> None:
     """When no mirror answers, the error names each with its reason."""
     with pytest.raises(DataNotFoundError, match=r"http://127\.0\.0\.1:9/.*refused"):
-        download(tmp_path, replace=True, mirrors=["http://127.0.0.1:9/"], quiet=True)
+        download(tmp_path, replace=True, mirrors=["http://127.0.0.1:9/"])

@@ -9,6 +9,7 @@ from fashion_api.images import Images
 from fashion_api.inference.h5_walk import check_h5
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_base64, decode_image
+from fashion_api.pictures.preparation import prepare_picture
 from fashion_api.rest.content_coding import decode_body, measure_decoded
 from fashion_api.wire.flask_api import read_image_number
 from fashion_api.wire.operation import RequestHead
@@ -73,9 +74,14 @@ def read_form(content: bytes) -> None:
 
 
 def read_picture(content: bytes) -> None:
-    """Decode a picture file."""
+    """Decode a picture file, and prepare it."""
+    prepared = None
+    with suppress(FashionError):
+        prepared = prepare_picture(content, height=SIZE, width=SIZE)
+        assert prepared.image.shape == (SIZE, SIZE)
     pixels = decode_image(content, height=SIZE, width=SIZE)
     assert pixels.shape == (SIZE, SIZE)
+    assert prepared is not None
 
 
 def read_coded(content: bytes) -> None:

@@ -47,6 +47,14 @@ def compile_content(content: bytes, limits: Limits = LIMITS) -> bytes:
     return compile_in_child(content, SPEC, temperature=1.0, said_by="settings", limits=limits)
 
 
+def test_steps_are_logged(content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """What the child begins is logged, in its order."""
+    with caplog.at_level("INFO"):
+        compile_content(content)
+    steps = [record.message for record in caplog.records if record.name == "fashion_api.inference.model_process"]
+    assert [step.split()[0] for step in steps] == ["importing", "exporting", "comparing"]
+
+
 @pytest.mark.parametrize("python_path", ["", os.pathsep, f"relative{os.pathsep}"], ids=["unset", "empty", "relative"])
 def test_modules_of_the_current_folder_are_not_run(
     content: bytes, python_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -71,6 +71,8 @@ def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 fields.append((b"content-length", str(len(body)).encode()))
             return runner.run(send(method, target, [*fields, *more], body, query))
 
+        while ask_app("GET", "/api/v1/confusion-matrix").status == 503:
+            pass  # until the test set is predicted
         yield ask_app
         runner.run(lifespan.__aexit__(None, None, None))
 
@@ -165,6 +167,7 @@ def test_places_are_places(ask: Ask) -> None:
 
 PATHS = (
     "/api/v1/test-images",
+    "/api/v1/confusion-matrix",
     "/api/v1/test-images/3",
     "/api/v1/test-images/3/image",
     "/api/v1/test-images/3/prediction",
@@ -178,7 +181,22 @@ PATHS = (
     "/openapi.json",
     "/problems",
 )
-NAMES = ("offset", "limit", "label", "scale", "coverage", "test_image_num")
+NAMES = (
+    "offset",
+    "limit",
+    "label",
+    "scale",
+    "coverage",
+    "test_image_num",
+    "predicted",
+    "correct",
+    "accepted",
+    "sort",
+    "crop",
+    "turn",
+    "invert",
+    "fit",
+)
 VALUES = st.text(max_size=30) | st.integers().map(str) | st.floats().map(str) | JSON_TEXTS
 QUERIES = st.binary(max_size=60) | st.lists(
     st.tuples(st.sampled_from(NAMES), VALUES, st.sampled_from("&;")), max_size=4
@@ -193,12 +211,15 @@ def test_any_query_is_answered(ask: Ask, path: str, query: bytes) -> None:
     check(ask("GET", path, query=query))
 
 
-@pytest.mark.parametrize("path", ["/api/v1/predictions", "/api/v1/predictions/upload"])
+JSON_PATHS = ("/api/v1/predictions", "/api/v1/explanations")
+
+
+@pytest.mark.parametrize("path", [*JSON_PATHS, "/api/v1/predictions/upload", "/api/v1/preparations"])
 @given(query=QUERIES)
 @limits(max_examples=EXAMPLES, deadline=None)
 def test_any_query_beside_a_body_is_answered(ask: Ask, path: str, query: bytes) -> None:
     """The same where the body is right."""
-    is_json = path.endswith("predictions")
+    is_json = path in JSON_PATHS
     headers = JSON_HEAD if is_json else {"content-type": "image/png"}
     body = json.dumps({"images": [IMAGE_BASE64]}).encode() if is_json else IMAGE_PNG
     check(ask("POST", path, headers, body=body, query=query))
@@ -272,6 +293,8 @@ VALUES_OF_HEADERS = st.lists(st.sampled_from(_OCTETS) | st.sampled_from(_WORDS),
 
 REQUESTS: Mapping[str, tuple[str, str, Mapping[str, str], bytes]] = {
     "json": ("POST", "/api/v1/predictions", JSON_HEAD, json.dumps({"images": [IMAGE_BASE64]}).encode()),
+    "explanation": ("POST", "/api/v1/explanations", JSON_HEAD, json.dumps({"images": [IMAGE_BASE64]}).encode()),
+    "preparation": ("POST", "/api/v1/preparations", {"content-type": "image/png"}, IMAGE_PNG),
     "upload": ("POST", "/api/v1/predictions/upload", {"content-type": "image/png"}, IMAGE_PNG),
     "predict": ("GET", "/predict", {}, b'{"test_image_num": 1}'),
     "real": ("GET", "/real", {}, b'{"test_image_num": 1}'),

@@ -1,6 +1,9 @@
 """What holds for every route: health, problems, request ids, keys, the documentation."""
 
+import base64
+import hashlib
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.rest.app import create_app
-from fashion_api.rest.problems import KINDS
+from fashion_api.rest.problems import KINDS, ProblemKind
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from tests.conftest import MakeClient
 from tests.fakes import FakeClassifier, load_fake_test_set, model_loader
@@ -209,8 +212,12 @@ class TestApiKeys:
         assert "401" in paths["/api/v1/model"]["get"]["responses"]
 
     def test_without_keys_none_is_described(self, client: TestClient) -> None:
-        """Where no key is asked for, the description does not speak of keys."""
-        assert "security" not in client.get("/openapi.json").text
+        """Where no key is asked for, the description says that no operation needs one."""
+        document = client.get("/openapi.json").json()
+        operations = [operation for item in document["paths"].values() for operation in item.values()]
+        assert document["security"] == []
+        assert not any("security" in operation for operation in operations)
+        assert "securitySchemes" not in document["components"]
 
 
 def json_examples(operation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -304,14 +311,23 @@ class TestDocumentation:
         assert examples
         assert [client.post(path, json=value).status_code for path, value in examples] == [200] * len(examples)
 
-    def test_first_page_is_the_documentation(self, client: TestClient) -> None:
-        """Who opens the service's address in a browser comes to the documentation."""
-        assert client.get("/").url.path == "/docs"
+    @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+    def test_type_of_a_problem_leads_to_its_explanation(self, client: TestClient, kind: ProblemKind) -> None:
+        """A browser that follows a problem's `type` shows that kind, by the anchor in the page."""
+        address, _, anchor = kind.type.partition("#")
+        page = client.get(address)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        (section,) = re.findall(f'<section id="{anchor}">(.*?)</section>', page.text, re.DOTALL)
+        assert kind.title in section
 
-    def test_every_kind_of_problem_is_explained(self, client: TestClient) -> None:
-        """The address in a problem's `type` explains it."""
-        page = client.get("/problems").text
-        assert all(f"#{kind.name}:" in page for kind in KINDS)
+    def test_page_of_problems_loads_nothing(self, client: TestClient) -> None:
+        """The browser is told to load nothing and to run nothing; the page's own style is allowed by its digest."""
+        page = client.get("/problems")
+        style = re.search("<style>(.*?)</style>", page.text, re.DOTALL)
+        assert style is not None
+        digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+        policy = page.headers["content-security-policy"]
+        assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
 
 
 def test_every_operation_is_on_the_fast_path(settings: Settings) -> None:

@@ -1,13 +1,22 @@
 """The OpenAPI document: what only the model knows, the statuses of each operation, and HEAD."""
 
+import re
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
+from jsonschema_rs import Draft202012Validator
 
-from fashion_api.rest.app import ServiceApp, create_app
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.rest.app import ServiceApp, create_app, create_described_app
+from fashion_api.service.service import Service
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.wire.json_schema import BOUND
+from tests.conftest import await_predictions
 from tests.fakes import fake_service, load_fake_test_set, model_loader
 
 LIST = "/api/v1/test-images"
@@ -20,6 +29,30 @@ def find_label_schema(document: dict[str, Any]) -> dict[str, Any]:
     (found,) = (item for item in document["paths"][LIST]["get"]["parameters"] if item["name"] == "label")
     schema: dict[str, Any] = found["schema"]
     return schema
+
+
+def list_objects(value: object) -> Iterator[dict[str, Any]]:
+    """Every object within a JSON value."""
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from list_objects(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from list_objects(inner)
+
+
+def list_examples(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], object]]:
+    """Each example or default, after the schema that it is of."""
+    for found in list_objects(document):
+        schema = found.get("schema", found)
+        examples = found.get("examples", [])
+        yield from ((schema, each["value"] if isinstance(examples, dict) else each) for each in _list(examples))
+        yield from ((schema, found[name]) for name in ("example", "default") if name in found)
+
+
+def _list(examples: list[object] | dict[str, Any]) -> list[Any]:
+    return list(examples.values()) if isinstance(examples, dict) else examples
 
 
 @pytest.fixture
@@ -58,8 +91,7 @@ def test_document_follows_the_service(app: ServiceApp) -> None:
     for most in (3, 5):
         app.service = fake_service(max_images_per_request=most)
         documents.append(app.openapi())
-    bodies = [found["paths"]["/api/v1/predictions"]["post"]["requestBody"] for found in documents]
-    images = [body["content"]["application/json"]["schema"]["properties"]["images"] for body in bodies]
+    images = [found["components"]["schemas"]["PredictionRequest"]["properties"]["images"] for found in documents]
     assert [found["maxItems"] for found in images] == [3, 5]
 
 
@@ -71,8 +103,8 @@ def test_document_is_kept_while_the_service_is_the_same(app: ServiceApp) -> None
 
 def test_size_of_an_image_is_described(document: dict[str, Any]) -> None:
     """Rows of pixels have the length and number that the model takes."""
-    content = document["paths"]["/api/v1/predictions"]["post"]["requestBody"]["content"]["application/json"]
-    rows, _ = content["schema"]["properties"]["images"]["items"]["anyOf"]
+    schema = document["components"]["schemas"]["PredictionRequest"]
+    rows, _ = schema["properties"]["images"]["items"]["anyOf"]
     lengths = [(schema["minItems"], schema["maxItems"]) for schema in (rows, rows["items"])]
     assert lengths == [(28, 28), (28, 28)]
 
@@ -84,13 +116,110 @@ def test_nothing_is_left_incomplete(app: ServiceApp, *, has_model: bool) -> None
     assert BOUND not in str(app.openapi())
 
 
+def test_operations_have_short_ids(document: dict[str, Any]) -> None:
+    """Generators name methods after the operations, so an id is a verb and a noun, in snake case and without a path."""
+    ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert [found for found in ids if not re.fullmatch("[a-z]+(_[a-z]+){1,3}", found)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "name"),
+    [
+        ("/api/v1/predictions", "application/json", "PredictionRequest"),
+        ("/api/v1/predictions/upload", "multipart/form-data", "UploadForm"),
+        ("/api/v1/preparations", "multipart/form-data", "PreparationForm"),
+        ("/api/v1/explanations", "application/json", "ExplanationRequest"),
+    ],
+)
+def test_request_bodies_have_names(document: dict[str, Any], path: str, media_type: str, name: str) -> None:
+    """Generators name a type after a request's body, as after an answer's."""
+    schema = document["paths"][path]["post"]["requestBody"]["content"][media_type]["schema"]
+    assert schema == {"$ref": f"#/components/schemas/{name}"}
+    assert document["components"]["schemas"][name]["type"] == "object"
+
+
+def test_enumerations_are_of_texts(document: dict[str, Any]) -> None:
+    """Generators leave out operations that have an enumeration of numbers."""
+    enumerations = [schema["enum"] for schema in list_objects(document) if "enum" in schema]
+    assert ["0.9", "0.95", "0.99"] in enumerations
+    assert {type(value) for enumeration in enumerations for value in enumeration} == {str}
+
+
+def test_labels_of_answers_are_documented(document: dict[str, Any]) -> None:
+    """Where an answer has a label, the labels of the model stand as examples: another model may have others."""
+    schemas = document["components"]["schemas"]
+    labels = [schemas["Prediction"]["properties"]["label"], schemas["LabelledPrediction"]["properties"]["actual"]]
+    assert [(schema["examples"], "enum" in schema) for schema in labels] == [(list(FASHION_MNIST_LABELS), False)] * 2
+
+
+def test_licence_and_server_are_named(document: dict[str, Any]) -> None:
+    """The licence is there by its SPDX name, and the server is the one that gave the document."""
+    assert (document["info"]["license"], document["servers"]) == (
+        {"name": "MIT", "identifier": "MIT"},
+        [{"url": "/"}],
+    )
+
+
+@pytest.mark.parametrize("size", [(28, 28), (32, 20)], ids=["28x28", "32x20"])
+@pytest.mark.parametrize("labels", [FASHION_MNIST_LABELS, ("cat", "dog")], ids=["garments", "animals"])
+def test_every_example_is_valid(app: ServiceApp, size: tuple[int, int], labels: tuple[str, ...]) -> None:
+    """Each example and each default is valid against its schema, whatever the model takes and answers."""
+    service = app.service = fake_service()
+    height, width = size
+    service.model = replace(service.model, labels=labels, input=InputSpec(height=height, width=width))
+    document = app.openapi()
+    pairs = list(list_examples(document))
+    faults = [
+        (error.message, example)
+        for schema, example in pairs
+        for error in Draft202012Validator({**schema, "components": document["components"]}).iter_errors(example)
+    ]
+    assert faults == []
+    assert len(pairs) > 50
+
+
+def test_document_of_a_served_app_is_made_before_it_starts(settings: Settings) -> None:
+    """FastAPI's part of it, which takes longest, is there before the first request, and is not made anew for that."""
+    app = create_described_app(settings)
+    made = app.openapi_schema
+    app.service = fake_service()
+    assert find_label_schema(app.openapi())["enum"] == list(FASHION_MNIST_LABELS)
+    assert made is not None
+    assert app.openapi_schema is made
+
+
+def test_document_is_made_off_the_event_loop(settings: Settings) -> None:
+    """Other requests are answered while it is made."""
+    threads = {}
+
+    @asynccontextmanager
+    async def note_loop(_service: Service) -> AsyncIterator[None]:
+        threads["loop"] = threading.get_ident()
+        yield
+
+    app = create_app(settings, load_model=model_loader(), load_test_set=load_fake_test_set, lifespan=note_loop)
+    make = app.openapi
+
+    def note_making() -> dict[str, Any]:
+        threads["making"] = threading.get_ident()
+        return make()
+
+    app.openapi = note_making  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    with TestClient(app) as client:
+        client.get("/openapi.json")
+    assert threads["making"] != threads["loop"]
+
+
 STATUSES = {
     "GET /api/v1/test-images": {200, 422, 500, 503},
+    "GET /api/v1/confusion-matrix": {200, 500, 503},
     "GET /api/v1/test-images/{index}": {200, 404, 422, 500, 503},
     "GET /api/v1/test-images/{index}/image": {200, 404, 422, 500, 503},
     "GET /api/v1/test-images/{index}/prediction": {200, 404, 422, 500, 503, 504},
     "POST /api/v1/predictions": {200, 408, 413, 415, 422, 500, 503, 504},
     "POST /api/v1/predictions/upload": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/preparations": {200, 408, 413, 415, 422, 500, 503, 504},
+    "POST /api/v1/explanations": {200, 408, 413, 415, 422, 500, 503, 504},
     "GET /api/v1/model": {200, 500, 503},
     "GET /livez": {200, 500},
     "GET /readyz": {200, 500, 503},
@@ -117,7 +246,17 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
     assert client.request(method, path.format(**PATHS)).status_code in STATUSES[operation]
 
 
-@pytest.mark.parametrize("path", ["/predict", "/real", "/api/v1/predictions", "/api/v1/predictions/upload"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/predict",
+        "/real",
+        "/api/v1/predictions",
+        "/api/v1/predictions/upload",
+        "/api/v1/preparations",
+        "/api/v1/explanations",
+    ],
+)
 def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""
     ((method, operation),) = document["paths"][path].items()
@@ -133,6 +272,7 @@ def test_unknown_content_coding_is_described(client: TestClient, document: dict[
 )
 def test_head_is_answered_as_get_without_a_body(client: TestClient, path: str) -> None:
     """HEAD has the status, the type and the length of GET, and no body."""
+    await_predictions(client)
     address = path.format(**PATHS) + ("?test_image_num=0" if path in ("/predict", "/real") else "")
     head, get = (client.request(method, address, follow_redirects=False) for method in ("HEAD", "GET"))
     named = ("content-type", "content-length")

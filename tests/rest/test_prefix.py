@@ -107,12 +107,17 @@ def test_redirect_keeps_scheme_and_prefix(place: Place, path: str) -> None:
     assert (answer.status_code, answer.headers["location"]) == (307, expected)
 
 
-def test_first_page_leads_to_the_documentation(place: Place) -> None:
-    """Who opens the prefix in a browser comes to the documentation below it."""
-    assert place.client.get(PREFIX + "/").headers["location"] == PREFIX + "/docs"
+def test_page_loads_from_below_the_prefix(place: Place) -> None:
+    """All that the page for people loads lies below the prefix, and is there."""
+    page = place.client.get(PREFIX + "/", headers={"Accept": "text/html"}).text
+    loaded = re.findall(r"""(?:src|href)="([^"#]+\.(?:js|css|svg))\"""", page)
+    assert len(loaded) >= 3
+    assert {each: place.client.get(f"{PREFIX}/{each}").status_code for each in loaded} == dict.fromkeys(loaded, 200)
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/docs", "/openapi.json", "/static-docs/swagger-ui.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/docs", "/openapi.json", "/static-docs/swagger-ui.css", "/static/page/app.js"]
+)
 def test_health_and_documentation_need_no_key(place: Place, path: str) -> None:
     """Below a prefix too, probes and the documentation are open to all, and nothing else is."""
     assert place.client.get(PREFIX + path).status_code == 200
@@ -131,7 +136,7 @@ def test_stranger_cannot_move_the_service() -> None:
     with TestClient(fake_app(), client=("203.0.113.9", 1), headers=headers, follow_redirects=False) as client:
         assert "/evil" not in client.get("/docs").text
         assert client.get("/livez/").headers["location"] == "http://testserver/livez"
-        assert "servers" not in client.get("/openapi.json").json()
+        assert client.get("/openapi.json").json()["servers"] == [{"url": "/"}]
 
 
 def test_each_caller_has_the_prefix_of_its_proxy() -> None:
@@ -144,7 +149,7 @@ def test_each_caller_has_the_prefix_of_its_proxy() -> None:
     assert named == [[{"url": "/one"}], [{"url": "/two"}]]
 
 
-@pytest.mark.parametrize("prefix", ["/api", "/api/v1", "/predict", "/docs", "/livez", "/static-docs"])
+@pytest.mark.parametrize("prefix", ["/api", "/api/v1", "/predict", "/docs", "/livez", "/static", "/static-docs"])
 def test_prefix_that_is_the_beginning_of_a_path_is_refused(settings: Settings, prefix: str) -> None:
     """A prefix with which a path could be read in two ways stops the start, and the message names both."""
     with pytest.raises(SettingsError, match=f"FASHION_ROOT_PATH: {prefix} is where {prefix}"):

@@ -36,6 +36,7 @@ def test_callers_mistake_is_no_fault_of_the_service(cls: type[errors.FashionErro
     [
         (errors.NotReadyError("x"), "not-ready", 503),
         (errors.OverloadedError("x"), "overloaded", 503),
+        (errors.PendingError("x"), "not-predicted-yet", 503),
         (errors.DeadlineExceededError("x"), "deadline-exceeded", 504),
         (errors.EngineError("x"), "internal-error", 500),
         (errors.ModelError("x"), "internal-error", 500),

@@ -58,7 +58,10 @@ def test_start_may_take_longer_than_the_event_loop_may_stand_still() -> None:
 def test_worker_that_does_not_become_ready_is_replaced() -> None:
     """A start beyond its own limit is ended, with the reason in the line of its end."""
     with serve(workers=2, is_ready=False, FAULT_START_S="3600", FASHION_WORKER_START_TIMEOUT_S="0.5") as service:
-        service.log.wait_for(r"ended by signal 9 \(SIGKILL\) after .*: it was not ready in time \(0\.5 s\)", times=3)
+        service.log.wait_for(
+            r"ended by signal 9 \(SIGKILL\) after .*: it was not ready in FASHION_WORKER_START_TIMEOUT_S \(0\.5 s\)",
+            times=3,
+        )
         service.send(signal.SIGTERM)
         assert service.wait() == 0
 
@@ -69,7 +72,9 @@ def test_worker_that_stands_still_is_replaced(signum: int) -> None:
     with serve(workers=2, FASHION_WORKER_HANG_TIMEOUT_S="1") as service:
         pid = service.find_workers()[1]
         os.kill(pid, signum)
-        service.log.wait_for(rf"worker 1 \(pid {pid}\) ended .*: its event loop stood still \(1 s\)")
+        service.log.wait_for(
+            rf"worker 1 \(pid {pid}\) ended .*: its event loop stood still for FASHION_WORKER_HANG_TIMEOUT_S \(1 s\)"
+        )
         service.wait_until_ready(times=3)
 
 

@@ -1,6 +1,9 @@
 """The service: what all requests share."""
 
+import asyncio
 import dataclasses
+import threading
+from collections.abc import Generator
 
 import pytest
 
@@ -20,6 +23,29 @@ def test_missing_test_set_is_an_error() -> None:
     """Where there is no test set, asking for it says why."""
     with pytest.raises(DataNotFoundError, match="nowhere"):
         fake_service(test_set=DataNotFoundError("nowhere")).get_test_set()
+
+
+def test_closed_service_leaves_no_thread() -> None:
+    """Closing a service ends the threads that decode bodies and prepare pictures."""
+
+    def work() -> Generator[None, None, None]:
+        yield
+
+    async def test() -> None:
+        batcher = Batcher(FakeClassifier(), max_batch_size=1, max_queue_size=1, timeout_s=1)
+        service = dataclasses.replace(fake_service(), batcher=batcher)
+        for decoder in (service.decoder, service.preparer):
+            await decoder.run(work(), deadline=asyncio.get_running_loop().time() + 60, timeout_s=60)
+        await service.aclose()
+        assert not [thread.name for thread in threading.enumerate() if thread.name in {"classifier", "decoder"}]
+
+    run(test)
+
+
+def test_findings_need_a_test_set() -> None:
+    """Where there is no test set, there is nothing to predict."""
+    with pytest.raises(DataNotFoundError, match="nowhere"):
+        fake_service(test_set=DataNotFoundError("nowhere")).get_findings()
 
 
 def test_closed_service_is_draining_and_takes_nothing_in() -> None:

@@ -55,6 +55,7 @@ def make_settings(directory: Path, **changes: object) -> TrainingSettings:
         "image_height": 8,
         "image_width": 8,
         "class_names": LABELS,
+        "recipe": "small",
         "validation_size": 16,
         "batch_size": 16,
         "epochs": 3,

@@ -17,7 +17,7 @@ def resolve_with(**changes: object) -> Recipe:
 
 def test_settings_choose_default_recipe() -> None:
     """Without settings, the recipe is the default one, unchanged."""
-    assert resolve_with() == RECIPES["small"]
+    assert resolve_with() == RECIPES["compact"]
 
 
 def test_tutorial_is_the_original() -> None:
@@ -43,7 +43,7 @@ def test_tutorial_is_the_original() -> None:
 )
 def test_set_value_replaces_the_recipes(name: str, value: object) -> None:
     """A setting replaces the recipe's value."""
-    assert getattr(resolve_with(**{name: value}), name) == value
+    assert getattr(resolve_with(recipe="small", **{name: value}), name) == value
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if RECIPES[name].teachers])
@@ -86,7 +86,7 @@ def test_wrong_number_of_dropout_rates_is_refused() -> None:
     with pytest.raises(
         SettingsError, match=r"^FASHION_DROPOUT_RATES: the recipe 'small' has 3 dropout layers, but 2 rate\(s\) are set"
     ):
-        resolve_with(dropout_rates=(0.1, 0.2))
+        resolve_with(recipe="small", dropout_rates=(0.1, 0.2))
 
 
 def test_own_classes_are_not_mirrored() -> None:
@@ -112,6 +112,13 @@ def test_holding_nothing_back_is_refused() -> None:
     """At least one image must be held back."""
     with pytest.raises(TrainingError, match="0 validation images cannot be held back from 3 training images"):
         RECIPES["small"].count_validation_images(3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_list_fits_a_terminal(name: str) -> None:
+    """What the list says of a recipe fits 80 columns."""
+    (described,) = (part for part in list_recipes().split("\n\n") if part.startswith(f"{name}: "))
+    assert max(map(len, described.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", RECIPES)

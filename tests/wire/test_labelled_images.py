@@ -8,7 +8,7 @@ from PIL import Image
 
 from fashion_api.errors import InvalidRequestError, UnknownTestImageError
 from fashion_api.wire.labelled_images import describe_labelled_image, draw_labelled_image, list_labelled_images
-from fashion_api.wire.models import LabelledImage, LabelledImagePage
+from fashion_api.wire.models import LabelledImage, LabelledImagePage, ListedImage
 from fashion_api.wire.queries import LabelledImagesQuery
 from tests.fakes import fake_service, fake_test_set
 
@@ -24,8 +24,8 @@ def test_page_lists_index_label_and_total() -> None:
         offset=9,
         limit=2,
         items=[
-            LabelledImage(index=9, label="Ankle boot", class_id=9),
-            LabelledImage(index=10, label="T-shirt/top", class_id=0),
+            ListedImage(index=9, label="Ankle boot", class_id=9),
+            ListedImage(index=10, label="T-shirt/top", class_id=0),
         ],
     )
 

@@ -1,17 +1,22 @@
 """`fashion-api data`: download, verify or show the data set."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from fashion_api.cli.flags import with_settings
+from fashion_api.cli.help import CONTEXT, Command, Group, has_colour
 from fashion_api.cli.status import Status
+from fashion_api.cli.terminal import Waiting
 from fashion_api.settings import Settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, add_completion=False, no_args_is_help=True, rich_markup_mode=None, context_settings=CONTEXT
+)
+
+_DATA_DIR = "The directory that has the data set; unset: the cache, Keras's cache or Debian's package."
+_CACHE_DIR = "The cache, which has what was downloaded; unset: the user's cache directory."
 
 
 @app.callback()
@@ -20,15 +25,27 @@ def data() -> None:
 
     The data set is looked for in FASHION_DATA_DIR, and nowhere else, where that is set; else in the cache, in Keras's
     cache, and where Debian's package dataset-fashion-mnist puts it.
+
+    Examples:
+        fashion-api data verify
+        fashion-api data show 42
     """
 
 
-@app.command()
-@with_settings(Settings, "data_dir", "cache_dir")
+@app.command(cls=Command, context_settings=CONTEXT)
+@with_settings(
+    Settings,
+    data_dir="The directory to download to, and the only one that is searched; unset: the cache.",
+    cache_dir="The cache to download to; unset: the user's cache directory.",
+)
 def fetch(settings: Settings) -> Status:
     """Download the files of Fashion-MNIST that are missing.
 
     They go to FASHION_DATA_DIR where that is set, else to the cache. No file in FASHION_DATA_DIR is replaced.
+
+    Examples:
+        fashion-api data fetch
+        fashion-api data fetch --data-dir fashion-mnist
     """
     from fashion_api.data.dataset import DataSource, download_directory  # noqa: PLC0415  # only where it runs
     from fashion_api.data.download import download  # noqa: PLC0415  # only where it runs
@@ -41,7 +58,12 @@ def fetch(settings: Settings) -> Status:
             f"put its IDX files into {directory}"
         )
     try:
-        download(directory, replace=settings.data_dir is None, quiet=not sys.stderr.isatty())
+        with Waiting("looking for a mirror") as line:
+            download(
+                directory,
+                replace=settings.data_dir is None,
+                report=lambda name, share: line.update(f"downloading {name}", share=share),
+            )
     except OSError as error:
         setting = settings.name_source("cache_dir" if settings.data_dir is None else "data_dir")
         message = f"{error.filename} cannot be written: {error.strerror}; set {setting} to another place"
@@ -50,10 +72,14 @@ def fetch(settings: Settings) -> Status:
     return Status.SUCCESS
 
 
-@app.command()
-@with_settings(Settings, "data_dir", "cache_dir")
+@app.command(cls=Command, context_settings=CONTEXT)
+@with_settings(Settings, data_dir=_DATA_DIR, cache_dir=_CACHE_DIR)
 def verify(settings: Settings) -> Status:
-    """Check that the data set is complete and unaltered, and say where it is."""
+    """Check that the data set is whole, and say where it is.
+
+    Examples:
+        fashion-api data verify
+    """
     from fashion_api.data.dataset import FILES, DataSource  # noqa: PLC0415  # only where it runs
 
     source = DataSource.from_settings(settings)
@@ -64,8 +90,8 @@ def verify(settings: Settings) -> Status:
     return Status.SUCCESS
 
 
-@app.command()
-@with_settings(Settings, "data_dir", "cache_dir")
+@app.command(cls=Command, context_settings=CONTEXT)
+@with_settings(Settings, data_dir=_DATA_DIR, cache_dir=_CACHE_DIR)
 def show(
     settings: Settings,
     index: Annotated[int, typer.Argument(metavar="INDEX", help="The image's index in its split, from 0.")],
@@ -74,7 +100,12 @@ def show(
     save: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write it as a PNG instead.")] = None,
     scale: Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Enlarge the PNG this many times.")] = 1,
 ) -> Status:
-    """Draw an image in the terminal, with its label."""
+    """Draw an image in the terminal, with its label.
+
+    Examples:
+        fashion-api data show 42
+        fashion-api data show 0 --split train --save boot.png --scale 8
+    """
     from fashion_api.data.dataset import DataSource  # noqa: PLC0415  # only where it runs
     from fashion_api.errors import DataError, FlagError  # noqa: PLC0415  # only where it runs
     from fashion_api.files import write_atomically  # noqa: PLC0415  # only where it runs
@@ -91,7 +122,6 @@ def show(
         write_atomically(save, encode_png(image, scale=scale))
         print(f"{split} image {index}, {label}: written to {save}")
         return Status.SUCCESS
-    has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    print((draw_colour if has_colour else draw_plain)(image))
+    print((draw_colour if has_colour() else draw_plain)(image))
     print(f"{split} image {index}: {label}")
     return Status.SUCCESS

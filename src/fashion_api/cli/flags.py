@@ -2,10 +2,11 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Concatenate, ParamSpec, get_args, get_origin
+from typing import Annotated, Concatenate, Literal, ParamSpec, get_args, get_origin
 
 import typer
 
@@ -13,37 +14,51 @@ from fashion_api.cli.status import Status
 from fashion_api.settings import Settings, SettingsT, load_settings, name_flag
 
 _PANEL = "Settings, each also as FASHION_NAME in the environment or in .env"
+_ASKS_FOR_LOG = {"log_level", "log_format"}
+_WIDEST_CHOICES = 16
 
 _P = ParamSpec("_P")
 
 
 def with_settings(
-    cls: type[SettingsT], *fields: str
+    cls: type[SettingsT], *fields: str, is_service: bool = False, **sentences: str
 ) -> Callable[[Callable[Concatenate[SettingsT, _P], Status]], Callable[..., Status]]:
     """Give a command a flag for each of these fields, and the settings themselves as its first argument.
 
     An empty flag counts as one that is not given, as an empty variable does. The decorated command raises a
     `SettingsError` where a setting is unknown or has a bad value.
+
+    Args:
+        cls: the class of the settings.
+        fields: those that are described as in the class.
+        is_service: whether the command logs; others write warnings only, unless a level is set.
+        sentences: further fields, with what they mean to this command.
     """
+    described = {field: str(cls.model_fields[field].description) for field in fields} | sentences
+    described["log_level"] = "How much is logged: debug, info, warning, error or critical" + (
+        "." if is_service else "; unset: warnings."
+    )
 
     def decorate(command: Callable[Concatenate[SettingsT, _P], Status]) -> Callable[..., Status]:
         untyped: Callable[..., Status] = command
 
         @functools.wraps(command)
         def run(**arguments: object) -> Status:
-            values = {field: arguments.pop(field) for field in fields}
-            settings = read_settings(cls, {field: value for field, value in values.items() if value})
+            values = {field: arguments.pop(field) for field in described}
+            settings = read_settings(
+                cls, {field: value for field, value in values.items() if value}, is_service=is_service
+            )
             return untyped(settings, **arguments)
 
         own = list(inspect.signature(command).parameters.values())[1:]
-        flags = [_make_flag(cls, field) for field in fields]
+        flags = [_make_flag(cls, field, sentence) for field, sentence in described.items()]
         run.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]  # Typer reads it
         return run
 
     return decorate
 
 
-def read_settings(cls: type[SettingsT], flags: Mapping[str, object]) -> SettingsT:
+def read_settings(cls: type[SettingsT], flags: Mapping[str, object], *, is_service: bool = False) -> SettingsT:
     """Read the settings, with the values of flags by field name, and set up logging as they say.
 
     Raises:
@@ -53,20 +68,33 @@ def read_settings(cls: type[SettingsT], flags: Mapping[str, object]) -> Settings
 
     settings = load_settings(cls, overrides=flags)
     configure_logging(settings)
+    if not is_service and not _ASKS_FOR_LOG & settings.model_fields_set:
+        _log_warnings_only()
     return settings
 
 
-def _make_flag(cls: type[Settings], field: str) -> inspect.Parameter:
+def _log_warnings_only() -> None:
+    """Write warnings to the terminal, in the form of the command line's errors; a log file has all."""
+    for handler in logging.getLogger().handlers:
+        if type(handler).__name__ == "LogStream":
+            handler.setLevel(logging.WARNING)
+            handler.setFormatter(logging.Formatter("fashion-api: warning: %(message)s"))
+
+
+def _make_flag(cls: type[Settings], field: str, description: str) -> inspect.Parameter:
     """Describe a flag to Typer; its value stays text, which the settings class parses and checks."""
     info = cls.model_fields[field]
+    sentence, _, unset = description.rstrip(".").partition("; unset: ")
     has_default = info.default not in (None, "", ()) and info.default_factory is None
-    default = f" (default: {_write(info.default)})" if has_default else ""
+    default = unset or (_write(info.default) if has_default else "")
+    choices = _find_choices(info.annotation)
     option = typer.Option(
         name_flag(field),
-        help=f"{info.description}{default}",
+        help=f"{sentence}. [default: {default}]" if default else f"{sentence}.",
         metavar=_describe_type(info.annotation),
         show_default=False,
         rich_help_panel=_PANEL,
+        autocompletion=(lambda: choices) if choices else None,
     )
     annotation = Annotated[str | None, option]
     return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -76,12 +104,30 @@ def _write(default: object) -> str:
     return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
+def _strip_none(annotation: object) -> object:
+    """Give the kind of value that is meant where it may be unset, too."""
+    options = [kind for kind in get_args(annotation) if kind is not NoneType]
+    return options[0] if NoneType in get_args(annotation) else annotation
+
+
+def _find_choices(annotation: object) -> list[str]:
+    kind = _strip_none(annotation)
+    return list(map(str, get_args(kind))) if get_origin(kind) is Literal else []
+
+
 def _describe_type(annotation: object) -> str:
     """Name the kind of value in the help."""
-    options = [kind for kind in get_args(annotation) if kind is not NoneType]
-    kind = options[0] if NoneType in get_args(annotation) else annotation
+    kind = _strip_none(annotation)
+    if choices := _find_choices(kind):
+        return _join(choices)
     if kind in (int, float):
         return "NUMBER"
     if kind is Path:
         return "PATH"
     return "LIST" if get_origin(kind) is tuple else "TEXT"
+
+
+def _join(choices: Iterable[str]) -> str:
+    """Write choices as a kind of value, where they are short."""
+    joined = "|".join(choices)
+    return joined if len(joined) <= _WIDEST_CHOICES else "NAME"

@@ -1,6 +1,7 @@
 """The command line as a whole: its commands, and how a command ends.
 
-Each command is a function in a module of its own, and imports what it needs when it runs: some of that takes seconds.
+Each command is a function in a module of its own, which is imported when the command runs; what takes seconds to import
+is imported by the function.
 """
 
 import os
@@ -11,28 +12,33 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from fashion_api.cli import data
-from fashion_api.cli.compile import compile_model
-from fashion_api.cli.evaluate import evaluate
+from fashion_api.cli.help import CONTEXT, LazyGroup
 from fashion_api.cli.invocation import Invocation
-from fashion_api.cli.predict import predict
-from fashion_api.cli.serve import serve
 from fashion_api.cli.status import Status
-from fashion_api.cli.train import train
 from fashion_api.errors import FashionError, FlagError
 
+
+class Commands(LazyGroup):
+    """The commands; each summary is the first line of its command's help."""
+
+    entries = {  # noqa: RUF012  # not changed
+        "serve": ("fashion_api.cli.serve:serve", "Run the HTTP service."),
+        "predict": ("fashion_api.cli.predict:predict", "Say what picture files show."),
+        "data": ("fashion_api.cli.data:app", "Download, verify or show the data set."),
+        "train": ("fashion_api.cli.train:train", "Train a model by a recipe."),
+        "evaluate": ("fashion_api.cli.evaluate:evaluate", "Score a model on the test set, and write its card."),
+        "compile": ("fashion_api.cli.compile:compile_model", "Build the form of a model that is served."),
+        "doctor": ("fashion_api.cli.doctor:doctor", "Say what was found here, and what keeps it from serving."),
+    }
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     epilog="Settings can also be given as FASHION_ variables and in .env; .env.example lists them.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
-app.add_typer(data.app, name="data")
-app.command()(train)
-app.command()(evaluate)
-app.command("compile")(compile_model)
-app.command()(predict)
-app.command()(serve)
 
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks take the value alone
@@ -52,7 +58,13 @@ def _start(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Classify Fashion-MNIST images: data, training, evaluation and the HTTP service."""
+    """Classify pictures of clothing: data, training, evaluation and the HTTP service.
+
+    Examples:
+        fashion-api serve
+        fashion-api predict boot.png
+        fashion-api COMMAND --help
+    """
     invocation: Invocation = context.obj
     invocation.is_debug = debug
 
@@ -80,6 +92,8 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         if invocation.is_debug:
             raise
         _report(_describe(error))
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return Status.INTERRUPTED
         return Status.WRONG_CALL if isinstance(error, FlagError) else Status.FAILED
     if status == Status.INTERRUPTED:
         _report("interrupted")
@@ -91,11 +105,13 @@ def _report(message: str) -> None:
 
 
 def _report_wrong_call(error: typer.TyperException) -> Status:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if context is not None and error.message == context.get_help():  # a command is missing, and nothing else is wrong
+        print(error.message)
+        return Status.WRONG_CALL
     message = " ".join(error.format_message().split()).rstrip(".")
-    if message:  # else the help was printed
-        context: typer.Context | None = getattr(error, "ctx", None)
-        command = "fashion-api" if context is None else context.command_path
-        _report(f"{message} (see `{command} --help`)")
+    command = "fashion-api" if context is None else context.command_path
+    _report(f"{message} (see `{command} --help`)")
     return Status.WRONG_CALL
 
 

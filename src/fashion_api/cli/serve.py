@@ -5,9 +5,27 @@ from fashion_api.cli.status import Status
 from fashion_api.settings import Settings
 
 
-@with_settings(Settings, "host", "port", "workers", "root_path", "model_path", "data_dir", "cache_dir")
+@with_settings(
+    Settings,
+    "host",
+    "port",
+    "workers",
+    "root_path",
+    "model_path",
+    "engine",
+    is_service=True,
+    data_dir="The directory of the test images; unset: the cache, Keras's cache or Debian's package.",
+    cache_dir="The cache, which has what was downloaded and compiled; unset: the user's cache directory.",
+)
 def serve(settings: Settings) -> Status:
-    """Run the HTTP service."""
+    """Run the HTTP service.
+
+    Its page is at /, its documentation at /docs. Ctrl-C stops it, and lets it finish what is under way.
+
+    Examples:
+        fashion-api serve
+        fashion-api serve --port 8123 --workers 2
+    """
     from fashion_api.server.processes import run_server  # noqa: PLC0415  # only where it runs
 
     return Status.SUCCESS if run_server(settings) else Status.FAILED

@@ -8,13 +8,14 @@ import typer
 
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.status import Status
+from fashion_api.cli.terminal import Waiting
 from fashion_api.settings import Settings, TrainingSettings
 
 if TYPE_CHECKING:
     from fashion_api.cli.invocation import Invocation
 
 _OWN_FIELDS = [field for field in TrainingSettings.model_fields if field not in Settings.model_fields]
-_SHARED_FIELDS = ["data_dir", "cache_dir", "image_height", "image_width", "class_names"]
+_SHARED_FIELDS = ["image_height", "image_width", "class_names"]
 
 
 def _list_recipes(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks take the value alone
@@ -25,7 +26,14 @@ def _list_recipes(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks 
         raise typer.Exit
 
 
-@with_settings(TrainingSettings, *_OWN_FIELDS, *_SHARED_FIELDS)
+@with_settings(
+    TrainingSettings,
+    *_OWN_FIELDS,
+    *_SHARED_FIELDS,
+    recipe="The recipe: compact, standard, teacher, small or tutorial; --list describes them",
+    data_dir="The directory that has the training images; unset: the cache, Keras's cache or Debian's package.",
+    cache_dir="The cache, which has what was downloaded, and teachers compiled; unset: the user's cache directory.",
+)
 def train(
     settings: TrainingSettings,
     context: typer.Context,
@@ -33,7 +41,9 @@ def train(
     model_path: Annotated[
         str,
         typer.Option(
-            metavar="PATH.h5", show_default=False, help="Where the model is written (default: models/RECIPE.h5)."
+            metavar="PATH.h5",
+            show_default=False,
+            help="Where the model is written. [default: models/RECIPE.h5, or RECIPE_2.h5 and on where that is taken]",
         ),
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a model that is there already.")] = False,
@@ -43,17 +53,30 @@ def train(
         typer.Option("--list", is_eager=True, callback=_list_recipes, help="List the recipes, and do nothing else."),
     ] = False,
 ) -> Status:
-    """Train a model by a recipe, and write it with its manifest."""
-    from fashion_api.training.fit.training import train_model  # noqa: PLC0415  # TensorFlow
+    """Train a model by a recipe.
+
+    Ctrl-C ends the run, and writes the model of the best epoch so far; --resume continues it.
+
+    Examples:
+        fashion-api train
+        fashion-api train --recipe small --model-path models/mine.h5
+        fashion-api train --recipe tutorial --optimizer adadelta --learning-rate 1 --epochs 40
+        fashion-api train --resume
+    """
+    with Waiting("importing TensorFlow"):
+        from fashion_api.cli.run_view import RunView, describe_outcome  # noqa: PLC0415  # only where it runs
+        from fashion_api.training.fit.training import train_model  # noqa: PLC0415  # TensorFlow
 
     invocation: Invocation = context.obj
     arguments = [argument for argument in invocation.arguments if argument not in ("--force", "--resume")]
-    outcome = train_model(
-        settings,
-        command=shlex.join(["fashion-api", *arguments]),
-        model_path=Path(model_path) if model_path else None,
-        resume=resume,
-        force=force,
-    )
-    print(outcome.summary())
+    with Waiting("reading the data", shows_log=True) as waiting:
+        outcome = train_model(
+            settings,
+            command=shlex.join(["fashion-api", *arguments]),
+            model_path=Path(model_path) if model_path else None,
+            resume=resume,
+            force=force,
+            observer=RunView(waiting),
+        )
+    print("\n".join(["", *describe_outcome(outcome)]))
     return Status.INTERRUPTED if outcome.is_interrupted else Status.SUCCESS

@@ -2,10 +2,8 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from fashion_api.data.fashion_mnist import FASHION_MNIST_SHA256, MIRRORS
 from fashion_api.data.idx import decompress, locate_idx, read_stored
@@ -14,6 +12,9 @@ from fashion_api.files import make_folder, sha256_hex, write_atomically
 
 _CONNECT_TIMEOUT_S = 15
 
+Report = Callable[[str, float], None]
+"""Is told the name of a file and the share of it that has come; 0 where its size is not known."""
+
 
 def download(
     directory: Path,
@@ -21,9 +22,9 @@ def download(
     replace: bool,
     digests: Mapping[str, str] = FASHION_MNIST_SHA256,
     mirrors: Sequence[str] = MIRRORS,
-    quiet: bool = False,
+    report: Report | None = None,
 ) -> None:
-    """Download the files that `directory` lacks, with progress on standard error.
+    """Download the files that `directory` lacks.
 
     Each file is verified before it is put in place; a mirror that fails or gives something else is passed over.
 
@@ -32,7 +33,7 @@ def download(
         replace: Whether a file that is there, but is not the published one, is replaced.
         digests: SHA-256 of each uncompressed file, by the file's name.
         mirrors: Addresses that the names are appended to, in the order in which they are tried.
-        quiet: Whether to leave out the progress.
+        report: Is told how far a file is.
 
     Raises:
         DataNotFoundError: no mirror gave one of the files.
@@ -50,7 +51,7 @@ def download(
                     f"{present} is not the file that was published as Fashion-MNIST (its SHA-256 differs), and is left "
                     "as it is: remove it, or set FASHION_DATA_DIR to another directory, and fetch again"
                 )
-        write_atomically(directory / f"{name}.gz", _download_file(name, sha256, mirrors=mirrors, quiet=quiet))
+        write_atomically(directory / f"{name}.gz", _download_file(name, sha256, mirrors=mirrors, report=report))
 
 
 def _is_published(path: Path, sha256: str) -> bool:
@@ -60,12 +61,12 @@ def _is_published(path: Path, sha256: str) -> bool:
         return False
 
 
-def _download_file(name: str, sha256: str, *, mirrors: Sequence[str], quiet: bool) -> bytes:
+def _download_file(name: str, sha256: str, *, mirrors: Sequence[str], report: Report | None) -> bytes:
     reasons = []
     for mirror in mirrors:
         url = f"{mirror}{name}.gz"
         try:
-            stored = _get(url, quiet=quiet)
+            stored = _get(url, report)
             if sha256_hex(decompress(stored, name=url)) == sha256:
                 return stored
             reasons.append(f"{url}: not the published file")
@@ -77,12 +78,12 @@ def _download_file(name: str, sha256: str, *, mirrors: Sequence[str], quiet: boo
     raise DataNotFoundError(f"{name} could not be downloaded ({'; '.join(reasons)})")
 
 
-def _get(url: str, *, quiet: bool) -> bytes:
+def _get(url: str, report: Report | None) -> bytes:
     with urllib.request.urlopen(url, timeout=_CONNECT_TIMEOUT_S) as response:  # noqa: S310  # only our MIRRORS
-        total = int(response.headers.get("Content-Length", 0)) or None
-        chunks = []
-        with tqdm(total=total, desc=url.rsplit("/", 1)[1], unit="B", unit_scale=True, disable=quiet) as progress:
-            while chunk := response.read(1 << 16):
-                chunks.append(chunk)
-                progress.update(len(chunk))
-    return b"".join(chunks)
+        total = int(response.headers.get("Content-Length", 0))
+        content = bytearray()
+        while chunk := response.read(1 << 16):
+            content += chunk
+            if report is not None:
+                report(url.rsplit("/", 1)[1], len(content) / total if total else 0.0)
+    return bytes(content)

@@ -6,6 +6,8 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from fashion_api.inference.record import Record
@@ -104,6 +106,12 @@ class NoveltyThresholds(Record):
         description="In place of `threshold`: for each predicted class, in the order of the labels, what 97.5 % of the "
         "validation images predicted as it do not exceed; images above are refused.",
     )
+
+    def scale(self, novelty: npt.NDArray[np.float32], class_ids: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+        """Divide the novelty of n images, predicted as these classes, by their thresholds: float64[n]."""
+        thresholds = self.threshold if self.class_thresholds is None else np.array(self.class_thresholds)[class_ids]
+        scaled: npt.NDArray[np.float64] = novelty.astype(np.float64) / thresholds
+        return scaled
 
     def get_threshold(self, class_id: int) -> float:
         """Give the novelty above which an image predicted as this class is refused."""

@@ -75,7 +75,7 @@ def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
 
 
 def _build(file: ModelFile, cache_dir: Path) -> bytes:
-    logger.info("compiling the model, once")
+    logger.info("compiling the model, once, with TensorFlow")
     started = time.perf_counter()
     compiled = compile_in_child(
         file.content, file.input, temperature=file.temperature, said_by=file.name_source(*IMAGE_SIZE)
@@ -83,7 +83,7 @@ def _build(file: ModelFile, cache_dir: Path) -> bytes:
     path = compiled_path(file, cache_dir)
     write_atomically(path, compiled)
     write_atomically(digest_path(path), f"{sha256_hex(compiled)}  {path.name}\n".encode())
-    logger.info("compiled in %.1f s: %s", time.perf_counter() - started, path)
+    logger.info("compiled in %.1f s", time.perf_counter() - started)
     return compiled
 
 

@@ -1,9 +1,10 @@
 """The compiler of a Keras model to an ONNX graph, which is compared with Keras."""
 
+import logging
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.inference.model_process import Limits, run_as_child, run_in_child
+from fashion_api.inference.model_process import Limits, begin_step, run_as_child, run_in_child
 from fashion_api.inference.onnx_graph import check_graph
 
-COMPILER_VERSION = 2
+logger = logging.getLogger(__name__)
+
+COMPILER_VERSION = 3
 """To be raised with every change of what is built, so that cached files of older versions are not used."""
 MAX_DIFFERENCE = 1e-5
 """The largest accepted difference between a probability of the compiled form and Keras's."""
@@ -41,10 +44,19 @@ def compile_in_child(
 
 def _build_as_child(content: bytes, arguments: Sequence[str]) -> bytes:
     spec, temperature, said_by = arguments
-    return build(content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by)
+    return build(
+        content, InputSpec.model_validate_json(spec), temperature=float(temperature), said_by=said_by, tell=begin_step
+    )
 
 
-def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by: str = "the settings") -> bytes:
+def build(
+    content: bytes,
+    spec: InputSpec,
+    *,
+    temperature: float = 1.0,
+    said_by: str = "the settings",
+    tell: Callable[[str], None] = logger.debug,
+) -> bytes:
     """Export a `.h5` to ONNX, with the cast, the scaling and the temperature in the graph, and compare it with Keras.
 
     The graph takes uint8[n, height, width], and gives float32[n, classes] and, for a model with a novelty output,
@@ -55,6 +67,7 @@ def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by:
         spec: the size of an image and the range of its pixels.
         temperature: what the logits are divided by.
         said_by: what gives the size of an image, for a message.
+        tell: is told each step.
 
     Raises:
         ModelError: it is hostile, Keras cannot load or export it, or the two differ.
@@ -62,9 +75,12 @@ def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by:
     from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model  # noqa: PLC0415  # imports TensorFlow
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
 
+    tell("importing TensorFlow, and reading the model")
     model = load_keras_model(content, spec, said_by=said_by)
     reference = KerasClassifier(model, spec, temperature=temperature)
+    tell("exporting it to ONNX")
     compiled = _export(model, spec, temperature)
+    tell(f"comparing the compiled form with Keras on {_COMPARED_IMAGES} images")
     try:
         compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
     except ModelError as error:
@@ -77,6 +93,7 @@ def build(content: bytes, spec: InputSpec, *, temperature: float = 1.0, said_by:
 def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types
     import keras  # noqa: PLC0415  # see build()
 
+    from fashion_api.inference.graph_folding import fold  # noqa: PLC0415  # imports onnx
     from fashion_api.inference.keras_engine import describe_error, divide_logits, split_outputs  # noqa: PLC0415  # only where it runs
 
     images = keras.Input(spec.shape, dtype="uint8", name="images")
@@ -92,7 +109,7 @@ def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: 
             whole.export(path, format="onnx", verbose=False, input_signature=signature)
         except Exception as error:  # the exporter raises various kinds for layers that it does not support
             raise ModelError(f"Keras cannot export it to ONNX: {describe_error(error)}; {_SERVED_BY_KERAS}") from error
-        compiled = path.read_bytes()
+        compiled = fold(path.read_bytes())
     try:
         check_graph(compiled)
     except DamagedModelError as error:

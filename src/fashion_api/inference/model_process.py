@@ -1,11 +1,13 @@
 """A process of its own for what reads a model that may be hostile: isolated, with limits on time and memory.
 
 It runs in a new folder: `model.h5` is there when it starts, and it leaves its `result` or, in `refused`, the message of
-a `ModelError`. It ends with its parent, whose end closes its standard input.
+a `ModelError`. What it writes to `steps` with `begin_step` is logged here, line by line. It ends with its parent, whose
+end closes its standard input.
 """
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,8 +23,13 @@ from pathlib import Path
 
 from fashion_api.errors import ModelError
 
-_MODEL, _RESULT, _REFUSED, _LOG = "model.h5", "result", "refused", "log"
+_MODEL, _RESULT, _REFUSED, _LOG, _STEPS = "model.h5", "result", "refused", "log", "steps"
+_LOOK_S = 0.2
+"""How often it is looked whether the child has begun another step."""
 _MAX_LOG = 100_000  # characters shown with `--debug`
+_MAX_STEPS = 1000  # characters; the child is not to be trusted
+
+logger = logging.getLogger(__name__)
 
 Work = Callable[[bytes, Sequence[str]], bytes]
 """Makes the result of the content of a `.h5`, and of arguments."""
@@ -86,11 +94,28 @@ def _run(folder: Path, arguments: list[str], limits: Limits, task: str) -> int:
         ) as child,
     ):
         try:
-            return child.wait(limits.time_s)
+            return _wait(child, folder / _STEPS, limits.time_s)
         except subprocess.TimeoutExpired:
             raise ModelError(f"{task} took more than {limits.time_s:g} s") from None
         finally:
             child.kill()
+
+
+def _wait(child: "subprocess.Popen[bytes]", steps: Path, time_s: float) -> int:
+    """Wait for the end of a child, and log its steps meanwhile."""
+    until_s, logged = time.monotonic() + time_s, 0
+    while True:
+        left_s = until_s - time.monotonic()
+        try:
+            return child.wait(max(0, min(left_s, _LOOK_S)))
+        except subprocess.TimeoutExpired:
+            if left_s <= 0:
+                raise
+        with contextlib.suppress(OSError):  # it has begun none
+            lines = steps.read_text(encoding="utf-8", errors="replace")[:_MAX_STEPS].splitlines()
+            for line in lines[logged:]:
+                logger.info("%s", line)
+            logged = len(lines)
 
 
 def _make_environment(folder: Path) -> dict[str, str]:
@@ -115,6 +140,12 @@ def _explain(folder: Path, status: int, limits: Limits, task: str) -> ModelError
     if log:
         error.add_note(f"The output of the process:\n{log}")
     return error
+
+
+def begin_step(name: str) -> None:
+    """Say, in the child process, what it begins."""
+    with Path(_STEPS).open("a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
 
 
 def run_as_child(work: Work) -> int:

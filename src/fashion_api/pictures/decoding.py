@@ -6,9 +6,10 @@ kind of bad input.
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,25 +56,15 @@ def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8
         UnsupportedImageError: the content is not a PNG, JPEG, GIF, BMP or WebP file.
         InvalidImageError: it is one, but of another size, with several frames, or broken.
     """
-    if not content:
-        raise InvalidImageError("the file is empty; a PNG, JPEG, GIF, BMP or WebP picture is wanted")
-    file_type = detect_file_type(content)
-    if file_type is None:
-        raise UnsupportedImageError("this is not a picture of a type that is read: PNG, JPEG, GIF, BMP or WebP")
+    file_type = recognise(content)
     pixels = read_usual_png(content, height=height, width=width) if file_type == "PNG" else None
     if pixels is not None:
         return pixels
-    try:
-        return _decode(file_type, content, (width, height))
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise InvalidImageError(f"the picture is far larger than {width}×{height} pixels") from error
-    except Exception as error:  # decoders fail in a dozen ways on bytes made up to break them
-        raise InvalidImageError(
-            f"the file begins as a {file_type}, but is cut short, damaged, without pixels or of a variant that is not "
-            "read"
-        ) from error
+    with explain_damage(file_type):
+        try:
+            return _decode(file_type, content, (width, height))
+        except Image.DecompressionBombError as error:
+            raise InvalidImageError(f"the picture is far larger than {width}×{height} pixels") from error
 
 
 def decode_base64(text: str, *, height: int, width: int) -> NDArray[np.uint8]:
@@ -103,6 +94,57 @@ def decode_base64(text: str, *, height: int, width: int) -> NDArray[np.uint8]:
         raise InvalidImageError(str(error)) from error
 
 
+def recognise(content: bytes) -> FileType:
+    """Recognise the type of a picture file.
+
+    Raises:
+        UnsupportedImageError: it is none that is read.
+        InvalidImageError: the file is empty.
+    """
+    if not content:
+        raise InvalidImageError("the file is empty; a PNG, JPEG, GIF, BMP or WebP picture is wanted")
+    file_type = detect_file_type(content)
+    if file_type is None:
+        raise UnsupportedImageError("this is not a picture of a type that is read: PNG, JPEG, GIF, BMP or WebP")
+    return file_type
+
+
+@contextmanager
+def explain_damage(file_type: FileType) -> Iterator[None]:
+    """Raise whatever a decoder of this type raises as an `InvalidImageError`."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:  # decoders fail in a dozen ways on bytes made up to break them
+        raise InvalidImageError(
+            f"the file begins as a {file_type}, but is cut short, damaged, without pixels or of a variant that is not "
+            "read"
+        ) from error
+
+
+class OpenedPicture(NamedTuple):
+    """A picture file of which the header was read, and no pixel yet."""
+
+    image: ImageFile
+    content: bytes
+    """The file's essentials."""
+    exif: bytes
+
+
+def open_picture(file_type: FileType, content: bytes) -> OpenedPicture:
+    """Open a picture file of one frame. What Pillow raises passes through.
+
+    Raises:
+        InvalidImageError: it has several frames.
+    """
+    essentials = reduce_to_essentials(file_type, content)
+    image = _READERS[file_type](BytesIO(essentials.content))
+    if isinstance(image, WebPImageFile):  # the others' frames were counted while reducing
+        check_frames(image.n_frames)
+    return OpenedPicture(image, essentials.content, essentials.exif or image.info.get("exif") or b"")
+
+
 def _decode_base64(text: str) -> bytes:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
@@ -112,28 +154,26 @@ def _decode_base64(text: str) -> bytes:
 
 def _decode(file_type: FileType, content: bytes, wanted: tuple[int, int]) -> NDArray[np.uint8]:
     """Decode a file of this type; `wanted` is width and height. Pillow's own exceptions pass through."""
-    essentials = reduce_to_essentials(file_type, content)
-    image: Image.Image = _READERS[file_type](BytesIO(essentials.content))
-    if isinstance(image, WebPImageFile):  # the others' frames were counted while reducing
-        check_frames(image.n_frames)
+    opened = open_picture(file_type, content)
+    image: Image.Image = opened.image
     if image.size not in (wanted, wanted[::-1]):  # before load(), which alone takes memory for the pixels
         raise _wrong_size(image.size, wanted)
     most_bytes = wanted[0] * wanted[1] * _MAX_PIXEL_BYTES + _OTHER_BYTES
-    if len(essentials.content) > most_bytes:
+    if len(opened.content) > most_bytes:
         raise InvalidImageError(
-            f"the file has {len(essentials.content)} bytes of pixels and tables; a picture of {wanted[0]}×{wanted[1]} "
+            f"the file has {len(opened.content)} bytes of pixels and tables; a picture of {wanted[0]}×{wanted[1]} "
             f"pixels may have {most_bytes}"
         )
     image.load()
-    exif = essentials.exif or image.info.get("exif")
-    if exif:
-        image = turn_upright(image, exif)
+    if opened.exif:
+        image = turn_upright(image, opened.exif)
     if image.size != wanted:
         raise _wrong_size(image.size, wanted)
-    return _to_grey(image)
+    return to_grey(image)
 
 
-def _to_grey(image: Image.Image) -> NDArray[np.uint8]:
+def to_grey(image: Image.Image) -> NDArray[np.uint8]:
+    """Convert a picture of any mode to uint8[height, width], transparent parts over black."""
     transparent = image.info.get("transparency")
     if image.mode == "L" and transparent is None:
         return np.asarray(image)

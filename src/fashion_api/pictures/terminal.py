@@ -21,3 +21,10 @@ def draw_plain(image: Images) -> str:
     """Draw uint8[h, w] with two characters a pixel, of ten shades."""
     shades = _SHADES[image.astype(np.intp) * len(_SHADES) // 256]
     return "\n".join("".join(np.repeat(row, 2)).rstrip() for row in shades)
+
+
+def draw_compact(image: Images) -> str:
+    """Draw uint8[h, w] with two pixels a character, one above the other, of ten shades."""
+    rows = image if len(image) % 2 == 0 else np.vstack((image, np.zeros_like(image[:1])))
+    means = rows.reshape(-1, 2, rows.shape[1]).mean(axis=1)
+    return "\n".join("".join(row) for row in _SHADES[(means * len(_SHADES) // 256).astype(np.intp)])

@@ -28,7 +28,17 @@ from fashion_api.rest.middleware.overload import OverloadMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
-from fashion_api.rest.routes import documentation, flask_api, health, labelled_images, model, predictions
+from fashion_api.rest.routes import (
+    documentation,
+    explanations,
+    flask_api,
+    health,
+    labelled_images,
+    model,
+    page,
+    predictions,
+    preparations,
+)
 from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
@@ -51,20 +61,23 @@ _INLINE_LIMIT_S = 0.002  # see docs/adr/0004
 
 _ROUTERS = (
     predictions.router,
+    preparations.router,
+    explanations.router,
     labelled_images.router,
     model.router,
     flask_api.router,
     health.router,
+    page.router,
     documentation.router,
 )
 _OPEN_PATHS = frozenset(
     [
         route.path
-        for router in (health.router, documentation.router)
+        for router in (health.router, page.router, documentation.router)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
-    + ["/openapi.json", ""]
+    + [""]
 )
 
 OPERATIONS: Sequence[Operation] = tuple(
@@ -77,8 +90,8 @@ ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
 
 
 def is_open(path: str) -> bool:
-    """Tell of a route's path whether it needs no API key and is never refused: health and documentation."""
-    return path in _OPEN_PATHS or path.startswith(f"{documentation.STATIC_PATH}/")
+    """Tell of a route's path whether it needs no API key and is never refused: health, the page and documentation."""
+    return path in _OPEN_PATHS or path.startswith((f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/"))
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
@@ -181,11 +194,23 @@ def create_app(
         summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
         description=_DESCRIPTION,
         lifespan=run_service,
-        docs_url=None,  # routes/documentation.py has pages that need no internet
-        redoc_url=None,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        servers=[{"url": "/"}],
+        openapi_url=None,  # routes/documentation.py has the document and pages that need no internet
         middleware=list(middleware),
     )
     _add_routes(app, settings)
+    return app
+
+
+def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = nullcontext) -> ServiceApp:
+    """Make the app of a process that serves: the OpenAPI document is made before any request waits for it.
+
+    Raises:
+        SettingsError: as `create_app` does.
+    """
+    app = create_app(settings, lifespan=lifespan)
+    app.openapi()
     return app
 
 
@@ -194,6 +219,7 @@ def _add_routes(app: ServiceApp, settings: Settings) -> None:
     for router in _ROUTERS:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())
+    app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
     complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
 
@@ -227,6 +253,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         batcher,
         test_set,
         decoder=Decoder(),
+        preparer=Decoder(),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
     )

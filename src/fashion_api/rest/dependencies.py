@@ -1,6 +1,7 @@
 """What FastAPI's routes share."""
 
 import re
+from collections.abc import Callable, Generator
 from enum import Enum
 from typing import Annotated, Any
 
@@ -9,11 +10,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fashion_api.rest.body import read_body, start_decoding
 from fashion_api.rest.content_coding import read_coding
 from fashion_api.rest.fast_path import answer
+from fashion_api.rest.openapi import name_operation
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.scope import get_service
 from fashion_api.rest.taken_request import TakenRequest, take_request
+from fashion_api.service.limits import HeldBody
 from fashion_api.service.service import Service
-from fashion_api.wire.operation import Operation
+from fashion_api.wire.operation import Operation, Reply, RequestHead
 
 
 async def _find_service(request: Request) -> Service:
@@ -21,13 +24,15 @@ async def _find_service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_find_service)]
+ReplySteps = Generator[None, None, Reply]
+"""Work in steps that ends with the reply."""
 
 
 class OperationRouter(APIRouter):
     """FastAPI's router, which takes operations too: the fast path answers them, and FastAPI describes them."""
 
     def __init__(self, *, tags: list[str | Enum]) -> None:
-        super().__init__(tags=tags)
+        super().__init__(tags=tags, generate_unique_id_function=name_operation)
         self.operations: list[Operation] = []
 
     def add_operation(self, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # add_api_route's own
@@ -50,13 +55,38 @@ async def read_request(request: Request) -> tuple[TakenRequest, bytes]:
         UnavailableError: there is no memory or no time for it.
     """
     taken = take_request(request.scope, request.receive)
+    with taken.service.body_memory.hold() as held:
+        return taken, await _read_decoded(taken, held)
+
+
+async def answer_in_steps(
+    request: Request, check: Callable[[RequestHead], None], read: Callable[[Service, RequestHead, bytes], ReplySteps]
+) -> Response:
+    """Answer a request in steps that may be long, beside the event loop and the bodies of other requests.
+
+    Args:
+        request: is not yet read.
+        check: raises what is wrong with it before its body is read.
+        read: gives the steps.
+
+    Raises:
+        FashionError: it cannot be answered.
+    """
+    taken = take_request(request.scope, request.receive)
+    service = taken.service
+    check(taken.head)
+    with service.body_memory.hold() as held:
+        steps = read(service, taken.head, await _read_decoded(taken, held))
+        timeout_s = service.settings.request_timeout_s
+        return to_response(await service.preparer.run(steps, deadline=taken.deadline, timeout_s=timeout_s))
+
+
+async def _read_decoded(taken: TakenRequest, held: HeldBody) -> bytes:
+    """Read a body and remove its content coding; `held` counts its bytes."""
     service = taken.service
     coding = read_coding(taken.head)
-    with service.body_memory.hold() as held:
-        body = await read_body(taken, held)
-        if coding:
-            steps = start_decoding(taken, held, body, coding)
-            body = await service.decoder.run(
-                steps, deadline=taken.deadline, timeout_s=service.settings.request_timeout_s
-            )
-    return taken, body
+    body = await read_body(taken, held)
+    if not coding:
+        return body
+    steps = start_decoding(taken, held, body, coding)
+    return await service.decoder.run(steps, deadline=taken.deadline, timeout_s=service.settings.request_timeout_s)

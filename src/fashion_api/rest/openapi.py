@@ -1,14 +1,17 @@
-"""The OpenAPI document: FastAPI's, with problems, keys and the server's address put right."""
+"""The OpenAPI document: FastAPI's, with problems, keys, the model's classes and the names of request bodies."""
 
+import copy
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from fashion_api.rest import problems
-from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, PROBLEMS_PATH, UNAUTHORIZED, ProblemKind
+from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, UNAUTHORIZED, ProblemKind
 from fashion_api.service.service import Service
 from fashion_api.wire.json_schema import complete_schemas, make_bounds
 from fashion_api.wire.models import ProblemDetails
@@ -17,12 +20,17 @@ _SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of FASHION_API_KEYS."},
     "bearer": {"type": "http", "scheme": "bearer", "description": "One of FASHION_API_KEYS."},
 }
-
+_REFERENCE = "#/components/schemas/{model}"
 
 OF_A_BODY = (problems.TOO_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED, problems.INVALID)
 """The problems of an operation that reads a body."""
 OF_A_PREDICTION = (problems.NOT_READY, problems.OVERLOADED, problems.DEADLINE)
 """The problems of an operation that has images classified."""
+
+
+def name_operation(route: APIRoute) -> str:
+    """Give the id of an operation: the name of its route, for generators name a method after it."""
+    return route.name
 
 
 def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
@@ -58,24 +66,49 @@ def complete_openapi(
     needs_key: bool,
     is_open: Callable[[str], bool],
 ) -> None:
-    """Have an app's OpenAPI document completed when it is made; FastAPI keeps it until the service is another one."""
+    """Have `app.openapi` give the complete document; threads may call it.
+
+    FastAPI makes its document once, in some 60 ms. It is completed once for each service, in 3 ms.
+    """
     describe = app.openapi
-    described: Service | None = None
+    lock = threading.Lock()
+    completed: dict[str, Any] = {}
+    completed_of: tuple[object, object] = (None, None)
 
     @functools.wraps(describe)
     def describe_completely() -> dict[str, Any]:
-        nonlocal described
-        service = find_service()
-        if app.openapi_schema is None or service is not described:
-            app.openapi_schema, described = None, service
-            document = describe()
-            complete_schemas(document["paths"], None if service is None else make_bounds(service))
-            _correct_media_types(document)
-            if needs_key:
-                _describe_keys(document, is_open)
-        return describe()
+        nonlocal completed, completed_of
+        with lock:
+            document, service = describe(), find_service()
+            if completed_of[0] is not document or completed_of[1] is not service:
+                completed = copy.deepcopy(document)
+                _name_bodies(completed)
+                complete_schemas(completed, None if service is None else make_bounds(service))
+                _correct_media_types(completed)
+                _copy_examples(completed)
+                _describe_keys(completed, is_open if needs_key else None)
+                completed_of = document, service
+            return completed
 
     app.openapi = describe_completely  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def describe_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Give the schema of a request body; the document has it under the model's name."""
+    return model.model_json_schema(ref_template=_REFERENCE)
+
+
+def _name_bodies(document: dict[str, Any]) -> None:
+    """Move the schemas of request bodies that have a title to the named ones, for generators name a type after it."""
+    schemas = document["components"]["schemas"]
+    for item in document["paths"].values():
+        for operation in item.values():
+            for media_type in operation.get("requestBody", {}).get("content", {}).values():
+                schema = media_type["schema"]
+                if "title" in schema:
+                    name = schema["title"]
+                    schemas |= schema.pop("$defs", {}) | {name: schema}
+                    media_type["schema"] = {"$ref": _REFERENCE.format(model=name)}
 
 
 def _correct_media_types(document: dict[str, Any]) -> None:
@@ -88,8 +121,20 @@ def _correct_media_types(document: dict[str, Any]) -> None:
                     content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
 
 
-def _describe_keys(document: dict[str, Any], is_open: Callable[[str], bool]) -> None:
-    """Say which routes need a key, and how it is shown."""
+def _copy_examples(document: dict[str, Any]) -> None:
+    """Give parameters the example of their schema: Swagger UI fills its forms with the parameter's own only."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", []):
+                for example in parameter["schema"].get("examples", [])[:1]:
+                    parameter.setdefault("example", example)
+
+
+def _describe_keys(document: dict[str, Any], is_open: Callable[[str], bool] | None) -> None:
+    """Say which routes need a key, and how it is shown; without `is_open`, none does."""
+    document["security"] = []
+    if is_open is None:
+        return
     document["components"]["securitySchemes"] = _SCHEMES
     for path, item in document["paths"].items():
         if is_open(path):
@@ -97,14 +142,14 @@ def _describe_keys(document: dict[str, Any], is_open: Callable[[str], bool]) -> 
         for operation in item.values():
             operation["security"] = [{name: []} for name in _SCHEMES]
             for status, response in responses(UNAUTHORIZED).items():
-                problem = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+                problem = {"$ref": _REFERENCE.format(model=ProblemDetails.__name__)}
                 content = {PROBLEM_MEDIA_TYPE: {"schema": problem}}
                 operation["responses"].setdefault(str(status), {**response, "content": content}).pop("model", None)
 
 
 def _make_example(kind: ProblemKind) -> dict[str, Any]:
     return {
-        "type": f"{PROBLEMS_PATH}#{kind.name}",
+        "type": kind.type,
         "title": kind.title,
         "status": int(kind.status),
         "detail": kind.meaning,

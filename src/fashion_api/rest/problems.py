@@ -34,6 +34,11 @@ class ProblemKind:
     meaning: str
     """What it means to the caller, and what to do."""
 
+    @property
+    def type(self) -> str:
+        """The URI reference that identifies the kind; it leads to the kind's place in the page of all kinds."""
+        return f"{PROBLEMS_PATH}#{self.name}"
+
 
 NOT_FOUND = ProblemKind(
     "not-found", HTTPStatus.NOT_FOUND, "Not found", "There is nothing at this address, or no test image has this index."
@@ -98,6 +103,13 @@ OVERLOADED = ProblemKind(
     "Overloaded",
     "Too many requests are waiting, and this one was not taken in. Try again later.",
 )
+PENDING = ProblemKind(
+    "not-predicted-yet",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Not predicted yet",
+    "The model's predictions for the whole test set are being computed, while no caller waits for another. `detail` "
+    "says how many there are. Try again later.",
+)
 NO_DATA = ProblemKind(
     "no-test-set",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -123,6 +135,7 @@ KINDS = (
     UNSUPPORTED,
     NOT_READY,
     OVERLOADED,
+    PENDING,
     NO_DATA,
     DEADLINE,
     INTERNAL,
@@ -144,14 +157,10 @@ _KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
     (errors.DataError, NO_DATA),
     (errors.NotReadyError, NOT_READY),
     (errors.OverloadedError, OVERLOADED),
+    (errors.PendingError, PENDING),
     (errors.DeadlineExceededError, DEADLINE),
 )
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
-
-
-def describe_kinds() -> str:
-    """List the kinds of problem, for a person who followed a problem's `type`."""
-    return "\n\n".join(f"#{kind.name}: {kind.title} ({kind.status})\n  {kind.meaning}" for kind in KINDS) + "\n"
 
 
 class Problem(NamedTuple):
@@ -184,7 +193,7 @@ def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
     """Write a problem, as `ProblemDetails` describes it."""
     kind = problem.kind
     details: dict[str, object] = {
-        "type": f"{PROBLEMS_PATH}#{kind.name}",
+        "type": kind.type,
         "title": kind.title,
         "status": int(kind.status),
         "detail": problem.detail,

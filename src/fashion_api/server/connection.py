@@ -28,6 +28,7 @@ from fashion_api.errors import FashionError, HeadTimeoutError, OverloadedError
 from fashion_api.rest.middleware.request_log import make_request_id
 from fashion_api.rest.problems import explain, write_problem
 from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_offers, read_head
+from fashion_api.server.gathering import GatheringTransport
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -148,6 +149,7 @@ class GuardedConnection(asyncio.Protocol):
         self._connections = connections
         self._inner = inner(app_state={**app_state, _STATE_KEY: self}, **options)
         self._transport: asyncio.Transport
+        self._answers: GatheringTransport
         self._is_guest = False
         self._rest = b""
         """What has come and is not taken yet, from `_rest_start` on: half a head, or what waits for an answer."""
@@ -169,7 +171,8 @@ class GuardedConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._is_guest = self._connections.add(self)
         self._due = self._connections.after(_GUEST_TIMEOUT_S if self._is_guest else self._connections.head_timeout_s)
-        self._inner.connection_made(transport)
+        self._answers = GatheringTransport(self._transport)
+        self._inner.connection_made(cast("asyncio.Transport", self._answers))
         self._connections.make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -268,7 +271,8 @@ class GuardedConnection(asyncio.Protocol):
         return watched
 
     def end_answer(self) -> None:
-        """Go on with what has come behind the request that was answered."""
+        """Send the answer, and go on with what has come behind its request."""
+        self._answers.flush()
         self.is_busy = False
         if self._rest or self._is_paused or self._is_refused:
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -297,6 +301,7 @@ class GuardedConnection(asyncio.Protocol):
         is_answered = is_late and not self.is_busy
         if is_late:  # whoever waits for the rest is told that none comes
             self._lose_inner(ConnectionAbortedError())
+        self._answers.flush()
         if not is_answered:
             self._transport.write(_write_refusal(error, head))
         self._end()

@@ -224,8 +224,11 @@ class Supervisor:
                 drain_s = settings.drain_delay_s + settings.drain_timeout_s + _STOP_MARGIN_S
                 limit_s, reason = drain_s if worker.is_ready else _STOP_EARLY_S, "it did not stop in time"
             elif worker.is_ready:
-                limit_s, reason = settings.worker_hang_timeout_s, "its event loop stood still"
+                limit_s, reason = (
+                    settings.worker_hang_timeout_s,
+                    "its event loop stood still for FASHION_WORKER_HANG_TIMEOUT_S",
+                )
             else:
-                limit_s, reason = settings.worker_start_timeout_s, "it was not ready in time"
+                limit_s, reason = settings.worker_start_timeout_s, "it was not ready in FASHION_WORKER_START_TIMEOUT_S"
             if worker.waited_s > limit_s:
                 worker.kill(f"{reason} ({limit_s:g} s)")

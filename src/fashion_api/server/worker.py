@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import gc
 import logging
 import signal
 import socket
@@ -16,10 +15,11 @@ from types import FrameType
 
 import uvicorn
 
-from fashion_api.rest.app import create_app
+from fashion_api.rest.app import create_described_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
+from fashion_api.server.process import spare_collections
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
@@ -54,7 +54,7 @@ class Worker(uvicorn.Server):
         settings: all that an operator may set.
         sock: is bound, and listens when the service is ready.
         seat: what ties it to other workers; `None` where it is the only one.
-        make_app: makes the app, as `create_app` does.
+        make_app: makes the app, as `create_described_app` does.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Worker(uvicorn.Server):
         sock: socket.socket,
         *,
         seat: Seat | None = None,
-        make_app: Callable[..., App] = create_app,
+        make_app: Callable[..., App] = create_described_app,
     ) -> None:
         super().__init__(make_config(settings, functools.partial(make_app, settings, lifespan=self._hold)))
         self._settings = settings
@@ -81,7 +81,7 @@ class Worker(uvicorn.Server):
 
     @asynccontextmanager
     async def _hold(self, service: Service) -> AsyncIterator[None]:
-        gc.freeze()
+        spare_collections()
         self._service = service
         yield
 

@@ -225,6 +225,11 @@ class Batcher:
         if self._under_way:
             self._schedule_sweep(min(ticket.deadline for ticket in self._under_way))
 
+    async def wait_until_idle(self) -> None:
+        """Wait until nothing waits or is computed."""
+        while self._is_computing:  # again where a request came before this could go on
+            await self._idle.wait()
+
     async def aclose(self) -> None:
         """Refuse new requests, finish those that were taken in, and end the worker thread."""
         self._is_closed = True

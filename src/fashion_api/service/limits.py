@@ -4,10 +4,20 @@ from collections import OrderedDict
 from typing import Protocol, Self
 
 from fashion_api.errors import OverloadedError
+from fashion_api.inference.occlusion import VARIANTS
+from fashion_api.settings import Settings
 
+MAX_EXPLAINED = 4
+"""The most images that one request may have explained."""
 UNCOUNTED_BODY_BYTES = 64 * 1024
 """A body of up to so many bytes does not count against the memory of bodies: large ones keep no small one out."""
 _STALLED_AFTER_S = 1.0
+
+
+def find_max_explained(settings: Settings) -> int:
+    """Find how many images a request may have explained, so that all that is to be classified fits into the queue."""
+    fitting = max(1, settings.max_queue_size // VARIANTS)
+    return min(MAX_EXPLAINED, fitting, settings.max_images_per_request)
 
 
 class RequestLimit:

@@ -1,6 +1,6 @@
 """The service: one model in force, with its batcher, its test set and its limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError
@@ -8,6 +8,7 @@ from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.survey import Findings, Survey
 from fashion_api.settings import Settings
 
 
@@ -21,9 +22,27 @@ class Service:
     test_set: Split | DataError
     """The test images, or why there are none."""
     decoder: Decoder
+    preparer: Decoder
+    """Prepares pictures of any size, one after the other; that takes longer than the decoder's turns."""
     body_memory: BodyMemory
     request_limit: RequestLimit
     is_draining: bool = False
+    survey: Survey = field(init=False)
+    """The model's predictions for the test set."""
+
+    def __post_init__(self) -> None:
+        calibration = self.model.calibration
+        thresholds = None if calibration is None else calibration.novelty
+        self.survey = Survey(self.batcher, thresholds, max_queue_size=self.settings.max_queue_size)
+
+    def get_findings(self) -> Findings:
+        """Give what the model sees in each test image; the first call has it computed.
+
+        Raises:
+            DataError: there is no test set.
+            PendingError, NotReadyError, EngineError: as for `Survey.get`.
+        """
+        return self.survey.get(self.get_test_set())
 
     def get_test_set(self) -> Split:
         """Give the test set.
@@ -38,9 +57,12 @@ class Service:
     def drain(self) -> None:
         """Be not ready from now on; requests are still answered."""
         self.is_draining = True
+        self.survey.stop()
 
     async def aclose(self) -> None:
         """Finish what was taken in, and end the threads."""
         self.drain()
+        await self.survey.aclose()
         await self.decoder.aclose()
+        await self.preparer.aclose()
         await self.batcher.aclose()

@@ -1,5 +1,6 @@
 """The named recipes, each of which defines how a model is built and trained; without TensorFlow."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class Recipe:
 
 _STANDARD = Recipe(
     name="standard",
-    description="the model that is served: a residual network that also scores how unlike an article an image is",
+    description="the model that is served: a residual network that scores novelty",
     architecture="residual",
     hidden_units=128,
     residual=ResidualShape(stem_size=5, widths=(32, 64), blocks=(2, 2)),
@@ -98,9 +99,31 @@ _STANDARD = Recipe(
     distillation_weight=0.8,
 )
 _RECIPES = (
+    replace(
+        _STANDARD,
+        name="compact",
+        description="the default: `standard` with a third of the multiply-adds",
+        residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
+        epochs=36,
+        outlier_share=1 / 2,
+        nonsense_share=0.5,
+    ),
+    _STANDARD,
+    replace(
+        _STANDARD,
+        name="teacher",
+        description="`standard` with twice the channels, trained on the labels alone",
+        residual=ResidualShape(stem_size=5, widths=(64, 128), blocks=(2, 2)),
+        weight_decay=0.02,
+        outlier_share=0.25,
+        nonsense_share=0.25,
+        label_smoothing=0.05,
+        teachers=(),
+        distillation_weight=0.0,
+    ),
     Recipe(
         name="small",
-        description="the default: four 3×3 convolutions, mirrored and shifted images, all the training data",
+        description="trained in minutes: four 3×3 convolutions, no novelty",
         architecture="small",
         epochs=18,
         optimizer="adam",
@@ -112,31 +135,9 @@ _RECIPES = (
         validation_share=1 / 12,  # 5,000 of Fashion-MNIST's 60,000
         augmentation=Augmentation(is_flipped=True, max_shift=1 / 14),  # 2 of 28 pixels
     ),
-    _STANDARD,
-    replace(
-        _STANDARD,
-        name="compact",
-        description="for the smallest machines: the same kind of network with a third of its multiply-adds",
-        residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
-        epochs=36,
-        outlier_share=1 / 2,
-        nonsense_share=0.5,
-    ),
-    replace(
-        _STANDARD,
-        name="teacher",
-        description="the teacher of the others: `standard` with twice the channels, trained on the labels alone",
-        residual=ResidualShape(stem_size=5, widths=(64, 128), blocks=(2, 2)),
-        weight_decay=0.02,
-        outlier_share=0.25,
-        nonsense_share=0.25,
-        label_smoothing=0.05,
-        teachers=(),
-        distillation_weight=0.0,
-    ),
     Recipe(
         name="tutorial",
-        description="the original: two 2×2 convolutions, RMSProp, on the first 1,000 images",
+        description="the original: two 2×2 convolutions, RMSProp, 1,000 images",
         architecture="tutorial",
         epochs=100,
         optimizer="rmsprop",
@@ -195,18 +196,26 @@ def list_recipes() -> str:
 
 def _describe(recipe: Recipe) -> str:
     images = "all training images" if recipe.data_size is None else f"the first {recipe.data_size:,} training images"
-    rate = f"{recipe.learning_rate:g}" + (", cosine" if recipe.schedule == "cosine" else "")
     rows = (
         f"{recipe.name}: {recipe.description}",
         f"data: {images}, {recipe.validation_share:.0%} of them held back for validation",
-        f"training: {recipe.epochs} epochs in batches of {recipe.batch_size}, {recipe.optimizer} at {rate}",
-        f"network: {_describe_network(recipe)}",
+        f"training: {describe_training(recipe)}",
+        f"network: {describe_network(recipe)}",
         *([f"teachers: {', '.join(map(str, recipe.teachers))}"] if recipe.teachers else []),
     )
-    return "\n    ".join(rows)
+    return "\n".join(
+        [rows[0], *(textwrap.fill(row, 80, initial_indent="    ", subsequent_indent="        ") for row in rows[1:])]
+    )
 
 
-def _describe_network(recipe: Recipe) -> str:
+def describe_training(recipe: Recipe) -> str:
+    """Describe how a recipe trains, in a few words."""
+    rate = f"{recipe.learning_rate:g}" + (", cosine" if recipe.schedule == "cosine" else "")
+    return f"{recipe.epochs} epochs in batches of {recipe.batch_size}, {recipe.optimizer} at {rate}"
+
+
+def describe_network(recipe: Recipe) -> str:
+    """Describe a recipe's network, and the outliers that it is shown, in a few words."""
     parts = [f"{recipe.hidden_units} hidden units"]
     if recipe.residual is not None:
         parts[:0] = [

@@ -1,12 +1,20 @@
-"""The first test image of Fashion-MNIST (an ankle boot), for examples that work when they are tried.
+"""The examples of the OpenAPI document: the first test image of Fashion-MNIST (an ankle boot), and what it is answered.
 
 Fashion-MNIST is © 2017 Zalando SE, MIT licence.
 """
 
 import base64
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
+from fashion_api.images import Images
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_image
+from fashion_api.pictures.encoding import encode_png
+from fashion_api.wire.predictions import JsonObject, identify_model
 
 IMAGE_BASE64: Final = (
     "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAABUElEQVR42t3Su0rDYBgG4Pf78ydpDk0roQcVPAylaJFOoljciu7i"
@@ -18,3 +26,83 @@ IMAGE_BASE64: Final = (
 )
 IMAGE_PNG: Final = base64.b64decode(IMAGE_BASE64)
 IMAGE_ROWS: Final[list[list[int]]] = decode_image(IMAGE_PNG, height=28, width=28).tolist()
+
+
+def draw_image(spec: InputSpec) -> Images:
+    """Draw the image in a model's size, by nearest neighbour: uint8[height, width]."""
+    image = np.array(IMAGE_ROWS, np.uint8)
+    rows, columns = (np.arange(length) * 28 // length for length in spec.shape)
+    return image[np.ix_(rows, columns)]
+
+
+def encode_image(spec: InputSpec) -> str:
+    """Give the image in a model's size as a PNG in base64."""
+    return base64.b64encode(encode_png(draw_image(spec))).decode()
+
+
+def describe_prediction(labels: Sequence[str]) -> JsonObject:
+    """Give a `models.Prediction` of a model with these labels: sure of the last one."""
+    last = len(labels) - 1
+    probabilities = dict.fromkeys(labels, 0.0) | {labels[0]: 0.02, labels[last]: 0.98}
+    return {
+        "label": labels[last],
+        "class_id": last,
+        "probability": 0.98,
+        "probabilities": probabilities,
+        "calibrated": True,
+        "prediction_set": [labels[last]],
+        "novelty": 0.02,
+        "accepted": True,
+        "reason": None,
+        "reasons": [],
+    }
+
+
+def describe_labelled_prediction(model: LoadedModel) -> JsonObject:
+    """Give a `models.LabelledPrediction`."""
+    prediction = describe_prediction(model.labels)
+    return {
+        "index": 0,
+        "actual": prediction["label"],
+        "correct": True,
+        "prediction": prediction,
+        "model": identify_model(model),
+    }
+
+
+def describe_labelled_image(labels: Sequence[str]) -> JsonObject:
+    """Give a `models.LabelledImage`."""
+    return {"index": 0, "label": labels[-1], "class_id": len(labels) - 1}
+
+
+def describe_preparation(spec: InputSpec) -> JsonObject:
+    """Give a `models.Preparation`."""
+    return {
+        "image": encode_image(spec),
+        "source": {"width": 4000, "height": 3000},
+        "steps": {"upright": True, "turn": 0, "crop": [0.0, 0.0, 1.0, 1.0], "inverted": True, "fit": "contain"},
+    }
+
+
+def describe_explanation(labels: Sequence[str], spec: InputSpec) -> JsonObject:
+    """Give a `models.Explanation`: what is light in the image mattered."""
+    heat = (draw_image(spec) / 1000).tolist()
+    return {"label": labels[-1], "class_id": len(labels) - 1, "probability": 0.98, "heat_map": heat}
+
+
+def describe_listed_image(labels: Sequence[str]) -> JsonObject:
+    """Give a `models.ListedImage`, with what the model sees."""
+    found = {"predicted": labels[-1], "correct": True, "accepted": True, "probability": 0.98, "novelty": 0.02}
+    return {**describe_labelled_image(labels), **found}
+
+
+def describe_confusions(model: LoadedModel) -> JsonObject:
+    """Give a `models.ConfusionMatrix` of a model that makes no mistake with ten images of each class."""
+    classes = len(model.labels)
+    return {
+        "labels": list(model.labels),
+        "matrix": (10 * np.eye(classes, dtype=int)).tolist(),
+        "refused": [0] * classes,
+        "total": 10 * classes,
+        "model": identify_model(model),
+    }

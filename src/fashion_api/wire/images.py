@@ -12,7 +12,6 @@ from pydantic_core import InitErrorDetails
 
 from fashion_api.errors import MAX_FAULTS, ImageError
 from fashion_api.pictures.decoding import decode_base64
-from fashion_api.wire.examples import IMAGE_BASE64
 from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
 from fashion_api.wire.mistakes import describe_image_mistake
 from fashion_api.wire.validation import make_error, name_json_type
@@ -60,8 +59,12 @@ _Base64 = Annotated[
     Field(
         title="A picture file in base64",
         description="A PNG, JPEG, GIF, BMP or WebP file of the model's size, or a `data:` URL of it.",
-        examples=[IMAGE_BASE64],
-        json_schema_extra={"format": PICTURE_BASE64, "contentEncoding": "base64", "contentMediaType": "image/png"},
+        json_schema_extra={
+            BOUND: "base64",
+            "format": PICTURE_BASE64,
+            "contentEncoding": "base64",
+            "contentMediaType": "image/png",
+        },
     ),
 ]
 

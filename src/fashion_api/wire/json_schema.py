@@ -1,34 +1,82 @@
-"""Completes the JSON schemas of requests with what only the model and the settings can say."""
+"""Completes the JSON schemas and their examples with what only the model and the settings can say."""
 
 from typing import Any, Final, NamedTuple
 
+from fashion_api.service.limits import find_max_explained
 from fashion_api.service.service import Service
+from fashion_api.wire.examples import (
+    describe_confusions,
+    describe_explanation,
+    describe_labelled_image,
+    describe_labelled_prediction,
+    describe_listed_image,
+    describe_prediction,
+    describe_preparation,
+    draw_image,
+    encode_image,
+)
+from fashion_api.wire.predictions import identify_model
 
 BOUND: Final = "x-bound"
-"""The keyword of a schema that is completed later: names the field of `Bounds` that it waits for."""
-PICTURE: Final = "picture"
-"""The format of a string that is a picture file of the model's size."""
+"""The keyword of a schema or an example that is completed later: names the field of `Bounds` that it waits for."""
 PICTURE_BASE64: Final = "picture-base64"
-"""The format of a string that is such a file in base64."""
+"""The format of a string that is a picture file of the model's size in base64."""
+CROP: Final = "crop"
+"""The format of a string that names a part of a picture."""
+
+# No enumeration: generators of clients leave out operations that have one of numbers.
+QUARTER_TURNS: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 270, "multipleOf": 90}
 
 
 class Bounds(NamedTuple):
-    """What each kind of incomplete schema gets."""
+    """What each kind of incomplete schema or example gets."""
 
     labels: dict[str, Any]
+    label: dict[str, Any]
     rows: dict[str, Any]
     row: dict[str, Any]
     images: dict[str, Any]
+    base64: dict[str, Any]
+    base64_request: dict[str, Any]
+    rows_request: dict[str, Any]
+    model: dict[str, Any]
+    prediction: dict[str, Any]
+    named_prediction: dict[str, Any]
+    labelled_image: dict[str, Any]
+    labelled_prediction: dict[str, Any]
+    listed_image: dict[str, Any]
+    confusion_matrix: dict[str, Any]
+    preparation: dict[str, Any]
+    explained_images: dict[str, Any]
+    explanation: dict[str, Any]
 
 
 def make_bounds(service: Service) -> Bounds:
     """Give what the service's model and settings say."""
-    spec = service.model.input
+    model = service.model
+    spec, labels = model.input, list(model.labels)
+    picture = encode_image(spec)
+    prediction = describe_prediction(labels)
     return Bounds(
-        labels={"enum": list(service.model.labels)},
+        labels={"enum": labels},
+        # Of an answer; no enumeration, so that generated clients read the answers of another model too.
+        label={"examples": labels},
         rows={"minItems": spec.height, "maxItems": spec.height},
         row={"minItems": spec.width, "maxItems": spec.width},
         images={"maxItems": service.settings.max_images_per_request},
+        base64={"examples": [picture]},
+        base64_request={"value": {"images": [picture]}},
+        rows_request={"value": {"images": [draw_image(spec).tolist()]}},
+        model={"examples": [identify_model(model)]},
+        prediction={"examples": [prediction]},
+        named_prediction={"examples": [{**prediction, "filename": "boot.png"}]},
+        labelled_image={"examples": [describe_labelled_image(labels)]},
+        labelled_prediction={"examples": [describe_labelled_prediction(model)]},
+        listed_image={"examples": [describe_listed_image(labels)]},
+        confusion_matrix={"examples": [describe_confusions(model)]},
+        preparation={"examples": [describe_preparation(spec)]},
+        explained_images={"maxItems": find_max_explained(service.settings)},
+        explanation={"examples": [describe_explanation(labels, spec)]},
     )
 
 

@@ -1,35 +1,81 @@
 """The test images and what they actually show."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.pictures.encoding import encode_png
 from fashion_api.service.service import Service
-from fashion_api.wire.models import LabelledImage, LabelledImagePage
+from fashion_api.service.survey import Findings
+from fashion_api.wire.models import ConfusionMatrix, LabelledImage, LabelledImagePage, ListedImage, ModelId
 from fashion_api.wire.operation import Reply
-from fashion_api.wire.queries import LabelledImagesQuery
+from fashion_api.wire.queries import LabelledImagesQuery, Order
+
+
+class _Found(TypedDict, total=False):
+    """The fields of a `ListedImage` that say what the model sees in it."""
+
+    predicted: str
+    correct: bool
+    accepted: bool | None
+    probability: float
+    novelty: float | None
 
 
 def list_labelled_images(service: Service, query: LabelledImagesQuery) -> LabelledImagePage:
-    """List test images in the order of their indices.
+    """List the test images that the query asks for, in its order.
 
     Raises:
         DataError: there is no test set.
-        InvalidRequestError: no class has the query's label.
+        InvalidRequestError: no class has the query's label, or the model scores no novelty.
+        PendingError: the query is about predictions that are still being computed.
     """
     labels = service.model.labels
     test_set = service.get_test_set()
-    indices = np.arange(len(test_set))
-    if query.label is not None:
-        indices = np.flatnonzero(test_set.labels == _find_class(labels, query.label))
-    page = indices[query.offset : query.offset + query.limit]
-    items = [
-        LabelledImage(index=index, label=labels[class_id], class_id=class_id)
-        for index, class_id in zip(page.tolist(), test_set.labels[page].tolist(), strict=True)
-    ]
+    label, predicted = (
+        None if name is None else _find_class(labels, name, parameter)
+        for name, parameter in ((query.label, "label"), (query.predicted, "predicted"))
+    )
+    findings = service.get_findings() if query.needs_predictions else None
+    is_listed = np.ones(len(test_set), np.bool_) if label is None else test_set.labels == label
+    if findings is not None:
+        is_listed &= _match(findings, query, predicted)
+    indices = np.flatnonzero(is_listed)
+    if findings is not None and query.sort != "index":
+        indices = indices[np.argsort(_find_keys(findings, query.sort)[indices], kind="stable")]
+    items: list[ListedImage] = []
+    for index in indices[query.offset : query.offset + query.limit].tolist():
+        class_id = int(test_set.labels[index])
+        found: _Found = {} if findings is None else _describe_finding(findings, labels, index)
+        items.append(ListedImage(index=index, label=labels[class_id], class_id=class_id, **found))
     return LabelledImagePage(total=len(indices), offset=query.offset, limit=query.limit, items=items)
+
+
+def describe_confusions(service: Service) -> ConfusionMatrix:
+    """Count which classes the model sees in the test images of each class.
+
+    Raises:
+        DataError: there is no test set.
+        PendingError: the predictions are still being computed.
+    """
+    model = service.model
+    actual = service.get_test_set().labels
+    findings = service.get_findings()
+    classes = len(model.labels)
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (actual, findings.class_ids), 1)
+    is_accepted = findings.is_accepted
+    refused = None if is_accepted is None else np.bincount(actual[~is_accepted], minlength=classes).tolist()
+    return ConfusionMatrix(
+        labels=list(model.labels),
+        matrix=matrix.tolist(),
+        refused=refused,
+        total=len(actual),
+        model=ModelId(name=model.name, version=model.version),
+    )
 
 
 def describe_labelled_image(service: Service, index: int) -> LabelledImage:
@@ -56,8 +102,45 @@ def draw_labelled_image(service: Service, index: int, *, scale: int) -> Reply:
     return Reply(200, "image/png", png, (("cache-control", "private, max-age=86400"),))
 
 
-def _find_class(labels: Sequence[str], label: str) -> int:
+def _find_class(labels: Sequence[str], label: str, parameter: str) -> int:
     folded = [name.casefold() for name in labels]
     if label.casefold() not in folded:
-        raise InvalidRequestError([Fault("label", f"there is no such class; the classes are {', '.join(labels)}")])
+        raise InvalidRequestError([Fault(parameter, f"there is no such class; the classes are {', '.join(labels)}")])
     return folded.index(label.casefold())
+
+
+def _match(findings: Findings, query: LabelledImagesQuery, predicted: int | None) -> npt.NDArray[np.bool_]:
+    """Find the images that have what the query wants the model to see: bool[n]."""
+    matches = np.ones(len(findings.class_ids), np.bool_)
+    if predicted is not None:
+        matches &= findings.class_ids == predicted
+    if query.correct is not None:
+        matches &= findings.is_correct == query.correct
+    if query.accepted is not None:
+        if findings.is_accepted is None:
+            raise _lacks_novelty("accepted")
+        matches &= findings.is_accepted == query.accepted
+    return matches
+
+
+def _find_keys(findings: Findings, order: Order) -> npt.NDArray[np.floating]:
+    """Give what the images are sorted by, the least first."""
+    keys: npt.NDArray[np.floating] | None = findings.probabilities if "confidence" in order else findings.novelty
+    if keys is None:
+        raise _lacks_novelty("sort")
+    return -keys if order.startswith("-") else keys
+
+
+def _lacks_novelty(parameter: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(parameter, "this model does not score novelty")])
+
+
+def _describe_finding(findings: Findings, labels: Sequence[str], index: int) -> _Found:
+    novelty = findings.novelty
+    return {
+        "predicted": labels[int(findings.class_ids[index])],
+        "correct": bool(findings.is_correct[index]),
+        "accepted": None if novelty is None else bool(novelty[index] <= 1),
+        "probability": float(findings.probabilities[index]),
+        "novelty": None if novelty is None else float(novelty[index]),
+    }

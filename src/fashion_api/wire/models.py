@@ -2,62 +2,42 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
-from fashion_api.wire.predictions import Reason
+from fashion_api.pictures.preparation import Fit, Turn
+from fashion_api.wire.json_schema import BOUND, QUARTER_TURNS
+from fashion_api.wire.predictions import REASONS, Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-
-EXAMPLE_PROBABILITIES: JsonDict = {
-    "T-shirt/top": 0.0,
-    "Trouser": 0.0,
-    "Pullover": 0.0,
-    "Dress": 0.0,
-    "Coat": 0.0,
-    "Sandal": 0.008,
-    "Shirt": 0.0,
-    "Sneaker": 0.012,
-    "Bag": 0.0,
-    "Ankle boot": 0.98,
-}
-EXAMPLE_PREDICTION: JsonDict = {
-    "label": "Ankle boot",
-    "class_id": 9,
-    "probability": 0.98,
-    "probabilities": EXAMPLE_PROBABILITIES,
-    "calibrated": True,
-    "prediction_set": ["Ankle boot"],
-    "novelty": 0.02,
-    "accepted": True,
-    "reason": None,
-    "reasons": [],
-}
-EXAMPLE_MODEL: JsonDict = {"name": "fashion_mnist", "version": "0123456789ab"}
+Label = Annotated[str, Field(json_schema_extra={BOUND: "label"})]
+"""One of the served model's labels."""
+# No enumeration either: later versions add codes, and a generated client must read them.
+ReasonCode = Annotated[Reason, WithJsonSchema({"type": "string", "examples": list(REASONS)})]
 
 
 class _Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    # An answer has all of its fields, and a generated client need not ask whether it does.
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
 
 
 class ModelId(_Schema):
     """The model that predicted."""
 
-    name: str = Field(description="The model's name.", examples=["fashion_mnist"])
-    version: str = Field(
-        description="The first 12 hex digits of the SHA-256 of the model's `.h5`.", examples=["0123456789ab"]
-    )
+    model_config = ConfigDict(json_schema_extra={BOUND: "model"})
+
+    name: str = Field(description="The model's name.")
+    version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
 
 
 class Prediction(_Schema):
     """What the model sees in one image."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_PREDICTION]})
+    model_config = ConfigDict(json_schema_extra={BOUND: "prediction"})
 
-    label: str = Field(description="The most probable class.")
+    label: Label = Field(description="The most probable class.")
     class_id: int = Field(ge=0, description="Its number, from 0.")
     probability: Probability = Field(description="Its probability.")
     probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
@@ -65,7 +45,7 @@ class Prediction(_Schema):
         description="True where the probabilities are calibrated: on average over images of articles, 90 % of those "
         "that are 0.9 are right. Else null."
     )
-    prediction_set: list[str] | None = Field(
+    prediction_set: list[Label] | None = Field(
         description="The classes that cannot be ruled out at the requested coverage, the most probable first. The "
         "coverage holds on average; with a model that has thresholds for each class, for each class on average. Null "
         "for a model that is not calibrated."
@@ -81,7 +61,7 @@ class Prediction(_Schema):
         "no novelty."
     )
     reason: str | None = Field(description="Why the image is not accepted, as one sentence; null where it is.")
-    reasons: list[Reason] = Field(
+    reasons: list[ReasonCode] = Field(
         description="The codes of the reason; empty where the image is accepted. `unfamiliar` is always among them: "
         "the novelty is over 1. The others are hints from the pixels and the probabilities, for the caller to check: "
         "`turned` (by 90°), `low-contrast`, `too-small`, `at-edge`, `too-dark`, `unsure` (no class has half of the "
@@ -92,7 +72,7 @@ class Prediction(_Schema):
 class NamedPrediction(Prediction):
     """What the model sees in one uploaded picture."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**EXAMPLE_PREDICTION, "filename": "boot.png"}]})
+    model_config = ConfigDict(json_schema_extra={BOUND: "named_prediction"})
 
     filename: str | None = Field(description="The file's name without folders; null for a raw body.")
 
@@ -111,47 +91,125 @@ class UploadPredictionList(_Schema):
     predictions: list[NamedPrediction] = Field(description="One for each file, in their order.")
 
 
+class Explanation(_Schema):
+    """What the model sees in one image, and which parts of it mattered."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "explanation"})
+
+    label: Label = Field(description="The most probable class.")
+    class_id: int = Field(ge=0, description="Its number, from 0.")
+    probability: Probability = Field(description="Its probability.")
+    heat_map: list[list[Annotated[float, Field(ge=-1, le=1)]]] = Field(
+        description="For each pixel, row by row, by how much covering it lowers the probability; below 0 where that "
+        "raises it."
+    )
+
+
+class ExplanationList(_Schema):
+    """The explanations for a JSON body."""
+
+    model: ModelId = Field(description="The model that predicted.")
+    explanations: list[Explanation] = Field(description="One for each image, in their order.")
+
+
 class LabelledImage(_Schema):
     """A test image and what it actually shows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"index": 0, "label": "Ankle boot", "class_id": 9}]})
+    model_config = ConfigDict(json_schema_extra={BOUND: "labelled_image"})
 
     index: int = Field(ge=0, description="The image's place in the test set, from 0.")
-    label: str = Field(description="What it actually shows.")
+    label: Label = Field(description="What it actually shows.")
     class_id: int = Field(ge=0, description="The number of that class, from 0.")
+
+
+class ListedImage(LabelledImage):
+    """A test image in a list, with what the model sees in it where the query is about that."""
+
+    model_config = ConfigDict(
+        json_schema_extra={BOUND: "listed_image"},
+        json_schema_serialization_defaults_required=False,  # what is unset is left out
+    )
+
+    predicted: Label | None = Field(None, description="What the model sees in it.")
+    correct: bool | None = Field(None, description="Whether that is what it shows.")
+    accepted: bool | None = Field(None, description="As in a prediction.")
+    probability: Probability | None = Field(None, description="The probability of what the model sees.")
+    novelty: float | None = Field(None, ge=0, description="As in a prediction.")
 
 
 class LabelledImagePage(_Schema):
     """A page of the test set."""
 
-    total: int = Field(ge=0, description="How many test images there are, of that label if one was given.")
+    total: int = Field(ge=0, description="How many test images there are that the query asks for.")
     offset: int = Field(ge=0, description="How many images were skipped.")
     limit: int = Field(ge=1, description="The most images that the page may hold.")
-    items: list[LabelledImage] = Field(description="The images of this page.")
+    items: list[ListedImage] = Field(
+        description="The images of this page. `predicted`, `correct`, `accepted`, `probability` and `novelty` are "
+        "there if one of `predicted`, `correct`, `accepted` and `sort` is in the query."
+    )
+
+
+class ConfusionMatrix(_Schema):
+    """How often the model sees each class in the test images of each class."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "confusion_matrix"})
+
+    labels: list[Label] = Field(description="The classes, in the order of class ids.")
+    matrix: list[list[int]] = Field(
+        description="Numbers of images: a row for what they actually show, a column for what the model sees in them."
+    )
+    refused: list[int] | None = Field(
+        description="How many of the images that actually show each class are not accepted; null for a model that does "
+        "not score novelty."
+    )
+    total: int = Field(ge=0, description="How many test images there are.")
+    model: ModelId = Field(description="The model that predicted.")
 
 
 class LabelledPrediction(_Schema):
     """What the model sees in a test image, and what the image actually shows."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "index": 0,
-                    "actual": "Ankle boot",
-                    "correct": True,
-                    "prediction": EXAMPLE_PREDICTION,
-                    "model": EXAMPLE_MODEL,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={BOUND: "labelled_prediction"})
 
     index: int = Field(ge=0, description="The image's place in the test set, from 0.")
-    actual: str = Field(description="What it actually shows.")
+    actual: Label = Field(description="What it actually shows.")
     correct: bool = Field(description="Whether the prediction is right.")
     prediction: Prediction = Field(description="What the model sees in it.")
     model: ModelId = Field(description="The model that predicted.")
+
+
+class SourceSize(_Schema):
+    """The size of a picture before it was cropped."""
+
+    width: int = Field(ge=1, description="Pixels to a row of the upright and turned picture.")
+    height: int = Field(ge=1, description="Its rows.")
+
+
+class PreparationSteps(_Schema):
+    """What was done to a picture, in this order."""
+
+    upright: bool = Field(description="Whether the EXIF data had it turned or mirrored.")
+    turn: Annotated[Turn, WithJsonSchema(QUARTER_TURNS)] = Field(
+        description="Degrees clockwise by which it was turned then."
+    )
+    crop: Annotated[list[Probability], Field(min_length=4, max_length=4)] = Field(
+        description="Which part of it is shown: x, y, width and height in fractions of its width and height."
+    )
+    inverted: bool = Field(description="Whether black and white were exchanged.")
+    fit: Fit = Field(description="How it was brought to the model's aspect ratio.")
+
+
+class Preparation(_Schema):
+    """A picture as the model takes it, and what was done to it."""
+
+    model_config = ConfigDict(json_schema_extra={BOUND: "preparation"})
+
+    image: str = Field(
+        description="A grey PNG of the model's size in base64, which can be sent to `/api/v1/predictions` as it is.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+    source: SourceSize = Field(description="The size of the picture before it was cropped.")
+    steps: PreparationSteps = Field(description="What was done to it.")
 
 
 class ModelCard(_Schema):
@@ -159,7 +217,7 @@ class ModelCard(_Schema):
 
     name: str = Field(description="The model's name.")
     version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
-    labels: list[str] = Field(description="The classes, in the order of class ids.")
+    labels: list[Label] = Field(description="The classes, in the order of class ids.")
     input: InputSpec = Field(description="What one image is.")
     engine: str = Field(description="The engine that computes the predictions.")
     training: TrainingRecord | None = Field(description="How it was trained; null where the manifest does not say.")
@@ -189,7 +247,12 @@ class ErrorDetail(_Schema):
 class ProblemDetails(_Schema):
     """What went wrong, as RFC 9457 has it."""
 
-    type: str = Field(description="The kind of problem; its address describes all kinds.")
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # `errors` may be missing
+
+    type: str = Field(
+        description="The kind of problem: the address of its explanation.",
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str = Field(description="The kind of problem in words.")
     status: int = Field(description="The HTTP status code.")
     detail: str = Field(description="What is wrong with this request, and what is accepted.")

@@ -1,5 +1,7 @@
 """The operations of the native API that predict."""
 
+from collections.abc import Generator
+
 from fashion_api.errors import UnsupportedMediaTypeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.pictures.file_types import MEDIA_TYPES
@@ -51,20 +53,33 @@ def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     return Job(images, write)
 
 
-def _check_upload(head: RequestHead) -> None:
+def check_upload(head: RequestHead) -> None:
+    """Check that a request says that its body is a form or a picture.
+
+    Raises:
+        UnsupportedMediaTypeError: it says otherwise.
+    """
     media_type = head.read_media_type()
     # Of a picture, the content decides the type: many clients name a wrong one.
     if media_type not in (FORM, BINARY) and not media_type.startswith("image/"):
         raise UnsupportedMediaTypeError(f"the body must be {FORM}, or a picture of the type {', '.join(MEDIA_TYPES)}")
 
 
+def read_files(head: RequestHead, body: bytes, *, max_files: int) -> Generator[None, None, list[UploadedFile]]:
+    """Read the files of a form, or the one that is the body, in steps.
+
+    Raises:
+        InvalidRequestError: the form cannot be read, or has no file, too many, or a text in place of one.
+    """
+    if head.read_media_type() != FORM:
+        return [UploadedFile(None, body)]
+    return (yield from read_form_files(body, head.find_header(b"content-type"), max_files=max_files))
+
+
 def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
-    files = [UploadedFile(None, body)]
-    if head.read_media_type() == FORM:
-        content_type = head.find_header(b"content-type")
-        files = yield from read_form_files(body, content_type, max_files=service.settings.max_images_per_request)
+    files = yield from read_files(head, body, max_files=service.settings.max_images_per_request)
     images = yield from decode_files(files, model.input)
     names = [file.name for file in files]
 
@@ -79,4 +94,4 @@ def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
 
 PREDICT_LABELLED_IMAGE = Operation("GET", "/api/v1/test-images/{index}/prediction", _read_labelled_image)
 PREDICT_IMAGES = Operation("POST", "/api/v1/predictions", _read_images, check_json)
-PREDICT_UPLOAD = Operation("POST", "/api/v1/predictions/upload", _read_upload, _check_upload)
+PREDICT_UPLOAD = Operation("POST", "/api/v1/predictions/upload", _read_upload, check_upload)

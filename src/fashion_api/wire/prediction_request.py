@@ -29,18 +29,30 @@ def _check_images(value: object, info: ValidationInfo[ImageContext]) -> object:
     return value
 
 
+_ImageList = Annotated[Iterable[Pixels], Field(min_length=1), BeforeValidator(_check_images)]
+
+
 class PredictionRequest(BaseModel):
     """Images to classify."""
 
     # Is validated with an ImageContext. The docstring is the documentation of the API.
     model_config = ConfigDict(frozen=True)
 
-    images: Annotated[Iterable[Pixels], Field(min_length=1), BeforeValidator(_check_images)] = Field(
+    images: _ImageList = Field(
         description="Each is rows of whole numbers from 0 (black) to 255, or a picture file in base64.",
         json_schema_extra={BOUND: "images"},
     )
     """Can be iterated over once. Each image is validated when the iteration reaches it; where that raises a
     `ValidationError`, the next iteration goes on with the image after it."""
+
+
+class ExplanationRequest(PredictionRequest):
+    """Images to explain."""
+
+    # Is read as a prediction request, with fewer images at most.
+    images: _ImageList = Field(
+        description=PredictionRequest.model_fields["images"].description, json_schema_extra={BOUND: "explained_images"}
+    )
 
 
 def _check_name(body: object) -> None:

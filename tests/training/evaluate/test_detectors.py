@@ -104,7 +104,7 @@ def test_what_is_far_from_all_classes_is_novel(score: Callable[[Matrix], Matrix]
 def test_all_methods_score_every_image() -> None:
     """Each method gives one finite score for each image."""
     detectors = Detectors(BrightClassifier(), LinearExtractor(), DATA.images, DATA.labels)
-    scores = detectors.score(DATA.validation_images, description="")
+    scores = detectors.score(DATA.validation_images)
     assert len(scores) == 6
     assert all(values.shape == (10,) and np.isfinite(values).all() for values in scores.values())
 
@@ -112,4 +112,4 @@ def test_all_methods_score_every_image() -> None:
 def test_without_features_the_answers_alone_are_scored() -> None:
     """For a model with other last layers, its own output and its probabilities are compared."""
     detectors = Detectors(BrightClassifier(), None, DATA.images, DATA.labels)
-    assert set(detectors.score(DATA.images, description="")) == {OWN_OUTPUT, "maximum softmax"}
+    assert set(detectors.score(DATA.images)) == {OWN_OUTPUT, "maximum softmax"}

@@ -1,4 +1,3 @@
-import logging
 import shutil
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from fashion_api.inference.evaluation_record import CostRecord
 from fashion_api.inference.manifest import manifest_path, read_manifest, write_manifest
 from fashion_api.inference.model_file import ModelFile
 from fashion_api.settings import Settings
-from fashion_api.training.evaluate.evaluation import EvaluationOutcome, evaluate_model
+from fashion_api.training.evaluate.evaluation import STAGES, EvaluationOutcome, evaluate_model
+from fashion_api.training.evaluate.stages import Moment, Show, show_nothing
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model, keras
@@ -31,8 +31,8 @@ def give_cost(_file: ModelFile, _network: Model, _cache_dir: Path) -> CostRecord
     return COST
 
 
-def evaluate(settings: Settings) -> EvaluationOutcome:
-    return evaluate_model(settings, cost=give_cost, drawn=20, queries=20)
+def evaluate(settings: Settings, *, show: Show = show_nothing) -> EvaluationOutcome:
+    return evaluate_model(settings, cost=give_cost, drawn=20, queries=20, show=show)
 
 
 @pytest.fixture(scope="module")
@@ -230,12 +230,18 @@ def test_model_without_a_training_record_is_scored_in_part(evaluated_bare: Evalu
     assert record.corruptions is not None
 
 
-def test_progress_is_logged(bare_model_path: Path, data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The log names what is being measured."""
-    with caplog.at_level(logging.INFO):
-        evaluate(make_settings(data_dir, model_path=bare_model_path, engine="keras"))
+def test_stages_are_shown(bare_model_path: Path, data_dir: Path) -> None:
+    """Each stage is shown in its order, with its number and what it is at, and the share never falls."""
+    moments: list[Moment] = []
 
-    assert "robustness: JPEG" in caplog.text
+    evaluate(make_settings(data_dir, model_path=bare_model_path, engine="keras"), show=moments.append)
+
+    begun = list(dict.fromkeys((moment.number, moment.stage) for moment in moments))
+    assert begun[:3] == [(1, "model and data"), (2, "accuracy"), (3, "altered images")]
+    assert begun[-1] == (len(STAGES) + 1, "")
+    assert "JPEG" in [moment.part for moment in moments]
+    shares = [moment.share for moment in moments]
+    assert (shares[0], shares[-1], shares) == (0, 1, sorted(shares))
 
 
 def test_smaller_training_set_is_refused(trained: TrainingOutcome, bare_model_path: Path, data_dir: Path) -> None:

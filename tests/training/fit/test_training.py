@@ -204,15 +204,14 @@ def test_training_again_discards_the_old_run(train: Train) -> None:
     assert not Path("runs/small/checkpoint.npz").exists()
 
 
-def test_low_accuracy_ends_in_loud_warnings(train: Train, caplog: pytest.LogCaptureFixture) -> None:
-    """A model that has learnt nothing gives warnings in the log and in the summary, for both sets of images."""
+def test_low_accuracy_ends_in_warnings(train: Train) -> None:
+    """A model that has learnt nothing gives warnings, for both sets of images."""
     outcome = train(epochs=1, learning_rate=1e-9)
 
     assert [warning.split(":")[0] for warning in outcome.warnings] == [
         "LOW TRAINING ACCURACY",
         "LOW VALIDATION ACCURACY",
     ]
-    assert all(warning in caplog.text and f"WARNING: {warning}" in outcome.summary() for warning in outcome.warnings)
 
 
 def test_good_accuracy_ends_in_no_warning(trained: TrainingOutcome) -> None:

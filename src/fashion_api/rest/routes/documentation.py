@@ -1,13 +1,17 @@
-"""The pages for people: Swagger UI and ReDoc, which need no internet, and the kinds of problem."""
+"""The OpenAPI document, its pages for people, which need no internet, and the page of the kinds of problem."""
 
 from importlib.resources import files
+from pathlib import Path
 
+import orjson
 from fastapi import APIRouter, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import HTMLResponse, Response
 
-from fashion_api.rest.problems import PROBLEMS_PATH, describe_kinds
+from fashion_api.rest.problems import PROBLEMS_PATH
+from fashion_api.rest.problems_page import show_kinds
+from fashion_api.rest.static_files import CompressedFiles
+from fashion_api.wire.json_body import JSON
 
 router = APIRouter(include_in_schema=False)
 
@@ -19,15 +23,17 @@ _POLICY = (
 )
 
 
-def make_static_files() -> StaticFiles:
+def make_static_files() -> CompressedFiles:
     """Serve the pages' scripts and styles; the package fastapi-offline carries them."""
-    return StaticFiles(directory=str(files("fastapi_offline") / "static"))
+    return CompressedFiles(Path(str(files("fastapi_offline") / "static")))
 
 
-@router.get("/")
-async def show_first_page(request: Request) -> RedirectResponse:
-    """Send a person who opens the service's address to the documentation."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+@router.get("/openapi.json")
+def give_openapi(request: Request) -> Response:  # not `async`: the document may have to be made, in 0.1 s
+    """Give the OpenAPI document; its server is the address below which the caller has found it."""
+    root = request.scope.get("root_path", "").rstrip("/")
+    document = {**request.app.openapi(), "servers": [{"url": root or "/"}]}
+    return Response(orjson.dumps(document), media_type=JSON)
 
 
 @router.get("/docs")
@@ -62,6 +68,6 @@ async def show_redoc(request: Request) -> HTMLResponse:
 
 
 @router.get(PROBLEMS_PATH)
-async def list_problems() -> PlainTextResponse:
+async def explain_problems() -> HTMLResponse:
     """Explain the kinds of problem."""
-    return PlainTextResponse(describe_kinds())
+    return show_kinds()

@@ -21,7 +21,7 @@ _PARAMETERS: dict[str, Any] = {"parameters": describe_parameters(query=ImageNumb
 
 router.add_operation(
     PREDICT_LABEL,
-    name="predict",
+    name="predict_label",
     summary="Name the class that the model sees in a test image",
     description=_DESCRIPTION,
     response_model=str,
@@ -38,7 +38,7 @@ router.add_operation(
     responses=responses(*_PROBLEMS),
     openapi_extra=_PARAMETERS,
 )
-async def name_actual_class(request: Request) -> Response:
+async def get_actual_label(request: Request) -> Response:
     """Name the class that a test image actually shows."""
     taken, body = await read_request(request)
     return to_response(write_actual_label(taken.service, taken.head, body))

@@ -5,10 +5,10 @@ from fastapi import APIRouter
 from fashion_api.errors import NotReadyError
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import ServiceDep
-from fashion_api.rest.openapi import responses
+from fashion_api.rest.openapi import name_operation, responses
 from fashion_api.wire.models import Health
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], generate_unique_id_function=name_operation)
 
 
 @router.get("/livez", summary="Say whether the process is up", responses=responses())

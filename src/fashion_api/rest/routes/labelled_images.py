@@ -8,8 +8,13 @@ from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep
 from fashion_api.rest.openapi import describe_parameters, responses
 from fashion_api.rest.problems import to_response
-from fashion_api.wire.labelled_images import describe_labelled_image, draw_labelled_image, list_labelled_images
-from fashion_api.wire.models import LabelledImage, LabelledImagePage, LabelledPrediction
+from fashion_api.wire.labelled_images import (
+    describe_confusions,
+    describe_labelled_image,
+    draw_labelled_image,
+    list_labelled_images,
+)
+from fashion_api.wire.models import ConfusionMatrix, LabelledImage, LabelledImagePage, LabelledPrediction
 from fashion_api.wire.native import PREDICT_LABELLED_IMAGE
 from fashion_api.wire.queries import (
     ImageIndex,
@@ -29,10 +34,29 @@ _PICTURE = {"description": "The picture.", "content": {"image/png": {"schema": {
 Index = Annotated[ImageIndex, Path()]
 
 
-@router.get(_PATH, summary="List test images", responses=responses(*_LIST_PROBLEMS))
+@router.get(
+    _PATH,
+    summary="List test images",
+    responses=responses(*_LIST_PROBLEMS, problems.PENDING),
+    response_model_exclude_unset=True,
+)
 async def list_test_images(query: Annotated[LabelledImagesQuery, Query()], service: ServiceDep) -> LabelledImagePage:
-    """A page of the test set, in the order of the indices: the index of each image and what it actually shows."""
+    """A page of the test set: the index of each image, what it actually shows, and what the model sees in it.
+
+    The latter is there if `predicted`, `correct`, `accepted` or `sort` is given. The first such request has the whole
+    set predicted in the background; until that is done, the answer is 503 and says how far it has come.
+    """
     return list_labelled_images(service, query)
+
+
+@router.get(
+    "/api/v1/confusion-matrix",
+    summary="Count which classes are taken for which",
+    responses=responses(problems.NOT_READY, problems.OVERLOADED, problems.NO_DATA, problems.PENDING),
+)
+async def get_confusion_matrix(service: ServiceDep) -> ConfusionMatrix:
+    """What the model sees in the test images of each class; 503 until the whole set is predicted, as for the list."""
+    return describe_confusions(service)
 
 
 @router.get(_PATH + "/{index}", summary="Say what a test image actually shows", responses=responses(*_PROBLEMS))

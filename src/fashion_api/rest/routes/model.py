@@ -4,10 +4,10 @@ from fastapi import APIRouter
 
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import ServiceDep
-from fashion_api.rest.openapi import responses
+from fashion_api.rest.openapi import name_operation, responses
 from fashion_api.wire.models import ModelCard
 
-router = APIRouter(tags=["model"])
+router = APIRouter(tags=["model"], generate_unique_id_function=name_operation)
 
 
 @router.get("/api/v1/model", summary="Describe the model", responses=responses(problems.NOT_READY, problems.OVERLOADED))

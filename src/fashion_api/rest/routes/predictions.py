@@ -4,10 +4,9 @@ from typing import Any
 
 from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.rest.dependencies import OperationRouter
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, responses
-from fashion_api.wire.examples import IMAGE_BASE64, IMAGE_ROWS
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_body, describe_parameters, responses
 from fashion_api.wire.json_body import JSON
-from fashion_api.wire.json_schema import BOUND, PICTURE
+from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.models import PredictionList, UploadPredictionList
 from fashion_api.wire.native import BINARY, FORM, PREDICT_IMAGES, PREDICT_UPLOAD
 from fashion_api.wire.prediction_request import PredictionRequest
@@ -19,14 +18,15 @@ router = OperationRouter(tags=["predictions"])
 _RESPONSES = responses(*OF_A_BODY, *OF_A_PREDICTION)
 _JSON_CONTENT: dict[str, Any] = {
     JSON: {
-        "schema": PredictionRequest.model_json_schema(),
+        "schema": describe_body(PredictionRequest),
         "examples": {
-            "picture file": {"summary": "A PNG file in base64", "value": {"images": [IMAGE_BASE64]}},
-            "array": {"summary": "28 rows of 28 pixels", "value": {"images": [IMAGE_ROWS]}},
+            "picture file": {"summary": "A PNG file in base64", BOUND: "base64_request"},
+            "array": {"summary": "Rows of pixels", BOUND: "rows_request"},
         },
     }
 }
-_FILE = {"type": "string", "format": PICTURE, "contentMediaType": BINARY}  # the latter has /docs show a file picker
+# The format has generators take bytes, the media type has /docs show a file picker.
+_FILE = {"type": "string", "format": "binary", "contentMediaType": BINARY}
 _FILES = {
     "type": "array",
     "minItems": 1,
@@ -35,7 +35,15 @@ _FILES = {
     "description": "One or more picture files of the model's size.",
 }
 _UPLOAD_CONTENT: dict[str, Any] = {
-    FORM: {"schema": {"type": "object", "required": [PART_NAME], "properties": {PART_NAME: _FILES}}},
+    FORM: {
+        "schema": {
+            "title": "UploadForm",
+            "type": "object",
+            "required": [PART_NAME],
+            "properties": {PART_NAME: _FILES},
+            "description": "Picture files to classify.",
+        }
+    },
     **{media_type: {"schema": _FILE} for media_type in (*MEDIA_TYPES, BINARY)},
 }
 

@@ -16,7 +16,7 @@ from fashion_api.training.validation import TrainingData
 
 def calibrate_classifier(classifier: Classifier, data: TrainingData) -> Calibration:
     """Fit the calibration of a classifier that applies no temperature, on the validation images."""
-    answers = classify_all(classifier, data.validation_images, description="calibrating")
+    answers = classify_all(classifier, data.validation_images)
     return fit_calibration(answers.probabilities, data.validation_labels, novelty=answers.novelty)
 
 

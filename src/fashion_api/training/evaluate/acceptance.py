@@ -15,9 +15,7 @@ def scale_novelty(answers: Predictions, thresholds: NoveltyThresholds) -> npt.ND
     """
     if answers.novelty is None:
         raise ValueError("the model has no novelty output")
-    by_class = np.array([thresholds.get_threshold(class_id) for class_id in range(answers.probabilities.shape[1])])
-    scaled: npt.NDArray[np.float64] = answers.novelty.astype(np.float64) / by_class[answers.class_ids]
-    return scaled
+    return thresholds.scale(answers.novelty, answers.class_ids)
 
 
 def compute_accepted(answers: Predictions, thresholds: NoveltyThresholds | None) -> float | None:

@@ -1,7 +1,6 @@
 """The cost of a prediction: weights, multiply-adds, and time compared with the tutorial's network."""
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model
 from fashion_api.training.network.h5 import encode_h5
+from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.recipes import RECIPES
 
 _ROUNDS = 40
@@ -39,17 +39,6 @@ def measure_cost(file: ModelFile, network: Model, cache_dir: Path) -> CostRecord
         multiply_adds=count_multiply_adds(network),
         relative_time=_measure_relative_time(file, cache_dir),
     )
-
-
-def count_multiply_adds(network: Model) -> int:
-    """Count the multiplications of the convolutions and dense layers for one image; the other layers have few."""
-    return sum(_count_in_layer(layer) for layer in network.layers if hasattr(layer, "kernel"))
-
-
-def _count_in_layer(layer: Model) -> int:
-    """A convolution applies its kernel once for each pixel of its output, a dense layer once."""
-    places = math.prod(layer.output.shape[1:-1])
-    return int(places * math.prod(layer.kernel.shape))
 
 
 def _measure_relative_time(file: ModelFile, cache_dir: Path) -> float | None:

@@ -80,9 +80,9 @@ class Detectors:
         self._neighbours = Neighbours(known.values)
         self._residual = Residual(known, extractor.kernel, extractor.bias)
 
-    def score(self, images: Images, *, description: str) -> Scores:
+    def score(self, images: Images) -> Scores:
         """Score uint8[n, height, width] by every method, in the order of their cost in serving, the cheapest first."""
-        answers = classify_all(self._classifier, images, description=description)
+        answers = classify_all(self._classifier, images)
         scores: dict[str, npt.NDArray[np.float64]] = {}
         if answers.novelty is not None:
             scores[OWN_OUTPUT] = answers.novelty.astype(np.float64)

@@ -4,9 +4,10 @@ docs/explanation/evaluation.md defines each figure.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from fashion_api.data.dataset import DataSource, Split
@@ -27,18 +28,37 @@ from fashion_api.training.evaluate.measures import (
     measure_calibration,
     measure_prediction_sets,
 )
-from fashion_api.training.evaluate.nonsense import QUERIES, measure_nonsense
+from fashion_api.training.evaluate.nonsense import QUERIES, SEEDS, measure_nonsense
 from fashion_api.training.evaluate.novelty import measure_novelty
 from fashion_api.training.evaluate.robustness import measure_corruptions, measure_mirrored, measure_poor_pictures
+from fashion_api.training.evaluate.stages import Show, Stages, show_nothing
 from fashion_api.training.history import Epoch, log_path, read_history
 from fashion_api.training.network.backend import Model
 from fashion_api.training.report.card import write_card
 from fashion_api.training.report.figures import write_figures
 from fashion_api.training.report.summary import render_summary
+from fashion_api.training.synthetic.corruptions import CORRUPTIONS
 from fashion_api.training.synthetic.out_of_distribution import DRAWN_IMAGES, load_digits
+from fashion_api.training.synthetic.poor_pictures import MET, UNMET
 from fashion_api.training.validation import TrainingData, load_training_data
 
 logger = logging.getLogger(__name__)
+
+STAGES: Mapping[str, float] = MappingProxyType(
+    {
+        "model and data": 6,
+        "accuracy": 1,
+        "altered images": 40,
+        "poor pictures": 55,
+        "search for nonsense": 20,
+        "cost": 5,
+        "novelty": 75,
+        "figures and card": 2,
+    }
+)
+"""The stages, with the seconds that each took for a model of the recipe `compact` on two cores that were shared."""
+_NOVELTY_PARTS = 30
+"""The kinds of images that novelty is measured on, nearly."""
 
 MeasureCost: TypeAlias = Callable[[ModelFile, Model, Path], CostRecord]
 
@@ -61,7 +81,12 @@ class EvaluationOutcome:
 
 
 def evaluate_model(
-    settings: Settings, *, cost: MeasureCost = measure_cost, drawn: int = DRAWN_IMAGES, queries: int = QUERIES
+    settings: Settings,
+    *,
+    cost: MeasureCost = measure_cost,
+    drawn: int = DRAWN_IMAGES,
+    queries: int = QUERIES,
+    show: Show = show_nothing,
 ) -> EvaluationOutcome:
     """Evaluate the settings' model on the test set, on the settings' engine.
 
@@ -73,37 +98,46 @@ def evaluate_model(
         cost: measures the cost of a prediction.
         drawn: how many images to draw of each synthetic out-of-distribution kind.
         queries: how many images to classify in the search for nonsense of one class.
+        show: shows each stage.
 
     Raises:
         ModelError: the model cannot be served.
         DataError: the data set or the file of digits is missing, broken, or does not fit the model.
         TrainingError: a file cannot be written, the training log is broken, or the training set is not the model's.
     """
+    stages = Stages(STAGES, show)
+    stages.begin("model and data")
     history = read_history(log_path(settings.model_path))
     file = read_model_file(settings)
     digits = load_digits(settings.digits_file, file.input.shape)
     source = DataSource.from_settings(settings, labels=file.labels, shape=file.input.shape)
-    test = source.load("test")
-    data = _find_training_data(file, source)
-
+    test, data = source.load("test"), _find_training_data(file, source)
     with file.named_in_errors():
         network = load_network(file)
     file = _calibrate_if_needed(file, network, data)
     model = load_model_file(file, settings, network=network)
 
-    logger.info("accuracy, on %d test images", len(test))
+    stages.begin("accuracy")
     answers = classify_all(model.classifier, test.images)
     measured: dict[str, object] = {
         **_measure_calibration(model, answers, test),
-        **_measure_robustness(model, test),
-        "nonsense": measure_nonsense(model, queries=queries),
-        "cost": cost(file, network, settings.cache_dir),
+        **_measure_robustness(model, test, stages),
+        "nonsense": measure_nonsense(
+            model, queries=queries, begin_part=stages.begin("search for nonsense", parts=len(SEEDS))
+        ),
     }
+    stages.begin("cost")
+    measured["cost"] = cost(file, network, settings.cache_dir)
     if data is not None:
         extractor = FeatureExtractor(network, file.input) if has_features(network) else None
-        measured["novelty"] = measure_novelty(model, extractor, data, test, digits=digits, drawn=drawn)
+        begin_part = stages.begin("novelty", parts=_NOVELTY_PARTS)
+        measured["novelty"] = measure_novelty(
+            model, extractor, data, test, digits=digits, drawn=drawn, begin_part=begin_part
+        )
+    stages.begin("figures and card")
     record = measure_accuracy(answers, test, model.labels).model_copy(update=measured)
     paths = _write(file, record, test, answers, history=history)
+    stages.end()
     return EvaluationOutcome(file.path, model.labels, record, paths)
 
 
@@ -142,16 +176,22 @@ def _measure_calibration(model: LoadedModel, answers: Predictions, test: Split) 
     }
 
 
-def _measure_robustness(model: LoadedModel, test: Split) -> dict[str, object]:
+def _measure_robustness(model: LoadedModel, test: Split, stages: Stages) -> dict[str, object]:
     """Measure the accuracy on mirrored images, and accuracy and acceptance on corrupted ones and poor pictures."""
     training = None if model.manifest is None else model.manifest.training
     recipe = None if training is None else training.recipe
     thresholds = None if model.calibration is None else model.calibration.novelty
-    return {
+    begin_part = stages.begin("altered images", parts=1 + len(CORRUPTIONS))
+    begin_part("mirrored")
+    measured: dict[str, object] = {
         "mirrored_accuracy": measure_mirrored(model.classifier, test),
-        "corruptions": measure_corruptions(model.classifier, test, thresholds, recipe=recipe),
-        "poor_pictures": measure_poor_pictures(model.classifier, test, thresholds, recipe=recipe),
+        "corruptions": measure_corruptions(model.classifier, test, thresholds, recipe=recipe, begin_part=begin_part),
     }
+    begin_part = stages.begin("poor pictures", parts=len(MET) + len(UNMET))
+    measured["poor_pictures"] = measure_poor_pictures(
+        model.classifier, test, thresholds, recipe=recipe, begin_part=begin_part
+    )
+    return measured
 
 
 def _write(

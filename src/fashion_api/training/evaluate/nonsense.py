@@ -1,6 +1,5 @@
 """The search for nonsense that the service accepts as an article, with a high probability."""
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +10,8 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import NonsenseScore
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.training.evaluate.acceptance import scale_novelty
+from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
 from fashion_api.training.synthetic.nonsense import climb, render
-
-logger = logging.getLogger(__name__)
 
 QUERIES = 2000
 """Images classified in the search for one class."""
@@ -24,14 +22,18 @@ _LEAST = 1e-9  # limits of the logarithms
 
 
 def measure_nonsense(
-    model: LoadedModel, *, queries: int = QUERIES, seeds: Sequence[int] = SEEDS
+    model: LoadedModel,
+    *,
+    queries: int = QUERIES,
+    seeds: Sequence[int] = SEEDS,
+    begin_part: BeginPart = begin_nothing,
 ) -> NonsenseScore | None:
     """Search for accepted nonsense of every class, once for each seed; `None` for a model without thresholds."""
     if model.calibration is None or model.calibration.novelty is None:
         return None
     reached = []
     for seed in seeds:
-        logger.info("nonsense: search %d", seed)
+        begin_part(f"search {seed + 1}")
         found = [find_nonsense(model, class_id, queries=queries, seed=seed) for class_id in range(len(model.labels))]
         reached.append(tuple(label for label, image in zip(model.labels, found, strict=True) if image is not None))
     return NonsenseScore(queries=queries, probability=PROBABILITY, reached=tuple(reached))

@@ -1,6 +1,5 @@
 """The evaluation of novelty detectors: the best is chosen on validation images, and all are reported on test images."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from fashion_api.inference.evaluation_record import (
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.training.arrays import Labels
 from fashion_api.training.evaluate.detectors import Detectors, Extractor, Scores
+from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
 from fashion_api.training.metrics.intervals import compute_wilson_interval
 from fashion_api.training.metrics.roc import compute_auroc, compute_fpr
 from fashion_api.training.recipes import RECIPES
@@ -31,8 +31,6 @@ from fashion_api.training.synthetic.out_of_distribution import (
 )
 from fashion_api.training.synthetic.outliers import CHOOSING_FAMILIES, draw_outliers
 from fashion_api.training.validation import TrainingData
-
-logger = logging.getLogger(__name__)
 
 _REFERENCE_IMAGES = 10_000  # training images that the detectors are fitted on: more change little, and take longer
 _SEED = 0
@@ -47,14 +45,15 @@ class Judge:
     """`None` for a model without a novelty output."""
     is_trained: bool | None = None
     """Whether the model was trained with outliers; `None` if that is unknown."""
+    begin_part: BeginPart = begin_nothing
 
     def compare(self, articles: Scores, kinds: Mapping[str, Images]) -> dict[str, NoveltySetScore]:
         """Compare each kind of out-of-distribution images with the scores of articles."""
         return {name: self._compare_kind(articles, images, name) for name, images in kinds.items()}
 
     def _compare_kind(self, articles: Scores, images: Images, name: str) -> NoveltySetScore:
-        logger.info("novelty: %s", name)
-        scores = self.detectors.score(images, description=name)
+        self.begin_part(name)
+        scores = self.detectors.score(images)
         limit_98 = self._find_limit_98()
         return NoveltySetScore(
             images=len(images),
@@ -99,6 +98,7 @@ def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to c
     *,
     digits: Images | None,
     drawn: int = DRAWN_IMAGES,
+    begin_part: BeginPart = begin_nothing,
 ) -> NoveltyReport:
     """Choose a detector on the validation images, and report all of them on the test images.
 
@@ -109,14 +109,16 @@ def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to c
         test: the test images.
         digits: uint8[n, height, width], MNIST's; `None` if they are not available.
         drawn: how many images to draw of each synthetic kind.
+        begin_part: is told the name of each kind.
     """
+    begin_part("the articles")
     chosen = np.random.default_rng(_SEED).permutation(len(data.images))[:_REFERENCE_IMAGES]
     thresholds = None if model.calibration is None else model.calibration.novelty
     detectors = Detectors(model.classifier, extractor, data.images[chosen], data.labels[chosen], thresholds=thresholds)
-    judge = Judge(detectors, thresholds, _find_is_trained(model))
-    validation_scores = detectors.score(data.validation_images, description="validation images")
+    judge = Judge(detectors, thresholds, _find_is_trained(model), begin_part)
+    validation_scores = detectors.score(data.validation_images)
     choosing = judge.compare(validation_scores, _draw_choosing(data.validation_images, drawn))
-    articles = detectors.score(test.images, description="test images")
+    articles = detectors.score(test.images)
     return NoveltyReport(
         best_method=choose_detector(choosing),
         choosing=choosing,

@@ -1,7 +1,5 @@
 """Accuracy and acceptance on altered test images: mirrored, corrupted, and as poor pictures."""
 
-import logging
-
 import numpy as np
 
 from fashion_api.data.dataset import Split
@@ -12,23 +10,26 @@ from fashion_api.inference.evaluation_record import CorruptionScore, PoorPicture
 from fashion_api.training.arrays import Labels
 from fashion_api.training.classification import classify_all
 from fashion_api.training.evaluate.acceptance import compute_accepted
+from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
 from fashion_api.training.recipes import RECIPES
 from fashion_api.training.synthetic.corruptions import CORRUPTIONS, Corruption
 from fashion_api.training.synthetic.poor_pictures import MET, UNMET
-
-logger = logging.getLogger(__name__)
 
 _LEVELS = (0, 1, 2)
 
 
 def measure_mirrored(classifier: Classifier, test: Split) -> float:
     """Measure the accuracy on the test images mirrored left to right."""
-    logger.info("robustness: mirrored")
-    return _measure(classifier, test.images[:, :, ::-1], test.labels, None, description="mirrored").accuracy
+    return _measure(classifier, test.images[:, :, ::-1], test.labels, None).accuracy
 
 
 def measure_corruptions(
-    classifier: Classifier, test: Split, thresholds: NoveltyThresholds | None, *, recipe: str | None
+    classifier: Classifier,
+    test: Split,
+    thresholds: NoveltyThresholds | None,
+    *,
+    recipe: str | None,
+    begin_part: BeginPart = begin_nothing,
 ) -> dict[str, CorruptionScore]:
     """Measure accuracy and acceptance under each corruption at each strength.
 
@@ -37,11 +38,13 @@ def measure_corruptions(
         test: the test images.
         thresholds: of its novelty, if it has any.
         recipe: the name of its recipe, if known.
+        begin_part: is told the name of each corruption.
     """
-    return {
-        corruption.name: _measure_corruption(corruption, classifier, test, thresholds, recipe=recipe)
-        for corruption in CORRUPTIONS.values()
-    }
+    scores = {}
+    for corruption in CORRUPTIONS.values():
+        begin_part(corruption.name)
+        scores[corruption.name] = _measure_corruption(corruption, classifier, test, thresholds, recipe=recipe)
+    return scores
 
 
 def _measure_corruption(
@@ -52,16 +55,8 @@ def _measure_corruption(
     *,
     recipe: str | None,
 ) -> CorruptionScore:
-    logger.info("robustness: %s", corruption.name)
     first, second, third = (
-        _measure(
-            classifier,
-            corruption.apply(test.images, level),
-            test.labels,
-            thresholds,
-            description=corruption.describe(level),
-        )
-        for level in _LEVELS
+        _measure(classifier, corruption.apply(test.images, level), test.labels, thresholds) for level in _LEVELS
     )
     mild, middle, hard = map(corruption.describe, _LEVELS)
     known = RECIPES.get(recipe or "")
@@ -75,28 +70,28 @@ def _measure_corruption(
 
 
 def measure_poor_pictures(
-    classifier: Classifier, test: Split, thresholds: NoveltyThresholds | None, *, recipe: str | None
+    classifier: Classifier,
+    test: Split,
+    thresholds: NoveltyThresholds | None,
+    *,
+    recipe: str | None,
+    begin_part: BeginPart = begin_nothing,
 ) -> dict[str, PoorPictureScore]:
     """Measure accuracy and acceptance of each kind of poor pictures; the arguments are as above."""
     known = RECIPES.get(recipe or "")
     scores = {}
     for name, alter in {**MET, **UNMET}.items():
-        logger.info("poor pictures: %s", name)
-        score = _measure(classifier, alter(test.images), test.labels, thresholds, description=name)
+        begin_part(name)
+        score = _measure(classifier, alter(test.images), test.labels, thresholds)
         is_trained_for = None if known is None else name in MET and known.augmentation.captured_share > 0
         scores[name] = score.model_copy(update={"is_trained_for": is_trained_for})
     return scores
 
 
 def _measure(
-    classifier: Classifier,
-    images: Images,
-    labels: Labels,
-    thresholds: NoveltyThresholds | None,
-    *,
-    description: str,
+    classifier: Classifier, images: Images, labels: Labels, thresholds: NoveltyThresholds | None
 ) -> PoorPictureScore:
-    answers = classify_all(classifier, np.ascontiguousarray(images), description=description)
+    answers = classify_all(classifier, np.ascontiguousarray(images))
     return PoorPictureScore(
         accuracy=float((answers.class_ids == labels).mean()), accepted=compute_accepted(answers, thresholds)
     )

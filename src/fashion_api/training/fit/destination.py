@@ -1,12 +1,54 @@
 """Where a training run writes its model, and what it may overwrite there."""
 
+import itertools
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_api.errors import FlagError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.inference.manifest import manifest_path
+
+MODELS_DIRECTORY, RUNS_DIRECTORY = Path("models"), Path("runs")
+
+
+def locate_checkpoint(model_path: Path) -> Path:
+    """Give the path of the checkpoint of the run that writes a model."""
+    return RUNS_DIRECTORY / model_path.stem / "checkpoint.npz"
+
+
+def choose_path(name: str, *, resume: bool, force: bool) -> Path:
+    """Give the path of a run's model where none was named: `models/NAME.h5` or, if that is taken, `NAME_2.h5` and on.
+
+    Args:
+        name: the recipe's.
+        resume: whether the last of these runs goes on.
+        force: whether a model that is there is overwritten; then it is `NAME.h5`.
+    """
+    if resume:
+        taken = list(
+            itertools.takewhile(lambda path: is_taken(path) or locate_checkpoint(path).exists(), _number(name))
+        )
+        runs = [path for path in taken if locate_checkpoint(path).exists()]
+        return runs[-1] if runs else next(_number(name))
+    return next(path for path in _number(name) if force or not is_taken(path))
+
+
+def _number(name: str) -> Iterator[Path]:
+    yield MODELS_DIRECTORY / f"{name}.h5"
+    for number in itertools.count(2):
+        yield MODELS_DIRECTORY / f"{name}_{number}.h5"
+
+
+def find_taken(path: Path) -> list[Path]:
+    """Give those of a model and its manifest that are there already."""
+    return [file for file in (path, manifest_path(path)) if os.path.lexists(file)]  # a broken link too
+
+
+def is_taken(path: Path) -> bool:
+    """Tell whether a model or a manifest is there already."""
+    return bool(find_taken(path))
 
 
 @dataclass(frozen=True)
@@ -29,8 +71,7 @@ class Destination:
         if self.path.suffix != ".h5" or self.path.is_dir():
             reason = "is a folder" if self.path.is_dir() else "does not end in .h5"
             raise FlagError(f"--model-path: the model cannot be written to {self.path}, which {reason}")
-        paths = (self.path, manifest_path(self.path))
-        there = [path for path in paths if os.path.lexists(path)]  # a broken link too
+        there = find_taken(self.path)
         if there and not self.is_forced and not self._is_own():
             raise TrainingError(f"{there[0]} is there already, and is not overwritten: {way_out}")
 

@@ -78,6 +78,6 @@ def _load(path: Path, labels: Sequence[str], shape: tuple[int, int], load_teache
 
 def ask_teachers(teachers: Sequence[Classifier], images: Images) -> Targets:
     """Give the mean answer of the teachers, at least one, to uint8[n, height, width]."""
-    answers = [classify_all(teacher, images, description="asking the teachers").probabilities for teacher in teachers]
+    answers = [classify_all(teacher, images).probabilities for teacher in teachers]
     mean: Targets = np.mean(answers, axis=0, dtype=np.float32)
     return mean

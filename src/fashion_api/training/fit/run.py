@@ -4,19 +4,19 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from fashion_api.errors import TrainingError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.distillation import Targets, ask_teachers
+from fashion_api.training.fit.observer import NobodyLooks, Observer
 from fashion_api.training.fit.optimizers import build_optimizer
 from fashion_api.training.history import Epoch
 from fashion_api.training.network.architectures import build_model
@@ -51,6 +51,7 @@ class Run:
     augment: Augment = augment
     teachers: tuple[Classifier, ...] = ()
     """Their mean answer to an epoch's images is part of the targets."""
+    observer: Observer = field(default_factory=NobodyLooks)
 
     def train(self, start: Checkpoint) -> tuple[Checkpoint, bool]:
         """Train from `start` until the recipe's last epoch or Ctrl-C, and write a checkpoint after every epoch.
@@ -59,26 +60,28 @@ class Run:
             The state after the last complete epoch, and whether Ctrl-C ended the run.
 
         Raises:
-            TrainingError: no epoch was completed with a finite loss.
+            TrainingError: no epoch was completed with a finite loss; after Ctrl-C, the cause is a `KeyboardInterrupt`.
         """
-        state, is_interrupted = start, False
+        state, interrupt = start, None
         try:
             model = self._prepare(start)
             for index in range(len(start.history), self.recipe.epochs):
+                self.observer.begin_epoch(index + 1)
                 epoch = self._train_epoch(model, index)
                 if not math.isfinite(epoch.loss):
                     logger.warning("epoch %d: the loss is no longer finite; training ends here", index + 1)
                     break
                 state = _advance(state, epoch, model)
                 state.write(self.checkpoint_path)
-                self._log(state)
-        except KeyboardInterrupt:
-            is_interrupted = True
-            logger.warning("interrupted: training ends with the best epoch so far")
+                self._report(state)
+        except KeyboardInterrupt as error:
+            interrupt = error
         if not state.history:
-            reason = "was interrupted" if is_interrupted else "diverged (a lower learning rate may help)"
-            raise TrainingError(f"training {reason} before its first epoch was done; nothing was kept")
-        return state, is_interrupted
+            reason = "was interrupted" if interrupt else "diverged (a lower learning rate may help)"
+            raise TrainingError(f"training {reason} before its first epoch was done; nothing was kept") from interrupt
+        if interrupt is not None:
+            logger.warning("interrupted: training ends with the best epoch so far")
+        return state, interrupt is not None
 
     def build_best(self, state: Checkpoint) -> Model:
         """Build the model of the best epoch, in float32 whatever the precision of the training."""
@@ -114,20 +117,18 @@ class Run:
         images, targets, is_article = self._draw_epoch(model, np.random.default_rng((self.seed, index)))
         steps = math.ceil(len(images) / self.recipe.batch_size)
         has_novelty = bool(self.recipe.outlier_share)
-        with tqdm(
-            total=steps, desc=f"epoch {index + 1}/{self.recipe.epochs}", unit="batch", leave=False, disable=None
-        ) as progress:
-            fitted = model.fit(
-                _batch(
-                    images[..., np.newaxis],
-                    (targets, 1 - is_article) if has_novelty else targets,
-                    (is_article, np.ones_like(is_article)) if has_novelty else is_article,
-                    size=self.recipe.batch_size,
-                ),
-                shuffle=False,  # _draw_epoch has shuffled them
-                verbose=0,
-                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=_report_to(progress))],
-            ).history
+        self.observer.prepare("training")
+        fitted = model.fit(
+            _batch(
+                images[..., np.newaxis],
+                (targets, 1 - is_article) if has_novelty else targets,
+                (is_article, np.ones_like(is_article)) if has_novelty else is_article,
+                size=self.recipe.batch_size,
+            ),
+            shuffle=False,  # _draw_epoch has shuffled them
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=_report_to(self.observer, steps))],
+        ).history
         validation_loss, validation_accuracy = self._validate(model)
         return Epoch(
             loss=fitted["loss"][0],
@@ -139,10 +140,12 @@ class Run:
 
     def _draw_epoch(self, model: Model, rng: np.random.Generator) -> tuple[Images, Targets, npt.NDArray[np.float32]]:
         """Draw an epoch: its images, augmented and shuffled, their targets, and 1 for an article, 0 for an outlier."""
+        self.observer.prepare("altering the images")
         order = rng.permutation(len(self.data.images))
         images = self.augment(self.data.images[order], self.recipe.augmentation, rng)
         targets = self.targets[order]
         if self.teachers:
+            self.observer.prepare("asking the teachers")
             weight = np.float32(self.recipe.distillation_weight)
             targets = (1 - weight) * targets + weight * ask_teachers(self.teachers, images)
         is_article = np.ones(len(images), np.float32)
@@ -156,9 +159,11 @@ class Run:
 
     def _draw_outliers(self, model: Model, rng: np.random.Generator) -> Images:
         """Draw an epoch's outliers, among them nonsense that the network in its present state takes for articles."""
+        self.observer.prepare("drawing outliers")
         outliers = draw_training_outliers(self._outliers, articles=self.data.images, rng=rng)
         searched = round(self._outliers * self.recipe.nonsense_share)
         if searched:
+            self.observer.prepare("searching for nonsense")
             found = search(lambda images: _score_classes(model, images), shape=self.shape, rng=rng)
             if len(found):
                 outliers[:searched] = found[rng.integers(0, len(found), searched)]
@@ -174,8 +179,10 @@ class Run:
         loss = -np.log(np.maximum(likelihoods, np.finfo(np.float32).tiny)).mean()
         return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
 
-    def _log(self, state: Checkpoint) -> None:
+    def _report(self, state: Checkpoint) -> None:
         number, epoch = len(state.history), state.history[-1]
+        is_best = state.best_index == number - 1
+        self.observer.end_epoch(number, epoch, is_best=is_best)
         logger.info(
             "epoch %d/%d: loss %.4f, accuracy %.4f; validation: loss %.4f, accuracy %.4f%s; %.0f s",
             number,
@@ -184,7 +191,7 @@ class Run:
             epoch.accuracy,
             epoch.validation_loss,
             epoch.validation_accuracy,
-            " (best)" if state.best_index == number - 1 else "",
+            " (best)" if is_best else "",
             epoch.duration_s,
         )
 
@@ -222,10 +229,9 @@ def _find_accuracy(logs: Mapping[str, Any]) -> Any:  # noqa: ANN401  # a number,
     return logs["probabilities_accuracy"] if "probabilities_accuracy" in logs else logs["accuracy"]
 
 
-def _report_to(progress: Any) -> Any:  # noqa: ANN401  # a tqdm bar; a Keras callback
-    def report(_: int, logs: Mapping[str, float]) -> None:
-        progress.set_postfix(loss=f"{logs['loss']:.3f}", accuracy=f"{_find_accuracy(logs):.3f}", refresh=False)
-        progress.update()
+def _report_to(observer: Observer, steps: int) -> Any:  # noqa: ANN401  # a Keras callback
+    def report(step: int, logs: Mapping[str, float]) -> None:
+        observer.advance((step + 1) / steps, loss=logs["loss"], accuracy=_find_accuracy(logs))
 
     return report
 

@@ -19,12 +19,15 @@ from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, 
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
-from fashion_api.training.fit.destination import Destination
-from fashion_api.training.fit.distillation import find_teachers, load_teachers, make_targets
+from fashion_api.training.fit.destination import Destination, choose_path, locate_checkpoint
+from fashion_api.training.fit.distillation import Teacher, find_teachers, load_teachers, make_targets
+from fashion_api.training.fit.observer import NobodyLooks, Observer, Plan
 from fashion_api.training.fit.run import Run
 from fashion_api.training.history import format_history, log_path
+from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import keras, tf
 from fashion_api.training.network.h5 import encode_h5
+from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.recipes import resolve_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, draw_learning_curves, figure_path
 from fashion_api.training.synthetic.augmentation import Augment, augment
@@ -32,7 +35,6 @@ from fashion_api.training.validation import hold_back
 
 logger = logging.getLogger(__name__)
 
-RUNS_DIRECTORY = Path("runs")
 LOW_TRAINING_ACCURACY = 0.8
 LOW_VALIDATION_ACCURACY = 0.7
 
@@ -49,25 +51,9 @@ class TrainingOutcome:
     log_path: Path
     """The figures of every epoch, as CSV."""
     warnings: tuple[str, ...]
-    """What the user must not miss; each was logged as well."""
+    """What the user must not miss."""
     is_interrupted: bool
     """Whether Ctrl-C ended it early."""
-
-    def summary(self) -> str:
-        """Describe the result, for the terminal; warnings are last, where they are noticed."""
-        record = self.record
-        ended = "interrupted after" if self.is_interrupted else "after"
-        epochs = f"{record.epochs_run} of {record.epochs} epochs ({record.duration_s:.0f} s)"
-        lines = [
-            f"{record.recipe}: {ended} {epochs}, epoch {record.best_epoch} is kept",
-            f"  training accuracy    {record.training_accuracy:.4f} ({record.training_images} images)",
-            f"  validation accuracy  {record.validation_accuracy:.4f} ({record.validation_images} images)",
-            f"  model                {self.model_path} ({record.parameters} parameters)",
-            f"  learning curves      {self.curves_path}",
-            f"  training log         {self.log_path}",
-            *(f"WARNING: {warning}" for warning in self.warnings),
-        ]
-        return "\n".join(lines)
 
 
 def train_model(  # noqa: PLR0913  # what the command line may set beside the settings
@@ -78,6 +64,7 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     resume: bool = False,
     force: bool = False,
     augment: Augment = augment,
+    observer: Observer | None = None,
 ) -> TrainingOutcome:
     """Train by the settings' recipe, and write the best epoch's model, its manifest, the learning curves and the log.
 
@@ -86,10 +73,11 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     Args:
         settings: the recipe, changes to it, and the data; what they say of the model that is served does not matter.
         command: the command that reproduces the run, for the manifest.
-        model_path: where the model is written; `None`: `models/`, under the recipe's name.
+        model_path: where the model is written; `None`: as `choose_path` says.
         resume: continue an earlier run of the same model after its last complete epoch.
         force: overwrite a model or a manifest that is there and is not the run's own.
         augment: augments the images of an epoch.
+        observer: looks at the run.
 
     Raises:
         DataError: the training set is missing or broken.
@@ -98,17 +86,37 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
             was completed, or a file cannot be written.
     """
     recipe = resolve_recipe(settings)
-    model_path = model_path or Path("models", f"{recipe.name}.h5")
-    checkpoint_path = RUNS_DIRECTORY / model_path.stem / "checkpoint.npz"
+    model_path = model_path or choose_path(recipe.name, resume=resume, force=force)
+    checkpoint_path = locate_checkpoint(model_path)
     earlier = Checkpoint.read(checkpoint_path) if resume else None
     destination = Destination(model_path, own_sha256="" if earlier is None else earlier.model_sha256, is_forced=force)
     destination.check()
     source = DataSource.from_settings(settings)
     split = source.load("train")
     _check_data_size(settings, split)
-    data = hold_back(split, recipe)
     teachers = find_teachers(recipe.teachers)
-    run = Run(
+    digests = tuple(sorted(teacher.sha256 for teacher in teachers))
+    run = _make_run(settings, split, source, teachers, checkpoint_path)
+    run = replace(run, augment=augment, observer=observer or NobodyLooks())
+    start = _start(run, _describe_run(run, split, source, digests), earlier)
+    run.observer.begin(_plan(run, start, data_dir=source.find("train"), model_path=model_path))
+    try:
+        end, is_interrupted = run.train(start)
+        run.observer.end()
+        best = _finish(run, end, name=model_path.stem, labels=source.labels, command=command, teachers=digests)
+        destination.check(way_out="add --resume and --force to write it")
+        replace(end, model_sha256=best.manifest.sha256).write(checkpoint_path)
+        return _write(best, end, model_path, is_interrupted=is_interrupted)
+    except OSError as error:
+        raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
+
+
+def _make_run(
+    settings: TrainingSettings, split: Split, source: DataSource, teachers: Sequence[Teacher], checkpoint_path: Path
+) -> Run:
+    recipe = resolve_recipe(settings)
+    data = hold_back(split, recipe)
+    return Run(
         recipe,
         data,
         make_targets(data.labels, len(source.labels), smoothing=recipe.label_smoothing),
@@ -117,19 +125,24 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
         seed=settings.seed,
         precision=settings.precision,
         checkpoint_path=checkpoint_path,
-        augment=augment,
         teachers=load_teachers(teachers, source.labels, source.shape, load_teacher=partial(_load_teacher, settings)),
     )
-    digests = tuple(sorted(teacher.sha256 for teacher in teachers))
-    start = _start(run, _describe_run(run, split, source, digests), earlier)
-    try:
-        end, is_interrupted = run.train(start)
-        best = _finish(run, end, name=model_path.stem, labels=source.labels, command=command, teachers=digests)
-        destination.check(way_out="add --resume and --force to write it")
-        replace(end, model_sha256=best.manifest.sha256).write(checkpoint_path)
-        return _write(best, end, model_path, is_interrupted=is_interrupted)
-    except OSError as error:
-        raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
+
+
+def _plan(run: Run, start: Checkpoint, *, data_dir: Path, model_path: Path) -> Plan:
+    network = build_model(run.recipe, shape=run.shape, classes=run.classes, precision="float32")
+    return Plan(
+        run.recipe,
+        data_dir,
+        training_images=len(run.data.images),
+        validation_images=len(run.data.validation_images),
+        parameters=network.count_params(),
+        multiply_adds=count_multiply_adds(network),
+        precision=run.precision,
+        seed=run.seed,
+        model_path=model_path,
+        history=start.history,
+    )
 
 
 def _load_teacher(settings: TrainingSettings, path: Path) -> LoadedModel:
@@ -201,8 +214,6 @@ def _write(best: _TrainedModel, end: Checkpoint, model_path: Path, *, is_interru
     write_atomically(curves_path, draw_learning_curves(best.record, end.history, name=best.manifest.name))
     write_atomically(history_path, format_history(end.history).encode())
     warnings = tuple(_find_warnings(best.record))
-    for warning in warnings:
-        logger.warning(warning)
     return TrainingOutcome(model_path, best.manifest, best.record, curves_path, history_path, warnings, is_interrupted)
 
 

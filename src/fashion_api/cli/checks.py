@@ -1,0 +1,184 @@
+"""What `fashion-api doctor` looks at: each part that serving needs, and where each setting comes from."""
+
+import os
+import platform
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+
+from fashion_api.data.dataset import DataSource
+from fashion_api.errors import DamagedModelError, DataError, ModelError, SettingsError
+from fashion_api.inference.compiled_cache import compiled_path, read_compiled
+from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
+from fashion_api.inference.loading import load_model_file
+from fashion_api.inference.model_file import ModelFile, read_model_file
+from fashion_api.inference.onnx_engine import count_usable_cores
+from fashion_api.server.processes import bind
+from fashion_api.settings import Settings, name_flag, name_variable
+
+_ANSWER_TIMEOUT_S = 2
+_TENSORFLOWS = ("tensorflow", "tensorflow-cpu")
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one part."""
+
+    name: str
+    state: Literal["ok", "note", "wrong"]
+    """`wrong` keeps the service from serving; `note` is worth to be known."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class SettingInForce:
+    """A setting's value, and what gives it."""
+
+    name: str
+    value: str
+    source: str
+
+
+def describe_machine() -> str:
+    """Name the versions and the machine."""
+    versions = f"fashion-api {metadata.version('fashion-api')}, Python {platform.python_version()}"
+    return f"{versions}, {platform.system()} on {platform.machine()}, {count_usable_cores()} core(s)"
+
+
+def check_all(settings: Settings) -> Iterator[Check]:
+    """Look at each part."""
+    yield _check_data(settings)
+    try:
+        file = read_model_file(settings)
+    except ModelError as error:
+        yield Check("model", "wrong", str(error))
+    else:
+        yield Check("model", "ok", f"{settings.model_path}: {_describe_model(file)}")
+        yield _check_engine(file, settings)
+    yield from _check_other_models(settings)
+    yield _check_tensorflow()
+    yield _check_address(settings)
+
+
+def find_settings(settings: Settings, *, env_file: Path = Path(".env")) -> list[SettingInForce]:
+    """Give each setting with its value, which is hidden where it is secret, and with what gives it."""
+    variables = {name.upper() for name, value in os.environ.items() if value}
+    return [
+        SettingInForce(
+            name_variable(field), _write(getattr(settings, field)), _find_source(settings, field, variables, env_file)
+        )
+        for field in type(settings).model_fields
+    ]
+
+
+def _find_source(settings: Settings, field: str, variables: set[str], env_file: Path) -> str:
+    if field not in settings.model_fields_set:
+        return "default"
+    if settings.name_source(field) == name_flag(field):
+        return name_flag(field)
+    return "environment" if name_variable(field) in variables else str(env_file)
+
+
+def _write(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_write, value))
+    return "hidden" if isinstance(value, SecretStr) else "" if value is None else str(value)
+
+
+def _check_data(settings: Settings) -> Check:
+    source = DataSource.from_settings(settings)
+    try:
+        test = source.load("test")
+    except DataError as error:
+        return Check("data", "note", f"{error}. Uploads and arrays are answered, test images are not")
+    with suppress(DataError):
+        train = source.load("train")
+        return Check("data", "ok", f"{source.find('test')}: {len(train):,} training and {len(test):,} test images")
+    return Check("data", "ok", f"{source.find('test')}: {len(test):,} test images, no training images")
+
+
+def _describe_model(file: ModelFile) -> str:
+    if file.manifest is None:
+        return f"version {file.version}, without a manifest: pixels 0–1, {len(file.labels)} classes by the settings"
+    score = file.manifest.evaluation
+    accuracy = "not evaluated" if score is None else f"{score.accuracy:.2%} of the test set"
+    return f"{file.name} {file.version}, {accuracy}"
+
+
+def _check_engine(file: ModelFile, settings: Settings) -> Check:
+    """Check that the model can be loaded, without building anything."""
+    if settings.engine == "keras" and not has_tensorflow():
+        return Check("engine", "wrong", f"keras: TensorFlow is not installed; {INSTALL_TENSORFLOW}")
+    if settings.engine == "onnx" and (lack := _find_lack(file, settings)):
+        if has_tensorflow():
+            return Check(
+                "engine", "note", f"onnx: {lack}; the first start or `fashion-api compile` does it, in half a minute"
+            )
+        return Check(
+            "engine", "wrong", f"onnx: {lack}, and TensorFlow, which does it, is not installed; {INSTALL_TENSORFLOW}"
+        )
+    started_s = time.perf_counter()
+    try:
+        load_model_file(file, settings)
+    except ModelError as error:
+        return Check("engine", "wrong", str(error))
+    return Check(
+        "engine", "ok", f"{settings.engine}: the model loads and answers, in {time.perf_counter() - started_s:.1f} s"
+    )
+
+
+def _find_lack(file: ModelFile, settings: Settings) -> str:
+    """Say why there is no compiled form that can be used; empty where there is one."""
+    try:
+        is_there = read_compiled(file, settings.cache_dir) is not None
+    except DamagedModelError as error:
+        return f"the compiled form {compiled_path(file, settings.cache_dir)} is built anew, as {error}"
+    except ModelError as error:
+        return str(error)
+    return "" if is_there else f"{file.path} is not compiled yet"
+
+
+def _check_other_models(settings: Settings) -> Iterator[Check]:
+    others = sorted(path for path in settings.model_path.parent.glob("*.h5") if path != settings.model_path)
+    found = []
+    for path in others:
+        try:
+            file = read_model_file(settings.model_copy(update={"model_path": path}))
+        except ModelError as error:
+            found.append(f"{path.name}: {error}")
+            continue
+        is_compiled = not _find_lack(replace(file, path=path), settings)
+        found.append(f"{path.name} ({_describe_model(file)}, {'compiled' if is_compiled else 'not compiled'})")
+    if found:
+        yield Check("other models", "ok", "; ".join(found))
+
+
+def _check_tensorflow() -> Check:
+    if not has_tensorflow():
+        return Check(
+            "TensorFlow", "note", f"not installed: serves, but neither trains nor compiles; {INSTALL_TENSORFLOW}"
+        )
+    for name in _TENSORFLOWS:
+        with suppress(metadata.PackageNotFoundError):
+            return Check(
+                "TensorFlow", "ok", f"{metadata.version(name)}: trains and compiles; serving does not import it"
+            )
+    return Check("TensorFlow", "ok", "installed")
+
+
+def _check_address(settings: Settings) -> Check:
+    address = f"http://{settings.host}:{settings.port}"
+    try:
+        bind(settings.host, settings.port).close()
+    except SettingsError as error:
+        with suppress(OSError, ValueError), urllib.request.urlopen(f"{address}/livez", timeout=_ANSWER_TIMEOUT_S):  # noqa: S310  # http
+            return Check("address", "note", f"a service answers at {address} already; another needs another port")
+        return Check("address", "wrong", str(error))
+    return Check("address", "ok", f"{address} is free")

@@ -1,0 +1,38 @@
+"""The picture files that a call of the command line names: files, folders, patterns and standard input."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+STANDARD_INPUT = "-"
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
+"""Of the files in a folder that are taken for pictures."""
+
+
+def find_pictures(names: Sequence[str]) -> Iterator[str]:
+    """Give the files that names stand for, in their order.
+
+    A folder stands for the pictures in it and below it, by their suffix, and a pattern (`*`, `?`, `[…]`, `**`), which
+    no file is called, for the files that it matches. A name that stands for no file is given as it is.
+    """
+    for name in names:
+        if name == STANDARD_INPUT or Path(name).is_file():
+            yield name
+        elif Path(name).is_dir():
+            yield from _find_in_folder(Path(name)) or [name]
+        else:
+            yield from sorted(filter(_is_file, glob.glob(name, recursive=True))) or [name]  # noqa: PTH207  # any pattern
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).is_file()
+
+
+def _find_in_folder(folder: Path) -> list[str]:
+    return sorted(
+        str(path)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

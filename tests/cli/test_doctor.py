@@ -1,0 +1,100 @@
+"""`fashion-api doctor`."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fashion_api.cli.main import run
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+def ask(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    """Give the status of `doctor --json`, and what it found, the checks by name."""
+    status = run(["doctor", "--json", *arguments])
+    found = json.loads(capsys.readouterr().out)
+    found["checks"] = {check["name"]: check for check in found["checks"]}
+    found["settings"] = {setting["name"]: setting for setting in found["settings"]}
+    return status, found
+
+
+@pytest.fixture
+def port() -> str:
+    """A port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return str(sock.getsockname()[1])
+
+
+@pytest.mark.usefixtures("own_data")
+def test_missing_model_keeps_it_from_serving(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the model is missing, that is wrong, all else is looked at, and the status is 1."""
+    status, found = ask(["--port", port, "--model-path", "none.h5"], capsys)
+    assert (status, found["serves"]) == (1, False)
+    assert {name: check["state"] for name, check in found["checks"].items() if name != "TensorFlow"} == {
+        "data": "ok",
+        "model": "wrong",
+        "address": "ok",
+    }
+    assert "6 training and 6 test images" in found["checks"]["data"]["detail"]
+
+
+def test_model_that_is_not_compiled_is_a_note(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model without a compiled form, and a missing data set, keep nothing from serving where TensorFlow is."""
+    arguments = ["--port", port, "--model-path", str(MODELS / "compact.h5"), "--data-dir", "none"]
+    status, found = ask(arguments, capsys)
+    checks = found["checks"]
+    assert (status, found["serves"]) == (0, True)
+    assert (checks["data"]["state"], checks["engine"]["state"]) == ("note", "note")
+    assert "of the test set" in checks["model"]["detail"]
+    assert "fashion_mnist.h5 (fashion_mnist " in checks["other models"]["detail"]
+
+
+@pytest.mark.tensorflow
+def test_compiled_model_is_tried(
+    real_service: dict[str, str], port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that is compiled is loaded and asked."""
+    for name, value in real_service.items():
+        monkeypatch.setenv(name, value)
+    status, found = ask(["--port", port], capsys)
+    assert (status, found["checks"]["engine"]["state"]) == (0, "ok")
+    assert found["checks"]["engine"]["detail"].startswith("onnx: the model loads and answers")
+
+
+def test_address_in_use_keeps_it_from_serving(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port on which something else listens is wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        status, found = ask(["--port", str(server.getsockname()[1])], capsys)
+    assert (status, found["checks"]["address"]["state"]) == (1, "wrong")
+
+
+def test_each_setting_has_its_source(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each setting is given with what sets it; a key is not shown."""
+    (tmp_path / ".env").write_text("FASHION_WORKERS=2\nFASHION_MAX_BATCH_SIZE=8\n")
+    monkeypatch.setenv("FASHION_MAX_BATCH_SIZE", "4")
+    monkeypatch.setenv("FASHION_API_KEYS", "open-sesame")
+    _, found = ask(["--port", port], capsys)
+    settings = found["settings"]
+    expected = {
+        "FASHION_PORT": (port, "--port"),
+        "FASHION_WORKERS": ("2", ".env"),
+        "FASHION_MAX_BATCH_SIZE": ("4", "environment"),
+        "FASHION_API_KEYS": ("hidden", "environment"),
+        "FASHION_HOST": ("127.0.0.1", "default"),
+    }
+    assert {name: (settings[name]["value"], settings[name]["source"]) for name in expected} == expected
+
+
+def test_findings_fit_a_screen(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed for people fits a screen of 80 columns and 40 lines; only a long path is not broken."""
+    run(["doctor", "--port", port, "--model-path", str(MODELS / "compact.h5"), "--data-dir", "none"])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 or "/" in line for line in lines)
+    assert len(lines) <= 40

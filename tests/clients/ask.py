@@ -1,0 +1,153 @@
+"""Asks a service for every operation, with a client that was generated from its OpenAPI document.
+
+usage: ask.py URL KEY; writes the answers of each operation, by its id, as JSON.
+"""
+
+import base64
+import json
+import sys
+from collections.abc import Callable
+from io import BytesIO
+
+from fashion_api_client import AuthenticatedClient
+from fashion_api_client.api.health import check_liveness, check_readiness
+from fashion_api_client.api.model import get_model
+from fashion_api_client.api.original_api import get_actual_label, predict_label
+from fashion_api_client.api.predictions import explain_images, predict_images, predict_upload, prepare_picture
+from fashion_api_client.api.test_images import (
+    get_confusion_matrix,
+    get_test_image,
+    get_test_image_picture,
+    list_test_images,
+    predict_test_image,
+)
+from fashion_api_client.models import (
+    ConfusionMatrix,
+    ExplanationList,
+    ExplanationRequest,
+    Health,
+    LabelledImage,
+    LabelledImagePage,
+    LabelledPrediction,
+    ListTestImagesLabel,
+    ModelCard,
+    PredictImagesCoverage,
+    PredictionList,
+    PredictionRequest,
+    PredictTestImageCoverage,
+    Preparation,
+    PreparationForm,
+    PreparePictureFit,
+    PreparePictureInvert,
+    ProblemDetails,
+    UploadForm,
+    UploadPredictionList,
+)
+from fashion_api_client.types import File
+
+client = AuthenticatedClient(sys.argv[1], token=sys.argv[2])
+
+
+def get_picture(scale: int) -> bytes:
+    return get_test_image_picture.sync_detailed(3, client=client, scale=scale).content
+
+
+def ask_health(ask: Callable[..., object]) -> str:
+    health = ask(client=client)
+    assert isinstance(health, Health)
+    return health.status
+
+
+def ask_model() -> list[object]:
+    model = get_model.sync(client=client)
+    assert isinstance(model, ModelCard)
+    return [model.name, len(model.labels), model.input_.height]
+
+
+def ask_test_images() -> list[object]:
+    page = list_test_images.sync(client=client, label=ListTestImagesLabel.DRESS, offset=1, limit=2)
+    assert isinstance(page, LabelledImagePage)
+    return [page.total, [item.index for item in page.items]]
+
+
+def ask_test_image() -> list[str]:
+    found, problem = (get_test_image.sync(index, client=client) for index in (3, 77))
+    assert isinstance(found, LabelledImage)
+    assert isinstance(problem, ProblemDetails)
+    return [found.label, problem.type_]
+
+
+def ask_prediction_of_test_image() -> list[object]:
+    answer = predict_test_image.sync(3, client=client, coverage=PredictTestImageCoverage.PERCENT_99)
+    assert isinstance(answer, LabelledPrediction)
+    assert answer.prediction.prediction_set is not None
+    return [answer.correct, answer.prediction.label, len(answer.prediction.prediction_set)]
+
+
+def ask_predictions() -> list[tuple[str, int]]:
+    rows = [[3 if x == y == 0 else 0 for x in range(28)] for y in range(28)]
+    body = PredictionRequest(images=[rows, base64.b64encode(get_picture(1)).decode()])
+    answer = predict_images.sync(client=client, body=body, coverage=PredictImagesCoverage.PERCENT_90)
+    assert isinstance(answer, PredictionList)
+    return [(prediction.label, len(prediction.probabilities.additional_keys)) for prediction in answer.predictions]
+
+
+def ask_uploads() -> list[tuple[str | None, str]]:
+    picture = get_picture(1)
+    form = UploadForm(file=[File(BytesIO(picture), name, "image/png") for name in ("a.png", "b.png")])
+    answers = [predict_upload.sync(client=client, body=body) for body in (form, File(BytesIO(picture)))]
+    named: list[tuple[str | None, str]] = []
+    for answer in answers:
+        assert isinstance(answer, UploadPredictionList)
+        named += [(prediction.filename, prediction.label) for prediction in answer.predictions]
+    return named
+
+
+def ask_preparation() -> list[object]:
+    form = PreparationForm(file=File(BytesIO(get_picture(4)), "a.png", "image/png"))
+    answer = prepare_picture.sync(
+        client=client,
+        body=form,
+        crop="0,0,0.5,0.5",
+        turn=90,
+        invert=PreparePictureInvert.FALSE,
+        fit=PreparePictureFit.COVER,
+    )
+    assert isinstance(answer, Preparation)
+    picture = base64.b64decode(answer.image)
+    size = [int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)]
+    return ["image/png" if picture[1:4] == b"PNG" else "", size, answer.steps.turn, answer.steps.crop]
+
+
+def ask_explanations() -> list[tuple[str, int]]:
+    body = ExplanationRequest(images=[base64.b64encode(get_picture(1)).decode()])
+    answer = explain_images.sync(client=client, body=body)
+    assert isinstance(answer, ExplanationList)
+    return [(explanation.label, len(explanation.heat_map)) for explanation in answer.explanations]
+
+
+def ask_confusions() -> list[int]:
+    while not isinstance(answer := get_confusion_matrix.sync(client=client), ConfusionMatrix):
+        assert isinstance(answer, ProblemDetails)  # the test set is not predicted yet
+    return [answer.total, len(answer.labels), sum(row[number] for number, row in enumerate(answer.matrix))]
+
+
+CALLS: dict[str, Callable[[], object]] = {
+    "check_liveness": lambda: ask_health(check_liveness.sync),
+    "check_readiness": lambda: ask_health(check_readiness.sync),
+    "get_model": ask_model,
+    "list_test_images": ask_test_images,
+    "get_test_image": ask_test_image,
+    # The width, by the PNG specification.
+    "get_test_image_picture": lambda: int.from_bytes(get_picture(2)[16:20], "big"),
+    "predict_test_image": ask_prediction_of_test_image,
+    "predict_images": ask_predictions,
+    "predict_upload": ask_uploads,
+    "prepare_picture": ask_preparation,
+    "explain_images": ask_explanations,
+    "get_confusion_matrix": ask_confusions,
+    "predict_label": lambda: predict_label.sync(client=client, test_image_num=3),
+    "get_actual_label": lambda: get_actual_label.sync(client=client, test_image_num=3),
+}
+
+json.dump({name: call() for name, call in CALLS.items()}, sys.stdout)

@@ -1,0 +1,138 @@
+"""Clients that are generated from the OpenAPI document: their types are right, and they are answered."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.clients.environments import HERE, TYPESCRIPT, install_node, install_python
+from tests.conftest import MakeClient
+from tests.servers import ServerProcess, serve_app
+
+pytestmark = pytest.mark.clients
+
+KEY = "generated-key"
+QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+ANSWERS: Mapping[str, object] = {
+    "check_liveness": "ok",
+    "check_readiness": "ok",
+    "get_model": ["fake", 10, 28],
+    "list_test_images": [3, [13, 23]],
+    "get_test_image": ["Dress", "/problems#not-found"],
+    "get_test_image_picture": 56,
+    "predict_test_image": [True, "Dress", 3],
+    "predict_images": [["Dress", 10], ["Dress", 10]],
+    "predict_upload": [["a.png", "Dress"], ["b.png", "Dress"], [None, "Dress"]],
+    "prepare_picture": ["image/png", [28, 28], 90, [0, 0, 0.5, 0.5]],
+    "explain_images": [["Dress", 28]],
+    "get_confusion_matrix": [30, 10, 27],
+    "predict_label": "Dress",
+    "get_actual_label": "Dress",
+}
+"""What each operation is answered, as the two scripts that ask write it."""
+
+
+def run(*command: str, cwd: Path, path: Path | None = None) -> str:
+    """Run a command to its end, and give what it writes to standard output."""
+    places = os.environ["PATH"] if path is None else os.pathsep.join((str(path), os.environ["PATH"]))
+    environment = os.environ | QUIET | {"PATH": places}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # our own
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    """A service that asks for a key."""
+    with serve_app("uvicorn", "tests.served_app:app", FASHION_API_KEYS=KEY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file with its OpenAPI document."""
+    file = tmp_path_factory.mktemp("document") / "openapi.json"
+    with server.connect() as caller:
+        file.write_bytes(caller.get("/openapi.json").raise_for_status().content)
+    return file
+
+
+@pytest.fixture(scope="module")
+def node_modules() -> Path:
+    """The packages of Node.js, in a folder of their own."""
+    if shutil.which("npm") is None:
+        pytest.skip("Node.js is not installed: nothing lints the OpenAPI document or generates a TypeScript client")
+    return install_node()
+
+
+@pytest.fixture(scope="module")
+def python_client(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a generated Python client, and the script that asks with it."""
+    commands, folder = install_python(), tmp_path_factory.mktemp("python")
+    run(str(commands / "openapi-python-client"), "generate", f"--path={document}", cwd=folder, path=commands)
+    client = folder / "fashion-api-client"
+    shutil.copy(HERE / "ask.py", client)
+    return client
+
+
+@pytest.fixture(scope="module")
+def typescript_client(document: Path, node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with generated TypeScript types, and the script that asks with them."""
+    folder = tmp_path_factory.mktemp("typescript")
+    for name in ("package.json", "tsconfig.json", "ask.ts"):
+        shutil.copy(TYPESCRIPT / name, folder)
+    (folder / "node_modules").symlink_to(node_modules)
+    run(command_of(node_modules, "openapi-typescript"), str(document), "--output=schema.ts", cwd=folder)
+    return folder
+
+
+def command_of(node_modules: Path, name: str) -> str:
+    return str(node_modules / ".bin" / name)
+
+
+def list_operations(document: Path) -> set[str]:
+    described: dict[str, Any] = json.loads(document.read_text())
+    return {operation["operationId"] for item in described["paths"].values() for operation in item.values()}
+
+
+@pytest.mark.parametrize("keys", [(), (SecretStr(KEY),)], ids=["open", "guarded"])
+def test_linter_finds_nothing(
+    make_client: MakeClient, node_modules: Path, tmp_path: Path, keys: Sequence[SecretStr]
+) -> None:
+    """Redocly's linter has neither an error nor a warning, for a service without keys and for one with."""
+    document = tmp_path / "openapi.json"
+    document.write_bytes(make_client(api_keys=keys).get("/openapi.json").content)
+    flags = (f"--config={HERE / 'redocly.yaml'}", "--format=json")
+    report = json.loads(run(command_of(node_modules, "redocly"), "lint", str(document), *flags, cwd=tmp_path))
+    assert (report["totals"]["errors"], report["problems"]) == (0, [])
+
+
+def test_every_operation_is_asked(document: Path) -> None:
+    """No operation that is described is left out here."""
+    assert set(ANSWERS) == list_operations(document)
+
+
+def test_python_client_has_right_types(python_client: Path) -> None:
+    """mypy finds nothing in the generated client, nor in what asks with it, at its strictest."""
+    interpreter = f"--python-executable={install_python() / 'python'}"
+    run(sys.executable, "-m", "mypy", "--strict", "--config-file=", interpreter, ".", cwd=python_client)
+
+
+def test_python_client_is_answered(python_client: Path, server: ServerProcess) -> None:
+    """A generated Python client asks for every operation, and reads each answer and a problem."""
+    written = run(str(install_python() / "python"), "ask.py", server.url, KEY, cwd=python_client)
+    assert json.loads(written) == ANSWERS
+
+
+def test_typescript_client_is_answered(typescript_client: Path, node_modules: Path, server: ServerProcess) -> None:
+    """A generated TypeScript client passes the strict compiler, asks for every operation, and reads each answer."""
+    run(command_of(node_modules, "tsc"), cwd=typescript_client)
+    written = run("node", "ask.js", server.url, KEY, cwd=typescript_client)
+    assert json.loads(written) == ANSWERS

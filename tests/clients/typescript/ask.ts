@@ -1,0 +1,105 @@
+// Asks a service for every operation, with a client whose types were generated from its OpenAPI document.
+// usage: node ask.js URL KEY; writes the answers of each operation, by its id, as JSON.
+
+import createClient from "openapi-fetch";
+import type { operations, paths } from "./schema.js";
+
+const [baseUrl = "", key = ""] = process.argv.slice(2);
+const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
+
+function read<Data>(answer: { data?: Data; error?: unknown }): Data {
+  if (answer.data === undefined) throw new Error(JSON.stringify(answer.error));
+  return answer.data;
+}
+
+async function getPicture(scale: number): Promise<Uint8Array<ArrayBuffer>> {
+  const options = { params: { path: { index: 3 }, query: { scale } }, parseAs: "arrayBuffer" } as const;
+  return new Uint8Array(read(await client.GET("/api/v1/test-images/{index}/image", options)));
+}
+
+async function upload(body: FormData | Blob): Promise<[string | null, string][]> {
+  // The document calls files binary strings; bodySerializer gives what is sent for them.
+  const headers = body instanceof Blob ? { "Content-Type": body.type } : {};
+  const serialized = { body: { file: [] }, bodySerializer: () => body, headers };
+  const { predictions } = read(await client.POST("/api/v1/predictions/upload", serialized));
+  return predictions.map(({ filename, label }) => [filename, label]);
+}
+
+// The type has an operation that is not asked stop the compiler.
+const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
+  async check_liveness() {
+    return read(await client.GET("/livez")).status;
+  },
+  async check_readiness() {
+    return read(await client.GET("/readyz")).status;
+  },
+  async get_model() {
+    const model = read(await client.GET("/api/v1/model"));
+    return [model.name, model.labels.length, model.input.height];
+  },
+  async list_test_images() {
+    const query = { label: "Dress", offset: 1, limit: 2 } as const;
+    const page = read(await client.GET("/api/v1/test-images", { params: { query } }));
+    return [page.total, page.items.map((item) => item.index)];
+  },
+  async get_test_image() {
+    const found = await client.GET("/api/v1/test-images/{index}", { params: { path: { index: 3 } } });
+    const { error } = await client.GET("/api/v1/test-images/{index}", { params: { path: { index: 77 } } });
+    return [read(found).label, error?.type];
+  },
+  async get_test_image_picture() {
+    const picture = await getPicture(2);
+    return new DataView(picture.buffer).getUint32(16); // the width, by the PNG specification
+  },
+  async predict_test_image() {
+    const params = { path: { index: 3 }, query: { coverage: "0.99" } } as const;
+    const { correct, prediction } = read(await client.GET("/api/v1/test-images/{index}/prediction", { params }));
+    return [correct, prediction.label, prediction.prediction_set?.length];
+  },
+  async predict_images() {
+    const rows = Array.from({ length: 28 }, (_, y) => Array.from({ length: 28 }, (_, x) => (x + y === 0 ? 3 : 0)));
+    const picture = Buffer.from(await getPicture(1)).toString("base64");
+    const params = { query: { coverage: "0.9" } } as const;
+    const answer = await client.POST("/api/v1/predictions", { params, body: { images: [rows, picture] } });
+    const { predictions } = read(answer);
+    return predictions.map(({ label, probabilities }) => [label, Object.keys(probabilities).length]);
+  },
+  async predict_upload() {
+    const picture = new Blob([await getPicture(1)], { type: "image/png" });
+    const form = new FormData();
+    form.append("file", picture, "a.png");
+    form.append("file", picture, "b.png");
+    return [...(await upload(form)), ...(await upload(picture))];
+  },
+  async prepare_picture() {
+    const query = { crop: "0,0,0.5,0.5", turn: 90, invert: "false", fit: "cover" } as const;
+    const picture = new Blob([await getPicture(4)], { type: "image/png" });
+    const form = new FormData();
+    form.append("file", picture, "a.png");
+    const serialized = { params: { query }, body: { file: "" }, bodySerializer: () => form };
+    const { image, steps } = read(await client.POST("/api/v1/preparations", serialized));
+    const bytes = Buffer.from(image, "base64");
+    const type = bytes.toString("latin1", 1, 4) === "PNG" ? "image/png" : "";
+    return [type, [bytes.readUInt32BE(16), bytes.readUInt32BE(20)], steps.turn, steps.crop];
+  },
+  async explain_images() {
+    const picture = Buffer.from(await getPicture(1)).toString("base64");
+    const answer = await client.POST("/api/v1/explanations", { body: { images: [picture] } });
+    return read(answer).explanations.map(({ label, heat_map }) => [label, heat_map.length]);
+  },
+  async get_confusion_matrix() {
+    let answer = await client.GET("/api/v1/confusion-matrix");
+    while (answer.response.status === 503) answer = await client.GET("/api/v1/confusion-matrix"); // not predicted yet
+    const { total, labels, matrix } = read(answer);
+    return [total, labels.length, matrix.reduce((sum, row, number) => sum + (row[number] ?? 0), 0)];
+  },
+  async predict_label() {
+    return read(await client.GET("/predict", { params: { query: { test_image_num: 3 } } }));
+  },
+  async get_actual_label() {
+    return read(await client.GET("/real", { params: { query: { test_image_num: 3 } } }));
+  },
+};
+
+const answers = await Promise.all(Object.entries(calls).map(async ([id, call]) => [id, await call()] as const));
+console.log(JSON.stringify(Object.fromEntries(answers)));

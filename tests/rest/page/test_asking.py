@@ -1,0 +1,229 @@
+"""Every way to ask on the page, and the preparation that a person sees before."""
+
+import base64
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.picture_files import PIXELS, grey_png
+from tests.rest.page.conftest import OpenPage
+from tests.rest.page.photographs import LABEL, as_file, ask, choose, find_preview, photograph, read_images
+from tests.servers import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
+
+_DROP = """content => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(content), char => char.charCodeAt(0))], 'boot.jpg'));
+    for (const type of ['dragover', 'drop'])
+        document.body.dispatchEvent(new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true}));
+}"""
+_COPY = """content => {
+    const blob = new Blob([Uint8Array.from(atob(content), char => char.charCodeAt(0))], {type: 'image/png'});
+    return navigator.clipboard.write([new ClipboardItem({'image/png': blob})]);
+}"""
+
+
+def by_choosing(page: Page) -> None:
+    choose(page, as_file(photograph()))
+
+
+def by_dropping(page: Page) -> None:
+    page.evaluate(_DROP, base64.b64encode(photograph()).decode())
+
+
+def by_pasting(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate(_COPY, base64.b64encode(photograph("PNG")).decode())
+    page.keyboard.press("Control+V")
+
+
+def by_photographing(page: Page) -> None:
+    camera = page.get_by_label("Take a photo")
+    expect(page.get_by_text("Take a photo")).to_be_visible()
+    expect(camera).to_have_attribute("capture", "environment")
+    camera.set_input_files([as_file(photograph())])
+
+
+@pytest.mark.parametrize(
+    ("put_in", "is_phone"),
+    [(by_choosing, False), (by_dropping, False), (by_pasting, False), (by_photographing, True)],
+    ids=["choosing", "dropping", "pasting", "photographing"],
+)
+def test_photograph_is_prepared_shown_and_answered(
+    server: ServerProcess, open_page: OpenPage, put_in: Callable[[Page], None], *, is_phone: bool
+) -> None:
+    """A large picture, dark on light, is shown as the model gets it; once asked, the model sees what it shows."""
+    page = open_page(server, has_touch=is_phone, is_mobile=is_phone)
+    put_in(page)
+    find_preview(page)
+    expect(page.locator(".steps")).to_contain_text("inverted, so that the article is light on black")
+    expect(page.locator(".answered")).to_contain_text("Not asked yet.")
+    expect(ask(page).locator(".label")).to_contain_text(LABEL)
+
+
+def test_only_phones_are_offered_a_camera(server: ServerProcess, open_page: OpenPage) -> None:
+    """Where there is no camera at hand, there is no button for it."""
+    expect(open_page(server).get_by_text("Take a photo")).to_be_hidden()
+
+
+def test_drawing_is_answered_as_it_was_drawn(server: ServerProcess, open_page: OpenPage) -> None:
+    """What the brush paints is what the model gets: soft at its rim, light on black, nothing changed."""
+    page = open_page(server)
+    page.get_by_role("button", name="Draw one").click()
+    board = page.get_by_role("application", name="Drawing grid")
+    box = board.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    drawn = board.locator("canvas").evaluate(
+        "canvas => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+    )
+    page.get_by_role("button", name="Use this drawing").click()
+    find_preview(page)
+    expect(page.locator(".steps")).to_contain_text("nothing else was changed")
+    with page.expect_request("**/api/v1/predictions?*") as asked:
+        ask(page)
+    sent = read_images(asked.value)[0]
+    assert decode(page, sent) == drawn
+    assert {0, 220} < set(drawn)
+
+
+def decode(page: Page, png: str) -> list[int]:
+    """The grey values of a PNG in base64, row by row, as the browser reads them."""
+    values: list[int] = page.evaluate(
+        """async png => {
+            const image = new Image();
+            image.src = `data:image/png;base64,${png}`;
+            await image.decode();
+            const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+            context.drawImage(image, 0, 0);
+            return [...context.getImageData(0, 0, image.width, image.height).data].filter((_, i) => i % 4 === 0);
+        }""",
+        png,
+    )
+    return values
+
+
+def test_what_is_shown_is_what_is_asked(server: ServerProcess, open_page: OpenPage) -> None:
+    """The model gets the image that the page shows, to the byte."""
+    page = open_page(server)
+    choose(page, as_file(photograph()))
+    shown = find_preview(page).get_attribute("src")
+    with page.expect_request("**/api/v1/predictions?*") as asked:
+        ask(page)
+    assert [f"data:image/png;base64,{image}" for image in read_images(asked.value)] == [shown]
+
+
+def test_picture_of_the_models_kind_is_left_as_it_is(server: ServerProcess, open_page: OpenPage) -> None:
+    """28×28, grey and light on black needs no preparation, and none is done."""
+    page = open_page(server)
+    choose(page, as_file(grey_png(), "small.png"))
+    find_preview(page)
+    expect(page.locator(".steps")).to_have_text("28 × 28 pixels, grey: nothing else was changed.")
+    with page.expect_request("**/api/v1/predictions?*") as asked:
+        ask(page)
+    assert decode(page, read_images(asked.value)[0]) == PIXELS.ravel().tolist()
+
+
+def test_several_are_asked_about_at_once(server: ServerProcess, open_page: OpenPage) -> None:
+    """One request asks about all pictures, and each has its own answer."""
+    page = open_page(server)
+    choose(page, as_file(photograph()), as_file(grey_png(), "grey.png"), as_file(photograph("PNG"), "boot.png"))
+    with page.expect_request("**/api/v1/predictions?*") as asked:
+        page.get_by_role("button", name="Ask about all 3").click()
+    expect(page.locator(".answer")).to_have_count(3)
+    expect(page.get_by_role("article", name="boot.png").locator(".label")).to_contain_text(LABEL)
+    assert len(read_images(asked.value)) == 3
+
+
+def turn(page: Page) -> None:
+    page.get_by_role("button", name="Turn right").click()
+
+
+def invert(page: Page) -> None:
+    page.get_by_role("radio", name="Keep").check()
+
+
+def fill(page: Page) -> None:
+    page.get_by_role("radio", name="Fill").check()
+
+
+def stretch(page: Page) -> None:
+    page.get_by_role("radio", name="Stretch").check()
+
+
+def crop_by_dragging(page: Page) -> None:
+    box = page.locator(".frame").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.1)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.9, steps=4)
+    page.mouse.up()
+
+
+def crop_by_a_corner(page: Page) -> None:
+    box = page.locator(".crop i[data-corner=nw]").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 40, steps=4)
+    page.mouse.up()
+
+
+def crop_by_an_edge(page: Page) -> None:
+    page.get_by_text("Crop by its edges").click()
+    page.get_by_label("Left").fill("25")
+
+
+@pytest.mark.parametrize(
+    ("change", "parameter", "words"),
+    [
+        (turn, "turn=90", "turned by 90°"),
+        (invert, "invert=false", "grey: fitted whole"),
+        (fill, "fit=cover", "made to fill the square"),
+        (stretch, "fit=stretch", "stretched to the square"),
+        (crop_by_dragging, "crop=0.2", "cropped"),
+        (crop_by_a_corner, "crop=0.2", "cropped"),
+        (crop_by_an_edge, "crop=0.25", "cropped"),
+    ],
+    ids=["turn", "invert", "fill", "stretch", "crop by dragging", "crop by a corner", "crop by an edge"],
+)
+def test_preparation_is_in_the_persons_hands(
+    server: ServerProcess, open_page: OpenPage, change: Callable[[Page], None], parameter: str, words: str
+) -> None:
+    """Each control changes what the model gets, which is shown and described anew; an earlier answer goes."""
+    page = open_page(server)
+    choose(page, as_file(photograph()))
+    preview = find_preview(page)
+    before = preview.get_attribute("src") or ""
+    ask(page)
+    with page.expect_request(lambda request: parameter in request.url):
+        change(page)
+    expect(page.locator(".steps")).to_contain_text(words)
+    expect(preview).not_to_have_attribute("src", before)
+    expect(page.locator(".answered")).to_have_text("Its answerNot asked yet.")
+
+
+def test_turned_picture_keeps_its_crop(server: ServerProcess, open_page: OpenPage) -> None:
+    """The part that was cropped turns with the picture."""
+    page = open_page(server)
+    choose(page, as_file(photograph()))
+    find_preview(page)
+    with page.expect_request(lambda request: "crop=0.25" in request.url):
+        crop_by_an_edge(page)
+    with page.expect_request(lambda request: "turn=90" in request.url) as asked:
+        turn(page)
+    assert "crop=0.0000%2C0.2500%2C1.0000%2C0.7500" in asked.value.url
+
+
+def test_picture_can_be_removed(server: ServerProcess, open_page: OpenPage) -> None:
+    """A picture that was removed is gone, and the others stay."""
+    page = open_page(server)
+    choose(page, as_file(photograph()), as_file(grey_png(), "grey.png"))
+    page.get_by_role("button", name="Remove boot.jpg").click()
+    expect(page.get_by_role("article")).to_have_count(1)
+    expect(page.get_by_role("article", name="grey.png")).to_be_visible()
