@@ -90,8 +90,16 @@ def write_lists() -> int:
 
 def ask_pip_audit() -> tuple[str, str]:
     """Give what pip-audit writes of the pinned packages to standard output and standard error."""
-    requirements = ("--requirement", str(REQUIREMENTS / "dev.txt"), "--require-hashes", "--disable-pip")
-    done = _run("pip_audit", *requirements, "--format=json", "--progress-spinner=off", "--timeout=10")
+    requirements = [f"--requirement={REQUIREMENTS / name}" for name in ("dev.txt", "docs.txt")]
+    done = _run(
+        "pip_audit",
+        *requirements,
+        "--require-hashes",
+        "--disable-pip",
+        "--format=json",
+        "--progress-spinner=off",
+        "--timeout=10",
+    )
     return done.stdout, done.stderr
 
 
