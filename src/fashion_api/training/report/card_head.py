@@ -81,7 +81,8 @@ def _list_misuses(record: EvaluationRecord | None) -> list[str]:
         the two was not measured.""",
         f"""**As a filter for what is an article.** `accepted` guards against mistakes, and not against people who
         mean to pass: with the weights at hand, noise can be made that is always accepted
-        ([what strangers may send](../docs/explanation/evaluation.md#pictures-that-strangers-send)).{_name_accepted(record)}""",
+        ([what strangers may send](../docs/explanation/evaluation.md#pictures-that-strangers-send)).
+        {_name_accepted(record)}""",
         """**For articles that are dark on light**, or pixels that are normalised otherwise: it was trained on neither,
         and `accepted` alone stands between them and a wrong answer.""",
     ]
@@ -94,4 +95,4 @@ def _name_accepted(record: EvaluationRecord | None) -> str:
     most = sorted(shares, key=lambda name: -shares[name])[:_NAMED_KINDS]
     if not most:
         return ""
-    return f" Accepted most often: {', '.join(f'{name} ({percent(shares[name])})' for name in most)}."
+    return f"Accepted most often: {', '.join(f'{name} ({percent(shares[name])})' for name in most)}."
