@@ -91,7 +91,7 @@ def main() -> int:
 
 def judge(model: LoadedModel, kind: Kind) -> str:
     """Give the share accepted, after the accuracy where the pictures show articles."""
-    answers = classify_all(model.classifier, kind.images, description=kind.name)
+    answers = classify_all(model.classifier, kind.images)
     accepted = compute_accepted(answers, None if model.calibration is None else model.calibration.novelty)
     share = "–" if accepted is None else f"{accepted:.1%}"
     return share if kind.labels is None else f"{(answers.class_ids == kind.labels).mean():.1%} right; {share}"

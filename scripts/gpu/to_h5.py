@@ -53,7 +53,7 @@ def main() -> int:
     check(classifier, stored)
     source = DataSource.from_settings(load_settings(TrainingSettings, overrides={}))
     data = hold_back(source.load("train"), recipe)
-    history = read_log(options.network.with_name(f"{options.network.stem}_training_log.csv"))
+    history = read_log(options.network.with_name(f"{options.network.stem}_log.csv"))
     content = encode_h5(model)
     record = describe(run, classifier, data, options, parameters=model.count_params())
     manifest = Manifest(
@@ -112,8 +112,8 @@ def describe(
     recipe = RECIPES[run["recipe"]]
     images, labels = data.images[:_CHECKED_IMAGES], data.labels[:_CHECKED_IMAGES]
     altered = augment(images, recipe.augmentation, np.random.default_rng(0))
-    validated = classify_all(classifier, data.validation_images, description="validating")
-    trained = classify_all(classifier, altered, description="training accuracy")
+    validated = classify_all(classifier, data.validation_images)
+    trained = classify_all(classifier, altered)
     return TrainingRecord(
         recipe=recipe.name,
         command=f"fashion-api train --recipe {recipe.name} --seed {run['seed']} --epochs {run['epochs']} "

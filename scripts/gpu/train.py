@@ -3,7 +3,7 @@
     PYTHONPATH=src:. python scripts/gpu/train.py --data DIR --out OUT --epochs 65 teacher:0 teacher:1
     PYTHONPATH=src:. python scripts/gpu/train.py --data DIR --out OUT --epochs 352 --teachers OUT standard:0 compact:0
 
-Needs PyTorch, NumPy, Pillow and matplotlib. Writes NAME_SEED.npz and NAME_SEED_training_log.csv of each network;
+Needs PyTorch, NumPy, Pillow and matplotlib. Writes NAME_SEED.npz and NAME_SEED_log.csv of each network;
 `to_h5.py` makes models of them. The test images are never read. docs/training.md says what was run.
 """
 
@@ -182,7 +182,7 @@ def write(trainee: Trainee, data: Data, options: argparse.Namespace) -> None:
     run = json.dumps(describe(trainee, options))
     path = options.out / f"{trainee.name}.npz"
     np.savez(path, **export_weights(network), **answers, **{"check/images": checked, "run": np.array(run)})
-    with (options.out / f"{trainee.name}_training_log.csv").open("w", newline="") as file:
+    with (options.out / f"{trainee.name}_log.csv").open("w", newline="") as file:
         names = ("epoch", "class_loss", "novelty_loss", "validation_accuracy", "validation_loss", "seconds")
         csv.writer(file).writerows([names, *trainee.rows])
 
