@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import signal
 import socket
@@ -19,7 +20,6 @@ from fashion_api.rest.app import create_described_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
-from fashion_api.server.process import spare_collections
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
@@ -81,7 +81,7 @@ class Worker(uvicorn.Server):
 
     @asynccontextmanager
     async def _hold(self, service: Service) -> AsyncIterator[None]:
-        spare_collections()
+        gc.freeze()
         self._service = service
         yield
 
