@@ -31,9 +31,10 @@ def make_failing_app(error: BaseException) -> typer.Typer:
         (OSError(28, "No space left on device"), "No space left on device"),
         (DataError("two\nlines"), "two lines"),
         (FileNotFoundError(2, "No such file or directory", "two\nlines"), "two lines: No such file or directory"),
+        (DataError("\x1b]0;title\x07"), r"\x1b]0;title\x07"),
         (ValueError("two\nlines"), "unexpected ValueError: two lines (`fashion-api --debug …` shows where)"),
     ],
-    ids=["ours", "file", "system", "ours of two lines", "file of two lines", "unexpected"],
+    ids=["ours", "file", "system", "ours of two lines", "file of two lines", "controls", "unexpected"],
 )
 def test_error_is_one_line_and_status_1(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Any error is one line on standard error, and the exit status is 1."""

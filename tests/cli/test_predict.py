@@ -1,5 +1,6 @@
 """`fashion-api predict`."""
 
+import dataclasses
 import io
 import json
 import re
@@ -119,6 +120,32 @@ def test_file_that_cannot_be_classified_fails_alone(
         ["fashion-api", str(name)] for name in (text, missing, empty)
     ]
     assert output.err.splitlines()[-1].startswith("fashion-api: 3 of 4 files could not be classified; --prepare ")
+
+
+@pytest.mark.parametrize("writer", [Writer(coverage="0.9"), TableWriter(coverage="0.9")], ids=["lines", "table"])
+def test_controls_in_names_are_written_out(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of files and classes that could steer the terminal, or look like another line, are written out."""
+    monkeypatch.setenv("COLUMNS", "200")
+    name = "a\x1b]0;b\x07\n\u202ec\x9b\udcff.png"
+    Path(name).write_bytes(make_bag())
+    model = dataclasses.replace(fake_model(NovelClassifier()), labels=tuple(f"{number}\x1b[2J" for number in range(10)))
+    assert predict_files(model, [name, "none\x1b[2J"], writer, coverage="0.9") == 1
+    output = capsys.readouterr()
+    escaped = r"a\x1b]0;b\x07\n\u202ec\x9b\udcff.png"
+    assert escaped in output.out
+    assert output.out.count(r"8\x1b[2J") == 2
+    assert output.err.startswith(r"fashion-api: none\x1b[2J: No such file")
+    assert (output.out + output.err).replace("\n", "").isprintable()
+
+
+def test_names_that_no_file_can_have_fail_alone(bag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is too long is reported, and the others are classified."""
+    assert predict_files(fake_model(), ["a" * 300, bag], Writer()) == 1
+    output = capsys.readouterr()
+    assert output.out == f"{bag}: Bag (91.0%)\n"
+    assert "aaa: File name too long\n" in output.err
 
 
 def test_preparation_is_offered_for_pictures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

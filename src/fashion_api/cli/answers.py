@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.help import has_colour
 from fashion_api.images import Images
 from fashion_api.pictures.terminal import draw_colour, draw_compact
@@ -48,7 +49,7 @@ class Writer:
             parts.append(f"set at {float(self.coverage):.0%}: {name_set(prediction)}")
         if prediction.reason is not None:
             parts.append(f"not accepted: {prediction.reason}")
-        print("; ".join(parts), flush=True)
+        print(escape_controls("; ".join(parts)), flush=True)
 
     def name_classes(self, prediction: Prediction) -> list[str]:
         """Name the most probable classes, with their probabilities."""
@@ -93,8 +94,9 @@ class TableWriter(Writer):
     def write(self, answer: Answer) -> None:
         """Keep an answer for the table; beside a picture, which leaves little room, all of it is one cell."""
         prediction = answer.prediction
-        file, classes = Text(answer.file), Text("\n".join(self.name_classes(prediction)))
-        found = [] if self.coverage is None else [Text(name_set(prediction))]
+        file = Text(escape_controls(answer.file))
+        classes = Text("\n".join(map(escape_controls, self.name_classes(prediction))))
+        found = [] if self.coverage is None else [Text(escape_controls(name_set(prediction)))]
         accepted = _say_accepted(prediction)
         if not self.is_shown:
             self._table.add_row(file, classes, *found, accepted)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.help import CONTEXT, LazyGroup
 from fashion_api.cli.invocation import Invocation
 from fashion_api.cli.status import Status
@@ -101,7 +102,7 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
 
 
 def _report(message: str) -> None:
-    print("fashion-api:", " ".join(message.splitlines()), file=sys.stderr)
+    print("fashion-api:", escape_controls(" ".join(message.splitlines())), file=sys.stderr)
 
 
 def _report_wrong_call(error: typer.TyperException) -> Status:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.pictures import STANDARD_INPUT, find_pictures
 from fashion_api.cli.status import Status
@@ -101,7 +102,7 @@ def predict_files(
                 images.append((file, _read(file, model, is_prepared=is_prepared)))
             except (OSError, ImageError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
-                print(f"fashion-api: {file}: {reason}", file=sys.stderr)
+                print(escape_controls(f"fashion-api: {file}: {reason}"), file=sys.stderr)
                 errors.append(error)
             if len(images) == _BATCH_SIZE or index == len(files) - 1:
                 for answer in _classify(model, images, coverage):
@@ -136,7 +137,7 @@ def _read(file: str, model: "LoadedModel", *, is_prepared: bool) -> "Images":
 def _read_content(file: str) -> bytes:
     if file == STANDARD_INPUT:
         content = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    elif Path(file).is_dir():
+    elif os.path.isdir(file):  # noqa: PTH112  # no error where the name is too long, or a folder above is closed
         raise OSError(errno.ENOENT, "There is no picture in this folder", file)
     else:
         with Path(file).open("rb") as opened:  # it may be a pipe

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
@@ -42,7 +43,7 @@ from fashion_api.rest.routes import (
 from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
-from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Operation
@@ -254,7 +255,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         batcher,
         test_set,
         decoder=Decoder(),
-        preparer=Decoder(),
+        preparer=Decoder(turn_s=math.inf, most=find_max_prepared(settings)),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
     )

@@ -60,6 +60,17 @@ def test_key_is_asked_for_and_kept_out_of_the_address(guarded: ServerProcess, op
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
 
 
+def test_key_that_cannot_be_one_is_not_taken(guarded: ServerProcess, open_page: OpenPage) -> None:
+    """A key that no header can hold is not kept; blanks around a key, as pasting brings them, do not matter."""
+    page = open_page(guarded)
+    for key in ("ключ", "two words", " "):
+        give_key(page, key)
+        expect(page.get_by_role("dialog", name="This service asks for a key")).to_be_visible()
+    give_key(page, f" {KEY} ")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#foot")).to_contain_text("version")
+
+
 def test_key_that_is_not_given_can_be_given_later(guarded: ServerProcess, open_page: OpenPage) -> None:
     """Who has no key yet is told to ask for one, and comes back to the question."""
     page = open_page(guarded, PREFIX)

@@ -18,7 +18,7 @@ function readFragment() {
   const [path, query] = location.hash.slice(1).split('?');
   const [view, argument] = path.split('/');
   if (view === 'test' && /^\d+$/.test(argument ?? '')) return { view, index: Number(argument) };
-  return { view: view in TITLES && view !== 'test' ? view : 'ask', query: new URLSearchParams(query) };
+  return { view: Object.hasOwn(TITLES, view) && view !== 'test' ? view : 'ask', query: new URLSearchParams(query) };
 }
 
 function showView({ isFirst = false } = {}) {
