@@ -85,7 +85,8 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Status.FAILED
     except KeyboardInterrupt:
-        status = Status.INTERRUPTED
+        _report("interrupted")
+        return Status.INTERRUPTED
     except typer.TyperException as error:
         return _report_wrong_call(error)
     except Exception as error:
@@ -95,8 +96,6 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         if isinstance(error.__cause__, KeyboardInterrupt):
             return Status.INTERRUPTED
         return Status.WRONG_CALL if isinstance(error, FlagError) else Status.FAILED
-    if status == Status.INTERRUPTED:
-        _report("interrupted")
     return Status(status or Status.SUCCESS)
 
 
