@@ -118,17 +118,22 @@ def test_file_that_cannot_be_classified_fails_alone(
     assert [line.split(": ")[:2] for line in output.err.splitlines()[:-1]] == [
         ["fashion-api", str(name)] for name in (text, missing, empty)
     ]
-    assert output.err.splitlines()[-1].startswith("fashion-api: 3 of 4 files could not be classified; --prepare ")
+    assert output.err.splitlines()[-1] == "fashion-api: 3 of 4 files could not be classified"
 
 
-def test_preparation_is_offered_for_pictures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A picture that does not fit is told of --prepare; a file that is not there is reported in one line."""
-    assert predict_files(fake_model(), [str(tmp_path / "none.png")], Writer()) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
+def test_preparation_is_offered_for_pictures_of_another_size_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that does not fit is told of --prepare; a file that is not there, or no picture, is one line."""
+    text = tmp_path / "text.md"
+    text.write_bytes(pictures.TEXT_FILE)
+    for name in (str(tmp_path / "none.png"), str(text)):
+        assert predict_files(fake_model(), [name], Writer()) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (64, 48), "white").save(path)
     assert predict_files(fake_model(), [str(path)], Writer()) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "fashion-api: --prepare takes pictures of any size"
+    assert capsys.readouterr().err.splitlines()[-1].startswith("fashion-api: --prepare takes pictures of any size")
 
 
 def test_picture_of_another_size_is_prepared_where_that_is_asked(

@@ -13,7 +13,7 @@ from fashion_api.cli.flags import with_settings
 from fashion_api.cli.pictures import STANDARD_INPUT, find_pictures
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
-from fashion_api.errors import FlagError, ImageError
+from fashion_api.errors import FlagError, ImageError, WrongSizeError
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def predict_files(
                 images.clear()
             line.update(f"{index + 1} of {len(files)} files", share=(index + 1) / len(files))
     summary = [f"{len(errors)} of {len(files)} files could not be classified"] if errors and len(files) > 1 else []
-    if not is_prepared and any(isinstance(error, ImageError) for error in errors):
-        summary.append("--prepare takes pictures of any size")
+    if any(isinstance(error, WrongSizeError) for error in errors):
+        summary.append("--prepare takes pictures of any size; the page of `fashion-api serve` lets you crop them")
     if summary:
         print(f"fashion-api: {'; '.join(summary)}", file=sys.stderr)
     return Status.FAILED if errors else Status.SUCCESS
