@@ -84,7 +84,9 @@ def test_reason_of_a_prediction_that_is_not_accepted_is_printed(
     path = tmp_path / "odd.png"
     path.write_bytes(make_bag(novelty=255))
     assert predict_files(fake_model(NovelClassifier()), [str(path)], Writer()) == 0
-    assert "; not accepted: the image is unlike" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "; not accepted: the image is unlike" in printed
+    assert re.search(r"its novelty is \d+\.\d\d, over 1", printed)
 
 
 @pytest.mark.parametrize("is_shown", [False, True])
@@ -103,6 +105,25 @@ def test_table_has_every_answer(
     assert max(map(len, printed.splitlines())) <= 80
     assert all(part in printed for part in ("bag.png", "Bag (91.0%)", "Set at 95%", "yes"))
     assert (len(printed.splitlines()) > 14) is is_shown
+
+
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_long_name_is_elided_in_the_table(
+    is_shown: bool,  # noqa: FBT001  # pytest passes it by name
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A long name is one line, with its beginning and its end, and leaves room for the answer."""
+    monkeypatch.setenv("COLUMNS", "80")
+    path = tmp_path / f"{'long' * 20}" / "boot-of-1999.png"
+    path.parent.mkdir()
+    path.write_bytes(make_bag())
+    writer = TableWriter(is_shown=is_shown)
+    assert predict_files(fake_model(NovelClassifier()), [str(path)], writer) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "boot-of-1999.png" in line)
+    assert "…" in line
+    assert str(tmp_path)[:4] in line
 
 
 def test_file_that_cannot_be_classified_fails_alone(
@@ -133,7 +154,7 @@ def test_preparation_is_offered_for_pictures_of_another_size_only(
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (64, 48), "white").save(path)
     assert predict_files(fake_model(), [str(path)], Writer()) == 1
-    assert capsys.readouterr().err.splitlines()[-1].startswith("fashion-api: --prepare takes pictures of any size")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("fashion-api: --prepare ")
 
 
 def test_picture_of_another_size_is_prepared_where_that_is_asked(
@@ -145,6 +166,17 @@ def test_picture_of_another_size_is_prepared_where_that_is_asked(
     assert predict_files(fake_model(), [str(path)], Writer()) == 1
     assert predict_files(fake_model(), [str(path)], Writer(), is_prepared=True) == 0
     assert capsys.readouterr().out == f"{path}: T-shirt/top (91.0%)\n"
+
+
+@pytest.mark.parametrize("novelty", [0, 255], ids=["accepted", "refused"])
+def test_cropping_is_offered_where_a_prepared_picture_is_refused(
+    novelty: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After --prepare, a refusal ends with where the picture can be cropped."""
+    path = tmp_path / "odd.png"
+    path.write_bytes(make_bag(novelty=novelty))
+    assert predict_files(fake_model(NovelClassifier()), [str(path)], JsonWriter(), is_prepared=True) == 0
+    assert ("crop it closely on the page" in capsys.readouterr().err) is (novelty > 0)
 
 
 def test_standard_input_is_a_picture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
