@@ -86,7 +86,7 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Status.FAILED
     except KeyboardInterrupt:
-        status = Status.INTERRUPTED
+        status = Status.INTERRUPTED.value
     except typer.TyperException as error:
         return _report_wrong_call(error)
     except Exception as error:
@@ -96,7 +96,7 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         if isinstance(error.__cause__, KeyboardInterrupt):
             return Status.INTERRUPTED
         return Status.WRONG_CALL if isinstance(error, FlagError) else Status.FAILED
-    if status == Status.INTERRUPTED:
+    if status == Status.INTERRUPTED and not isinstance(status, Status):  # a command that gives it has said so itself
         _report("interrupted")
     return Status(status or Status.SUCCESS)
 

@@ -110,7 +110,7 @@ def write_rows(rows: Mapping[str, str]) -> list[str]:
 
 def describe_outcome(outcome: TrainingOutcome) -> list[str]:
     """Describe the result of a run in lines for the terminal; warnings are last, where they are noticed."""
-    record = outcome.record
+    record, path = outcome.record, shlex.quote(str(outcome.model_path))
     ended = "interrupted after" if outcome.is_interrupted else "done:"
     rows = {
         "run": f"{ended} {record.epochs_run} of {record.epochs} epochs, in {describe_duration(record.duration_s)}",
@@ -120,7 +120,8 @@ def describe_outcome(outcome: TrainingOutcome) -> list[str]:
         "model": f"{outcome.model_path}, {record.parameters:,} weights",
         "curves": str(outcome.curves_path),
         "log": str(outcome.log_path),
-        "next": f"fashion-api evaluate --model-path {shlex.quote(str(outcome.model_path))}",
+        "serve it": f"fashion-api serve --model-path {path}",
+        "score it": f"fashion-api evaluate --model-path {path}",
     }
     warnings = (paint(textwrap.fill(f"WARNING: {warning}", _WIDTH), fg="yellow") for warning in outcome.warnings)
     return [*write_rows(rows), *warnings]

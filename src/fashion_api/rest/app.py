@@ -180,7 +180,6 @@ def create_app(
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
-        logger.info("ready")
         try:
             async with lifespan(service):
                 yield

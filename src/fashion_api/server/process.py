@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
 from fashion_api.service.service import Service
+
+logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -19,6 +22,7 @@ async def own_process(service: Service) -> AsyncIterator[None]:
     service drains.
     """
     gc.freeze()
+    logger.info("ready")
     with _drain_on_sigterm(service):
         yield
 

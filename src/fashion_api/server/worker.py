@@ -17,7 +17,7 @@ from types import FrameType
 import uvicorn
 
 from fashion_api.rest.app import create_described_app
-from fashion_api.server.accepting import Acceptor, ConnectionTable
+from fashion_api.server.accepting import Acceptor, ConnectionTable, name_address
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
@@ -136,6 +136,7 @@ class Worker(uvicorn.Server):
             slot=0 if seat is None else seat.slot,
         )
         self._acceptor.start(self.config.backlog)
+        logger.info("ready: %s/", name_address(self._sock))
         if seat is not None:
             self._beat(seat.link)
 
