@@ -58,7 +58,9 @@ def test_photograph_is_prepared_shown_and_answered(
     page = open_page(server, has_touch=is_phone, is_mobile=is_phone)
     put_in(page)
     find_preview(page)
-    expect(page.locator(".steps")).to_contain_text("inverted (the edges looked lighter than the middle; press Keep if that is wrong)")
+    expect(page.locator(".steps")).to_contain_text(
+        "inverted (the edges looked lighter than the middle; press Keep if that is wrong)"
+    )
     expect(page.locator(".answered")).to_contain_text("Not asked yet.")
     expect(ask(page).locator(".label")).to_contain_text(LABEL)
 
@@ -253,9 +255,7 @@ def test_finger_crops_by_a_corner(server: ServerProcess, open_page: OpenPage) ->
     touch = page.context.new_cdp_session(page)
     for moved in range(0, 90, 10):
         point = {"x": box["x"] + 20 + moved, "y": box["y"] + 20 + moved}
-        touch.send(
-            "Input.dispatchTouchEvent", {"type": "touchMove" if moved else "touchStart", "touchPoints": [point]}
-        )
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove" if moved else "touchStart", "touchPoints": [point]})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     expect(page.locator(".steps")).to_contain_text("cropped")
 

@@ -24,10 +24,9 @@ def execute(operation: Locator, *, takes_file: bool) -> str:
     return answered
 
 
-@pytest.mark.parametrize("path", ["docs", "redoc"])
-def test_documentation_leads_back_to_the_page(server: ServerProcess, open_page: OpenPage, path: str) -> None:
+def test_documentation_leads_back_to_the_page(server: ServerProcess, open_page: OpenPage) -> None:
     """Who came from the page to its API finds the way back."""
-    page = open_page(server, path)
+    page = open_page(server, "docs")
     page.get_by_role("link", name="Ask the model on its page").click()
     expect(page.get_by_role("heading", name="Which garment is this?")).to_be_visible()
 
