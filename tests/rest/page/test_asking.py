@@ -250,13 +250,17 @@ def test_finger_crops_by_a_corner(server: ServerProcess, open_page: OpenPage) ->
     choose(page, as_file(photograph()))
     find_preview(page)
     expect(page.get_by_text("Drag a corner of the picture to crop it.")).to_be_visible()
-    box = page.locator(".crop i[data-corner=nw]").bounding_box()
+    corner = page.locator(".crop i[data-corner=nw]")
+    corner.tap(trial=True)  # which waits until the page has scrolled to the picture
+    box = corner.bounding_box()
     assert box is not None
     touch = page.context.new_cdp_session(page)
-    for moved in range(0, 90, 10):
-        point = {"x": box["x"] + 20 + moved, "y": box["y"] + 20 + moved}
-        touch.send("Input.dispatchTouchEvent", {"type": "touchMove" if moved else "touchStart", "touchPoints": [point]})
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    with page.expect_request(lambda request: "crop=0.3" in request.url):  # as far as the finger went
+        for moved in range(0, 90, 10):
+            point = {"x": box["x"] + 20 + moved, "y": box["y"] + 20 + moved}
+            kind = "touchMove" if moved else "touchStart"
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     expect(page.locator(".steps")).to_contain_text("cropped")
 
 
