@@ -24,6 +24,13 @@ def execute(operation: Locator, *, takes_file: bool) -> str:
     return answered
 
 
+def test_documentation_leads_back_to_the_page(server: ServerProcess, open_page: OpenPage) -> None:
+    """Who came from the page to its API finds the way back."""
+    page = open_page(server, "docs")
+    page.get_by_role("link", name="Ask the model on its page").click()
+    expect(page.get_by_role("heading", name="Which garment is this?")).to_be_visible()
+
+
 def test_every_operation_can_be_executed(surveyed: ServerProcess, open_page: OpenPage) -> None:
     """Nothing has to be filled in before Execute is pressed but a picture file, and each answer is a success."""
     page = open_page(surveyed, "docs")

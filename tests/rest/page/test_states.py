@@ -144,6 +144,7 @@ def test_overloaded_service_can_be_asked_again(server: ServerProcess, open_page:
     refuse(page, OVERLOADED, times=1)
     page.get_by_role("button", name="Ask the model").click()
     expect(page.locator(".notice")).to_contain_text("The service is busy")
+    expect(page.locator(".answered")).to_contain_text("No answer yet.")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".label")).to_contain_text(LABEL)
     expect(page.locator(".notice")).to_have_count(0)

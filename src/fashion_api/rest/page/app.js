@@ -59,7 +59,7 @@ function showFoot() {
       'Pictures are sent to this service, and are not kept. ',
       h('a', { href: 'docs' }, 'Its API'),
       ' · ',
-      h('a', { href: 'api/v1/model' }, 'The model’s card'),
+      h('a', { href: 'api/v1/model' }, 'The model’s figures (JSON)'),
     ),
   );
 }

@@ -97,7 +97,7 @@ function addPictures(files, options = {}) {
   const words = `${added.length === 1 ? added[0].name + ' was' : `${added.length} pictures were`} added.${isMore}`;
   announce(words);
   byId('intake-notices').replaceChildren(...(isMore ? [h('p', { class: 'notice' }, words)] : []));
-  added[0]?.element.scrollIntoView({ block: 'nearest' });
+  added[0]?.prepared.then(() => added[0].showWhole());
 }
 
 function update(removed) {
@@ -137,9 +137,10 @@ function askAbout(asked, place) {
       );
     });
     announce(asked.map((card, i) => `${card.name}: ${sum(answer.predictions[i])}`).join(' '));
+    asked[0].reveal();
   };
-  return attempt(place, action).then(() => asked.length === 1 && asked[0].reveal());
+  return attempt(place, action);
 }
 
 const sum = ({ label, probability, accepted }) =>
-  `${label}, ${percent(probability)}${accepted === false ? ', not accepted' : ''}.`;
+  accepted === false ? `not recognised, perhaps ${label}.` : `${label}, ${percent(probability)}.`;
