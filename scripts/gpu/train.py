@@ -4,7 +4,7 @@
     PYTHONPATH=src:. python scripts/gpu/train.py --data DIR --out OUT --epochs 352 --teachers OUT standard:0 compact:0
 
 Needs PyTorch, NumPy, Pillow and matplotlib. Writes NAME_SEED.npz and NAME_SEED_log.csv of each network;
-`to_h5.py` makes models of them. The test images are never read. docs/training.md says what was run.
+`to_h5.py` makes models of them. The test images are never read. docs/explanation/training.md says what was run.
 """
 
 import argparse

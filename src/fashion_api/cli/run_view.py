@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fashion_api.cli.bottom_line import describe_duration
 from fashion_api.cli.help import paint
 from fashion_api.cli.terminal import Waiting
-from fashion_api.training.fit.observer import Plan
+from fashion_api.training.fit.observer import Observer, Plan
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.history import Epoch
 from fashion_api.training.recipes import describe_network, describe_training
@@ -17,7 +17,7 @@ _WIDTH, _NAMES_WIDTH = 80, 13
 _HEAD = "  epoch       loss  accuracy  validation loss  accuracy        time"
 
 
-class RunView:
+class RunView(Observer):
     """Shows a run; the line at the bottom is drawn by `waiting`."""
 
     def __init__(self, waiting: Waiting) -> None:

@@ -160,7 +160,7 @@ def _count_palette_bytes(flags: int) -> int:
 def _check_bmp(content: bytes) -> Essentials:
     """Refuse a palette of more colours than 8 bits can name: Pillow would read all of it."""
     is_core = content[14] == 12  # noqa: PLR2004  # the oldest header, BITMAPCOREHEADER, has no such field
-    if not is_core and struct.unpack_from("<L", content, 46)[0] > 256:  # noqa: PLR2004
+    if not is_core and struct.unpack_from("<L", content, 46)[0] > 256:  # noqa: PLR2004  # what 8 bits can name
         raise ValueError("too large a palette")
     return Essentials(content)
 
