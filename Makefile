@@ -5,6 +5,9 @@ PYTHON ?=
 # More arguments for the command that a target runs: make train ARGS="--epochs 3"
 ARGS ?=
 
+# How the tests are spread over processes: make test PARALLEL= for one.
+PARALLEL ?= --numprocesses auto --dist loadfile
+
 BIN := .venv/bin
 # Written when the packages for serving and training, or for development too, were installed.
 TRAIN := .venv/.installed-train
@@ -32,10 +35,10 @@ data: $(TRAIN)  ## get the data set, if it is not there
 	@scripts/fetch-data
 
 test: $(DEV) data  ## run the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-quick: $(DEV) data  ## run the tests that need no TensorFlow and generate no clients
-	$(BIN)/pytest -m "not tensorflow and not clients" $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not tensorflow and not clients" $(ARGS)
 
 test-clients: $(DEV)  ## generate clients from the OpenAPI document and ask with them; needs Node.js
 	$(BIN)/pytest -m clients $(ARGS)
@@ -51,7 +54,7 @@ types: $(DEV)  ## check types
 	$(BIN)/mypy
 
 coverage: $(DEV) data  ## run the tests and report the lines and branches that they reach
-	$(BIN)/pytest $(ARGS) --cov
+	$(BIN)/pytest $(PARALLEL) $(ARGS) --cov
 
 docs: $(DOCS)  ## build the documentation as a site, in dist/docs/
 	@scripts/build-docs

@@ -233,7 +233,7 @@ def _describe(shown: Sequence[Candidate]) -> str:
         return "Every 8-bit form holds the accuracy on the validation images"
     names = ", ".join(candidate.name for candidate in losing)
     most = 100 * max(candidate.loss for candidate in losing)
-    return f"8-bit forms lose up to {most:.1f} percentage points on the validation images: {names}"
+    return f"8-bit forms lose up to {most:.2f} percentage points on the validation images: {names}"
 
 
 def _finish(axes: Axes) -> None:

@@ -222,6 +222,19 @@ def many_scans_jpeg(scans: int) -> bytes:
     return content[:-2] + last * (scans - content.count(b"\xff\xda")) + content[-2:]
 
 
+def separate_scans_jpeg(width: int, height: int, scans: int) -> bytes:
+    """A black JPEG in colour, each scan of one channel; a table has the bytes of a scan's mark, as if of all channels.
+
+    Its scans end at once: decoders fill them up.
+    """
+    content = save(Image.new("RGB", (16, 16)), "JPEG")
+    huffman = content[content.index(b"\xff\xc4") : content.index(b"\xff\xda")]
+    table = b"\xff\xdb\0\x43\0" + b"\xff\xda\0\x0c\x03" + bytes([3]) * 59
+    frame = struct.pack(">4sBHHB9B", b"\xff\xc0\0\x11", 8, height, width, 3, 1, 17, 0, 2, 17, 0, 3, 17, 0)
+    parts = [b"\xff\xda\0\x08" + bytes((1, channel % 3 + 1, 0, 0, 63, 0, 0, 0)) for channel in range(scans)]
+    return b"".join((content[:2], table, frame, huffman, *parts, content[-2:]))
+
+
 def run_length_bmp() -> bytes:
     """A BMP of 28×28 whose rows are compressed."""
     rows = b"\x1c\x07\0\0" * 28 + b"\0\x01"

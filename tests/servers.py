@@ -91,7 +91,7 @@ class ServerProcess:
         return f"http://{self.address[0]}:{self.address[1]}"
 
     def connect(self) -> httpx2.Client:
-        """Give a client of it; it listens a moment after it has said that it is ready."""
+        """Give a client of it, which may not listen yet."""
         transport = httpx2.HTTPTransport(retries=8)
         return httpx2.Client(base_url=self.url, transport=transport, timeout=LIMIT_S)
 

@@ -223,7 +223,10 @@ def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> 
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", ",", " , ", "[]", '["good",""]', '["good"," "]', '["two words"]', '["über"]', '["line\\nbreak"]'],
+    [
+        *("", " ", ",", " , ", "[]", '["good",""]', '["good"," "]', '["two words"]', '["über"]', '["line\\nbreak"]'),
+        *('""', "''", '"good"', "good,''", '["good","\\"\\""]', "null", "{}", " None ", "[" * 5000),
+    ],
     ids=[
         "empty",
         "blank",
@@ -235,6 +238,15 @@ def test_keys_are_not_shown(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> 
         "space",
         "not ASCII",
         "line break",
+        "quotes",
+        "single quotes",
+        "in quotes",
+        "one of quotes",
+        "quotes in a list",
+        "null",
+        "object",
+        "None",
+        "deep list",
     ],
 )
 def test_keys_that_nobody_can_send_stop_the_start(monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str) -> None:
@@ -260,12 +272,41 @@ def test_origin_that_no_browser_sends_is_an_error(monkeypatch: pytest.MonkeyPatc
         load_settings(Settings, env_file=env_file)
 
 
-@pytest.mark.parametrize("path", ["models/fashion_mnist.h5", "./models/fashion_mnist.json", "models/other.h5"])
-def test_log_file_is_no_model(path: str, env_file: Path) -> None:
-    """A log file in the place of a model or of the manifest of the one that is served is refused."""
-    env_file.write_text(f"FASHION_LOG_FILE={path}\n")
-    with pytest.raises(SettingsError, match=r"^FASHION_LOG_FILE: .* is a model or its manifest"):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "models/served.h5",
+        "./models/served.json",
+        "models/../models/served.json",
+        "link/served.json",
+        "models/other.h5",
+        "models/other.json",
+        "models/README.md",
+        "log.txt",
+    ],
+    ids=["model", "manifest", "dots", "linked folder", "other model", "its manifest", "card", "link to a manifest"],
+)
+def test_log_file_is_no_model(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A log file in the place of a model, a manifest or a card is refused, whatever path leads there."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "other.h5").touch()
+    (tmp_path / "link").symlink_to(models)
+    (tmp_path / "log.txt").symlink_to(models / "other.json")
+    monkeypatch.chdir(tmp_path)
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"FASHION_MODEL_PATH=models/served.h5\nFASHION_LOG_FILE={path}\n")
+    with pytest.raises(SettingsError, match=r"^FASHION_LOG_FILE: .* is a model, its manifest or its card"):
         load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("path", ["models/served.log", "logs/served.json"])
+def test_log_file_may_have_the_name_of_a_model(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A log file beside a model, or of its name elsewhere, is accepted."""
+    monkeypatch.chdir(tmp_path)
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"FASHION_MODEL_PATH=models/served.h5\nFASHION_LOG_FILE={path}\n")
+    assert load_settings(Settings, env_file=env_file).log_file == Path(path)
 
 
 @pytest.mark.parametrize(

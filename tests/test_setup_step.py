@@ -11,8 +11,8 @@ STEP = Path(__file__).parents[1] / "scripts" / "step"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it is a shell script")
 
 
-def run_step(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
-    call = [str(STEP), "Making ready", *command]
+def run_step(folder: Path, *command: str, instead: str = "") -> "subprocess.CompletedProcess[str]":
+    call = [str(STEP), *(["--else", instead] if instead else []), "Making ready", *command]
     return subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603  # our own
 
 
@@ -33,6 +33,15 @@ def test_step_that_fails_shows_the_end_of_its_output(tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert "failed after" in lines[0]
     assert lines[1:] == [*map(str, range(86, 101)), "All of it is in .venv/setup.log."]
+
+
+def test_step_that_fails_says_what_is_done_instead(tmp_path: Path) -> None:
+    """Where there is another way, a failure is one line that names it; the reason is in the log."""
+    done = run_step(tmp_path, "sh", "-c", "echo the reason; exit 3", instead="trying another")
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("failed after 0 s; trying another")
+    assert "the reason" in (tmp_path / ".venv" / "setup.log").read_text()
 
 
 def test_steps_share_the_log(tmp_path: Path) -> None:

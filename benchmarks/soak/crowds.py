@@ -139,7 +139,7 @@ def overload(folder: Path, *, is_quick: bool) -> dict[str, str]:
             tally = _offer(service, 10 * before, seconds, connections=2 * _MANY_CONNECTIONS)
             latencies = wait_for_latencies()
         after = _measure(service)
-        if service.read_log().count(": ready\n") > service.workers:
+        if service.read_log().count(": ready: ") > service.workers:
             raise SoakError("a worker was replaced")
     if after < 0.8 * before:  # noise, on a shared machine
         raise SoakError(f"{after:.0f} requests a second afterwards, {before:.0f} before")

@@ -59,7 +59,7 @@ class SoakedService:
 
     def count_ready(self) -> int:
         """How often a worker has become ready."""
-        return self.read_log().count(": ready\n")
+        return self.read_log().count(": ready: ")
 
     def read_log(self) -> str:
         """All that it has logged."""

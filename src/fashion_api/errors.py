@@ -20,7 +20,8 @@
     │   └── BodyTimeoutError            its body did not arrive in time
     ├── ImageError                      one picture or array of the caller cannot be classified
     │   ├── UnsupportedImageError       its file type is not one that is read
-    │   └── InvalidImageError           it is of another size, broken, or has a wrong value
+    │   └── InvalidImageError           it is broken, or has a wrong value
+    │       └── WrongSizeError          it is of another size than the model takes
     ├── UnavailableError                the service cannot answer now; the same request may succeed later
     │   ├── NotReadyError               it is starting or stopping
     │   ├── OverloadedError             it has no room for the request
@@ -143,6 +144,10 @@ class UnsupportedImageError(ImageError):
 
 class InvalidImageError(ImageError):
     """The picture is broken or of the wrong size, or the array has a wrong shape or value."""
+
+
+class WrongSizeError(InvalidImageError):
+    """The picture has another size than the model takes; it could be prepared."""
 
 
 class UnavailableError(FashionError):

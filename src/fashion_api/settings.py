@@ -9,7 +9,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from dotenv import dotenv_values
 from platformdirs import user_cache_path
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -21,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from fashion_api.env_file import read_env_file
 from fashion_api.errors import FlagError, SettingsError
 from fashion_api.service_links import is_service_link
 
@@ -43,6 +43,9 @@ Optimizer = Literal["adam", "sgd", "rmsprop", "nesterov", "adagrad", "adadelta",
 
 
 _KEY = re.compile(r"[!-~]+")
+_QUOTED_KEY = re.compile(r"(['\"]).*\1")
+_NOTHING = ("null", "None", "{}")
+"""What templates write for a list that is not there."""
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -53,7 +56,7 @@ def _split_list(value: object) -> object:
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError("is neither a JSON list nor values with commas between them") from error
     return [part.strip() for part in value.split(",") if part.strip()]
 
@@ -70,7 +73,7 @@ _Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_parse_network)]
 
 def _split_keys(value: object) -> object:
     keys = _split_list(value)
-    if isinstance(value, str) and not keys:
+    if isinstance(value, str) and (not keys or value.strip() in _NOTHING):
         raise ValueError("is set, but holds no key; unset it, so that no key is needed")
     return keys
 
@@ -78,6 +81,8 @@ def _split_keys(value: object) -> object:
 def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not all(_KEY.fullmatch(key.get_secret_value()) for key in keys):
         raise ValueError("holds a key that is empty, or has other characters than printable ASCII without spaces")
+    if any(_QUOTED_KEY.fullmatch(key.get_secret_value()) for key in keys):
+        raise ValueError("holds a key in quotes, which would be part of it; leave them out")
     return keys
 
 
@@ -91,6 +96,12 @@ def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise ValueError("names a class twice")
     return names
+
+
+def _is_of_a_model(path: Path, served: Path) -> bool:
+    """Whether a file is a model, its manifest or its card; neither path has links in it."""
+    is_manifest = path.suffix == ".json" and (path.with_suffix(".h5").exists() or path == served.with_suffix(".json"))
+    return path == served or path.suffix == ".h5" or is_manifest or path.name == "README.md"
 
 
 def _check_root_path(path: str) -> str:
@@ -246,9 +257,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_log_file(self) -> Self:
-        kept = (self.model_path.absolute(), self.model_path.with_suffix(".json").absolute())
-        if self.log_file is not None and (self.log_file.suffix == ".h5" or self.log_file.absolute() in kept):
-            raise ValueError(f"FASHION_LOG_FILE: {self.log_file} is a model or its manifest: name another file")
+        if self.log_file is not None and _is_of_a_model(self.log_file.resolve(), self.model_path.resolve()):
+            raise ValueError(
+                f"FASHION_LOG_FILE: {self.log_file} is a model, its manifest or its card: name another file"
+            )
         return self
 
     @model_validator(mode="after")
@@ -344,8 +356,9 @@ def load_settings(
         SettingsError: a `FASHION_` name is unknown or a value is bad; the message names each variable.
     """
     flags = overrides or {}
-    _refuse_unknown_names(env_file)
-    _refuse_blank_keys(env_file)
+    in_file = read_env_file(env_file, prefix=ENV_PREFIX)
+    _refuse_unknown_names(in_file, env_file)
+    _refuse_blank_keys(in_file)
     try:
         settings = cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
@@ -357,10 +370,10 @@ def load_settings(
     return settings
 
 
-def _refuse_blank_keys(env_file: Path) -> None:
+def _refuse_blank_keys(in_file: Mapping[str, str | None]) -> None:
     """Refuse API keys that are set to nothing: unlike elsewhere, that must not mean that they are unset."""
     name = name_variable("api_keys")
-    given = {key.upper(): value for key, value in (dotenv_values(env_file) | os.environ).items()}
+    given = {key.upper(): value for key, value in (*in_file.items(), *os.environ.items())}
     if given.get(name) == "":
         raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
@@ -375,9 +388,9 @@ def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, obje
     return f"{name}{where}: {message}"
 
 
-def _refuse_unknown_names(env_file: Path) -> None:
+def _refuse_unknown_names(in_file: Mapping[str, str | None], env_file: Path) -> None:
     in_environment = [name for name, value in os.environ.items() if not is_service_link(name, value)]
-    given = dict.fromkeys(in_environment, "the environment") | dict.fromkeys(dotenv_values(env_file), str(env_file))
+    given = dict.fromkeys(in_environment, "the environment") | dict.fromkeys(in_file, str(env_file))
     known = {name_variable(field) for field in TrainingSettings.model_fields}
     for name, source in given.items():
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in known:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,20 @@ def test_missing_model_keeps_it_from_serving(port: str, capsys: pytest.CaptureFi
 
 
 def test_model_that_is_not_compiled_is_a_note(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A model without a compiled form, and a missing data set, keep nothing from serving where TensorFlow is."""
-    arguments = ["--port", port, "--model-path", str(MODELS / "compact.h5"), "--data-dir", "none"]
-    status, found = ask(arguments, capsys)
+    """A model without a compiled form keeps nothing from serving where TensorFlow is."""
+    status, found = ask(["--port", port, "--model-path", str(MODELS / "compact.h5")], capsys)
     checks = found["checks"]
     assert (status, found["serves"]) == (0, True)
-    assert (checks["data"]["state"], checks["engine"]["state"]) == ("note", "note")
+    assert checks["engine"]["state"] == "note"
     assert "of the test set" in checks["model"]["detail"]
     assert "fashion_mnist.h5 (fashion_mnist " in checks["other models"]["detail"]
+
+
+def test_named_folder_without_data_keeps_it_from_serving(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a folder is named that has no test set, the service does not start, and that is said."""
+    status, found = ask(["--port", port, "--data-dir", "none"], capsys)
+    assert (status, found["serves"], found["checks"]["data"]["state"]) == (1, False, "wrong")
+    assert "As --data-dir names a folder" in found["checks"]["data"]["detail"]
 
 
 @pytest.mark.tensorflow
@@ -71,6 +78,45 @@ def test_address_in_use_keeps_it_from_serving(capsys: pytest.CaptureFixture[str]
         server.settimeout(0)
         status, found = ask(["--port", str(server.getsockname()[1])], capsys)
     assert (status, found["checks"]["address"]["state"]) == (1, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "note"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "wrong"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "wrong"),
+    ],
+    ids=["service", "other service", "no HTTP"],
+)
+def test_what_listens_is_asked(
+    answer: bytes, state: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an address in use, a service is told from what is none, whatever that answers, and no proxy is asked."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    def answer_once() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer_once)
+        thread.start()
+        _, found = ask(["--port", str(server.getsockname()[1])], capsys)
+        thread.join()
+    assert found["checks"]["address"]["state"] == state
+
+
+def test_controls_are_written_out(port: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A path that could steer the terminal is written out, wherever it stands."""
+    (tmp_path / "other\x1b[2J.h5").touch()
+    assert run(["doctor", "--port", port, "--model-path", "none\x9b2J.h5"]) == 1
+    printed = capsys.readouterr().out
+    assert r"other\x1b[2J.h5" in printed
+    assert r"FASHION_MODEL_PATH=none\x9b2J.h5" in printed
+    assert printed.replace("\n", "").isprintable()
 
 
 def test_each_setting_has_its_source(

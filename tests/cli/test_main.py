@@ -1,5 +1,6 @@
 """How commands end: exit statuses, and what is reported on standard error."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,12 @@ def make_failing_app(error: BaseException) -> typer.Typer:
         (DataError("the labels are missing"), "the labels are missing"),
         (FileNotFoundError(2, "No such file or directory", "shoe.png"), "shoe.png: No such file or directory"),
         (OSError(28, "No space left on device"), "No space left on device"),
+        (DataError("two\nlines"), "two lines"),
+        (FileNotFoundError(2, "No such file or directory", "two\nlines"), "two lines: No such file or directory"),
+        (DataError("\x1b]0;title\x07"), r"\x1b]0;title\x07"),
         (ValueError("two\nlines"), "unexpected ValueError: two lines (`fashion-api --debug …` shows where)"),
     ],
-    ids=["ours", "file", "system", "unexpected"],
+    ids=["ours", "file", "system", "ours of two lines", "file of two lines", "controls", "unexpected"],
 )
 def test_error_is_one_line_and_status_1(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Any error is one line on standard error, and the exit status is 1."""
@@ -113,6 +117,31 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     run(["--help"])
     printed = capsys.readouterr().out
     assert all(f" {name} " in printed for name in Commands.entries)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of Unix")
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"], ids=["input", "output", "error", "all"])
+def test_closed_standard_streams_are_opened(closed: str, tmp_path: Path) -> None:
+    """Where standard streams are closed, no other file gets their numbers, here and in processes started from here."""
+    script = (
+        "import os, subprocess, sys\n"
+        "from fashion_api.__main__ import open_standard_streams\n"
+        "open_standard_streams()\n"
+        "print(end='', flush=True), sys.stdout.isatty(), sys.stderr.isatty(), sys.stdin.read()\n"
+        "child = 'import sys; sys.exit(None in (sys.stdin, sys.stdout, sys.stderr))'\n"
+        f"with open({str(tmp_path / 'result')!r}, 'w') as file:\n"
+        "    file.write(f'{file.fileno() > 2} {subprocess.run([sys.executable, \"-c\", child]).returncode}')\n"
+    )
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", script]
+    subprocess.run(command, check=False, stdin=subprocess.DEVNULL)  # noqa: S603  # our own command
+    assert (tmp_path / "result").read_text() == "True 0"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of Unix")
+def test_command_succeeds_without_standard_streams() -> None:
+    """A command whose standard streams are closed ends as it does with them."""
+    command = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", sys.executable, "-m", "fashion_api", "--version"]
+    assert subprocess.run(command, check=False).returncode == 0  # noqa: S603  # our own command
 
 
 def test_help_imports_nothing_that_takes_long() -> None:

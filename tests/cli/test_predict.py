@@ -1,7 +1,9 @@
 """`fashion-api predict`."""
 
+import dataclasses
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,7 +85,9 @@ def test_reason_of_a_prediction_that_is_not_accepted_is_printed(
     path = tmp_path / "odd.png"
     path.write_bytes(make_bag(novelty=255))
     assert predict_files(fake_model(NovelClassifier()), [str(path)], Writer()) == 0
-    assert "; not accepted: the image is unlike" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "; not accepted: the image is unlike" in printed
+    assert re.search(r"its novelty is \d+\.\d\d, over 1", printed)
 
 
 @pytest.mark.parametrize("is_shown", [False, True])
@@ -104,6 +108,25 @@ def test_table_has_every_answer(
     assert (len(printed.splitlines()) > 14) is is_shown
 
 
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_long_name_is_elided_in_the_table(
+    is_shown: bool,  # noqa: FBT001  # pytest passes it by name
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A long name is one line, with its beginning and its end, and leaves room for the answer."""
+    monkeypatch.setenv("COLUMNS", "80")
+    path = tmp_path / f"{'long' * 20}" / "boot-of-1999.png"
+    path.parent.mkdir()
+    path.write_bytes(make_bag())
+    writer = TableWriter(is_shown=is_shown)
+    assert predict_files(fake_model(NovelClassifier()), [str(path)], writer) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "boot-of-1999.png" in line)
+    assert "…" in line
+    assert str(tmp_path)[:4] in line
+
+
 def test_file_that_cannot_be_classified_fails_alone(
     bag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,17 +140,54 @@ def test_file_that_cannot_be_classified_fails_alone(
     assert [line.split(": ")[:2] for line in output.err.splitlines()[:-1]] == [
         ["fashion-api", str(name)] for name in (text, missing, empty)
     ]
-    assert output.err.splitlines()[-1].startswith("fashion-api: 3 of 4 files could not be classified; --prepare ")
+    assert output.err.splitlines()[-1] == "fashion-api: 3 of 4 files could not be classified"
+
+
+@pytest.mark.parametrize("make_writer", [Writer, TableWriter], ids=["lines", "table"])
+def test_controls_in_names_are_written_out(
+    make_writer: type[Writer], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of files and classes that could steer the terminal, or look like another line, are written out."""
+    monkeypatch.setenv("COLUMNS", "200")
+    name = "a\x1b]0;b\x07\n\u202ec\x9b\udcff.png"
+    Path(name).write_bytes(make_bag())
+    model = dataclasses.replace(fake_model(NovelClassifier()), labels=tuple(f"{number}\x1b[2J" for number in range(10)))
+    assert predict_files(model, [name, "none\x1b[2J"], make_writer(coverage="0.9"), coverage="0.9") == 1
+    output = capsys.readouterr()
+    escaped = r"a\x1b]0;b\x07\n\u202ec\x9b\udcff.png"
+    assert escaped in output.out
+    assert output.out.count(r"8\x1b[2J") == 2
+    assert output.err.startswith(r"fashion-api: none\x1b[2J: No such file")
+    assert (output.out + output.err).replace("\n", "").isprintable()
+
+
+def test_names_that_no_file_can_have_fail_alone(bag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is too long is reported, and the others are classified."""
+    assert predict_files(fake_model(), ["a" * 300, bag], Writer()) == 1
+    output = capsys.readouterr()
+    assert output.out == f"{bag}: Bag (91.0%)\n"
+    assert "aaa: File name too long\n" in output.err
 
 
 def test_preparation_is_offered_for_pictures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture that does not fit is told of --prepare; a file that is not there is reported in one line."""
     assert predict_files(fake_model(), [str(tmp_path / "none.png")], Writer()) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_preparation_is_offered_for_pictures_of_another_size_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A picture that does not fit is told of --prepare; a file that is not there, or no picture, is one line."""
+    text = tmp_path / "text.md"
+    text.write_bytes(pictures.TEXT_FILE)
+    for name in (str(tmp_path / "none.png"), str(text)):
+        assert predict_files(fake_model(), [name], Writer()) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 1
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (64, 48), "white").save(path)
     assert predict_files(fake_model(), [str(path)], Writer()) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == "fashion-api: --prepare takes pictures of any size"
+    assert capsys.readouterr().err.splitlines()[-1].startswith("fashion-api: --prepare ")
 
 
 def test_picture_of_another_size_is_prepared_where_that_is_asked(
@@ -141,11 +201,29 @@ def test_picture_of_another_size_is_prepared_where_that_is_asked(
     assert capsys.readouterr().out == f"{path}: T-shirt/top (91.0%)\n"
 
 
+@pytest.mark.parametrize("novelty", [0, 255], ids=["accepted", "refused"])
+def test_cropping_is_offered_where_a_prepared_picture_is_refused(
+    novelty: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After --prepare, a refusal ends with where the picture can be cropped."""
+    path = tmp_path / "odd.png"
+    path.write_bytes(make_bag(novelty=novelty))
+    assert predict_files(fake_model(NovelClassifier()), [str(path)], JsonWriter(), is_prepared=True) == 0
+    assert ("crop it closely on the page" in capsys.readouterr().err) is (novelty > 0)
+
+
 def test_standard_input_is_a_picture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The name - stands for the picture on standard input."""
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(make_bag())))
     assert predict_files(fake_model(), ["-"], Writer()) == 0
     assert capsys.readouterr().out == "-: Bag (91.0%)\n"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="the system has no device without an end")
+def test_file_without_an_end_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file without an end, no more is read than a picture may have."""
+    assert predict_files(fake_model(), ["/dev/zero"], Writer()) == 1
+    assert re.fullmatch("fashion-api: /dev/zero: File too large\n", capsys.readouterr().err)
 
 
 def test_missing_model_is_an_error(bag: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def _with(value: object, *path: str) -> Callable[[dict[str, object]], None]:
         pytest.param(_without("temperature"), "calibration.temperature: Field required", id="no temperature"),
         pytest.param(_with(-1.0, "temperature"), "calibration.temperature: Input should be greater", id="negative"),
         pytest.param(_with("1.2", "temperature"), "calibration.temperature: Input should be a valid", id="text"),
-        pytest.param(_with(True, "temperature"), "calibration.temperature: Input should be a valid", id="boolean"),  # noqa: FBT003
+        pytest.param(_with(True, "temperature"), "calibration.temperature: Input should be a valid", id="boolean"),  # noqa: FBT003  # see id
         pytest.param(_with(float("nan"), "temperature"), "calibration.temperature: Input should be", id="NaN"),
         pytest.param(_with(float("inf"), "temperature"), "calibration.temperature: Input should be", id="infinite"),
         pytest.param(_without("prediction_sets"), "calibration.prediction_sets: Field required", id="no sets"),

@@ -1,6 +1,7 @@
 """The manifest beside a model."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,24 @@ def test_field_of_a_later_version_is_ignored(tmp_path: Path) -> None:
         ({"input": {"height": 0, "width": 5}}, "input.height"),
         ({"input": {"height": 4, "width": 5, "pixel_range": [1, 0]}}, "pixel_range"),
         ({"input": {"height": 4, "width": 5, "pixel_range": [0, None]}}, "input.pixel_range"),
+        ({"input": {"height": 4, "width": 5, "pixel_range": [-math.inf, 1]}}, "pixel_range"),
+        ({"input": {"height": 4, "width": 5, "pixel_range": [0, math.inf]}}, "pixel_range"),
+        ({"input": {"height": 4, "width": 5, "pixel_range": [math.nan, 1]}}, "pixel_range"),
+        ({"input": {"height": 4, "width": 5, "pixel_range": [-1.7e308, 1.7e308]}}, "pixel_range"),
         ({"name": None}, "name"),
         ({"manifest_version": 2}, "manifest_version"),
     ],
-    ids=["digest", "one label", "label twice", "no height", "range", "range of null", "no name", "version"],
+    ids=[
+        "digest",
+        "one label",
+        "label twice",
+        "no height",
+        "range",
+        "range of null",
+        *("range from -∞", "range to ∞", "range of NaN", "too wide a range"),
+        "no name",
+        "version",
+    ],
 )
 def test_wrong_field_is_named(tmp_path: Path, changes: dict[str, object], place: str) -> None:
     """A manifest with a wrong value is an error that names the field."""

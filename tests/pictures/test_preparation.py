@@ -221,6 +221,13 @@ class TestRefusals:
         with pytest.raises(InvalidImageError, match=f"{width}×{height}"):
             prepare(pictures.claim_jpeg_size(pictures.grey_jpeg(), width, height))
 
+    def test_jpeg_of_separate_scans_is_refused_like_a_progressive_one(self) -> None:
+        """A JPEG that has a scan for each channel is refused for their number or its size, whatever its tables hold."""
+        assert prepare(pictures.separate_scans_jpeg(280, 280, 3)).source_width == 280
+        for content in (pictures.separate_scans_jpeg(280, 280, 33), pictures.separate_scans_jpeg(7000, 6000, 3)):
+            with pytest.raises(InvalidImageError, match="scans"):
+                prepare(content)
+
     def test_large_progressive_jpeg_without_subsampling_is_refused(self) -> None:
         """A JPEG whose samples all have to be kept may have fewer pixels."""
         small = Image.new("RGB", (16, 16))

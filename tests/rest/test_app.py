@@ -11,7 +11,7 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from fashion_api.errors import ModelError
+from fashion_api.errors import DataError, ModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
@@ -19,7 +19,7 @@ from fashion_api.rest.app import create_app
 from fashion_api.rest.problems import KINDS, ProblemKind
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from tests.conftest import MakeClient
-from tests.fakes import FakeClassifier, load_fake_test_set, model_loader
+from tests.fakes import FakeClassifier, find_no_test_set, load_fake_test_set, model_loader
 
 PREDICTION = "/api/v1/test-images/9/prediction"
 
@@ -349,3 +349,12 @@ def test_lifespan_closes_what_it_opened(settings: Settings, tmp_path: Path) -> N
         assert client.get("/readyz").status_code == 200
     assert app.service is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_named_data_directory_without_the_test_set_stops_the_start(tmp_path: Path) -> None:
+    """Whoever names a folder means the data set in it: without that the service does not start."""
+    app = create_app(
+        Settings(_env_file=None, data_dir=tmp_path), load_model=model_loader(), load_test_set=find_no_test_set
+    )
+    with pytest.raises(DataError), TestClient(app):
+        pass

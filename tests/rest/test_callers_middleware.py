@@ -45,7 +45,7 @@ def make_client(request: pytest.FixtureRequest) -> Callable[..., TestClient]:
     stack = ExitStack()
     request.addfinalizer(stack.close)  # noqa: PT021  # as many as the test makes
 
-    def make(classifier: Classifier | None = None, *, is_started: bool = True, **changes: Any) -> TestClient:  # noqa: ANN401
+    def make(classifier: Classifier | None = None, *, is_started: bool = True, **changes: Any) -> TestClient:  # noqa: ANN401  # settings
         client = TestClient(
             request.param(classifier, **changes), headers={"Origin": SHOP}, raise_server_exceptions=False
         )

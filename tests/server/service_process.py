@@ -134,7 +134,7 @@ class Service(ServiceProcess):
 
     def wait_until_ready(self, *, times: int) -> None:
         """Wait until workers have become ready so many times, and accept connections."""
-        self.log.wait_for("is ready after" if self._has_supervisor else ": ready$", times=times)
+        self.log.wait_for("is ready after" if self._has_supervisor else ": ready: http", times=times)
         connect(self.port).close()
 
     def stop(self) -> int:
@@ -158,7 +158,7 @@ def serve(*, workers: int = 1, is_ready: bool = True, **environment: str) -> Ite
 
 
 def connect(port: int) -> socket.socket:
-    """Connect to a service; it listens a moment after it has said that it is ready."""
+    """Connect to a service, which may not listen yet."""
     give_up = threading.Event()
     timer = threading.Timer(LIMIT_S, give_up.set)
     timer.start()

@@ -21,7 +21,20 @@ PIECES = [
     *(bytes([byte]) for byte in range(256)),
     *(b"\r\n", b" \r\n", b"\r\n ", b"\n\n", b"Host: y\r\n", b"Content-Length: 0\r\n", b"Content-Length: 5\r\n"),
     *(b"Transfer-Encoding: chunked\r\n", b"Upgrade: websocket\r\n", b"Connection: upgrade\r\n", b", chunked", b"5, "),
-    *(b"PURGE", b"M-SEARCH", b"PRI", b"CONNECT", b"[::1", b"//", b"#", b"%zz", b"HTTP/2.0", b"HTTP/1.0", b"@"),
+    *(
+        b"Expect: 100-continue\r\n",
+        b"PURGE",
+        b"M-SEARCH",
+        b"PRI",
+        b"CONNECT",
+        b"[::1",
+        b"//",
+        b"#",
+        b"%zz",
+        b"HTTP/2.0",
+        b"HTTP/1.0",
+        b"@",
+    ),
 ]
 CONTENT = bytes(range(256)) * 3
 
@@ -78,6 +91,26 @@ def test_servers_parser_finds_the_same_request(head: bytes) -> None:
     assert recorder.body == (b"body" if found.body_bytes is None else body)
     assert b"".join(recorder.urls) == found.target
     assert httptools.parse_url(found.target).path.decode("ascii")
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        (b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nA: b\r\n\r\n", b"POST / HTTP/1.0\r\nA: b\r\n\r\n"),
+        (b"POST / HTTP/1.0\r\nA: HTTP/1.1\r\nEXPECT:x\r\n\r\n", b"POST / HTTP/1.0\r\nA: HTTP/1.1\r\n\r\n"),
+        (
+            b"GET /HTTP/1.0 HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n\r\n",
+            b"GET /HTTP/1.0 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
+        ),
+        (b"GET / HTTP/1.0\r\nupgrade: h2c\r\nexpect: 100-continue\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"),
+    ],
+    ids=["1.0", "another value", "1.1", "both"],
+)
+def test_expectation_of_http_1_0_is_left_out(head: bytes, kept: bytes) -> None:
+    """A caller of HTTP/1.0 is sent no `100 Continue`, which it would take for the answer (RFC 9110, section 10.1.1)."""
+    found = read_head(head, 0)
+    assert found is not None
+    assert (found.has_offer, drop_offers(head)) == (True, kept)
 
 
 @pytest.mark.parametrize("head", HEADS, ids=range(len(HEADS)))

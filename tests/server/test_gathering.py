@@ -1,11 +1,13 @@
-"""A transport that sends together what is written in one turn of the event loop."""
+"""A transport that sends the head of a response together with the beginning of its body."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from fashion_api.server.gathering import GatheringTransport
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+STREAM = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class FakeTransport(asyncio.Transport):
@@ -28,82 +30,61 @@ class FakeTransport(asyncio.Transport):
         return self.is_closed
 
 
-def run(use: Callable[[GatheringTransport], None], *, turns: int = 0) -> list[bytes]:
-    """Use a transport on an event loop, and give what it has sent so many turns later."""
-
-    async def main() -> list[bytes]:
-        transport = FakeTransport()
-        use(GatheringTransport(transport))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        return transport.written.copy()
-
-    return asyncio.run(main())
+@pytest.fixture
+def inner() -> FakeTransport:
+    return FakeTransport()
 
 
-def write_two(transport: GatheringTransport) -> None:
-    """Write a head and a body."""
-    transport.write(b"head, ")
-    transport.write(b"body")
+@pytest.fixture
+def transport(inner: FakeTransport) -> GatheringTransport:
+    return GatheringTransport(inner)
 
 
-def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
-    """Nothing is sent in the turn itself; in the next one, all is."""
-    assert run(write_two) == []
-    assert run(write_two, turns=2) == [b"head, body"]
+def test_head_is_sent_with_the_body(inner: FakeTransport, transport: GatheringTransport) -> None:
+    """The head waits for the body, and what comes after goes at once; so does the next response."""
+    for data in (HEAD, b"bo", b"dy", HEAD, b"body"):
+        transport.write(data)
+    assert inner.written == [HEAD + b"bo", b"dy", HEAD + b"body"]
 
 
-def test_flush_sends_without_waiting_for_the_turn() -> None:
-    """A flush sends what was written, once."""
-
-    def use(transport: GatheringTransport) -> None:
-        write_two(transport)
-        transport.flush()
-
-    assert run(use) == [b"head, body"]
-    assert run(use, turns=2) == [b"head, body"]
+def test_head_of_a_stream_does_not_wait(inner: FakeTransport, transport: GatheringTransport) -> None:
+    """A stream may have nothing to say for long: its caller has the head before."""
+    transport.write(STREAM)
+    assert inner.written == [STREAM]
 
 
-def test_close_sends_what_was_written() -> None:
+def test_head_without_a_body_is_sent_when_the_answer_ends(inner: FakeTransport, transport: GatheringTransport) -> None:
+    """The answer to HEAD has a length and no body: it is sent by the flush, once."""
+    transport.write(HEAD)
+    transport.flush()
+    transport.flush()
+    assert inner.written == [HEAD]
+
+
+def test_close_sends_what_was_kept(inner: FakeTransport, transport: GatheringTransport) -> None:
     """Nothing that was written is lost by closing."""
-
-    def use(transport: GatheringTransport) -> None:
-        write_two(transport)
-        transport.close()
-        assert transport.is_closing()
-
-    assert run(use) == [b"head, body"]
+    transport.write(HEAD)
+    transport.close()
+    assert (inner.written, transport.is_closing()) == ([HEAD], True)
 
 
-def test_write_to_a_closed_transport_raises() -> None:
-    """Whoever writes to a connection that is over is told so at once."""
-
-    def use(transport: GatheringTransport) -> None:
-        transport.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            transport.write(b"head")
-
-    assert run(use) == []
+def test_write_to_a_closed_transport_raises(inner: FakeTransport, transport: GatheringTransport) -> None:
+    """Whoever writes a body to a connection that is over is told so at once."""
+    transport.write(HEAD)
+    inner.is_closed = True
+    with pytest.raises(RuntimeError, match="closed"):
+        transport.write(b"body")
 
 
-def test_what_waits_when_the_connection_is_lost_is_dropped() -> None:
-    """What was written before the connection was lost is dropped without an error."""
-    transport = FakeTransport()
-
-    async def main() -> None:
-        write_two(GatheringTransport(transport))
-        transport.is_closed = True
-        await asyncio.sleep(0)
-
-    asyncio.run(main())
-    assert transport.written == []
+def test_what_waits_when_the_connection_is_lost_is_dropped(inner: FakeTransport, transport: GatheringTransport) -> None:
+    """A head that was kept before the connection was lost is dropped without an error."""
+    transport.write(HEAD)
+    inner.is_closed = True
+    transport.flush()
+    assert inner.written == []
 
 
-def test_all_else_is_the_transports_own() -> None:
+def test_all_else_is_the_transports_own(transport: GatheringTransport) -> None:
     """Whatever else a server asks of a transport, it gets from the one that is stood for."""
-
-    def use(transport: GatheringTransport) -> None:
-        assert transport.get_extra_info("peername") == ("192.0.2.1", 1)
-        assert not transport.is_closing()
-
-    run(use)
+    assert transport.get_extra_info("peername") == ("192.0.2.1", 1)
+    assert not transport.is_closing()

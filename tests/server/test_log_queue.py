@@ -228,7 +228,7 @@ def serve_unread(file: Path, workers: int, **environment: str) -> Iterator[tuple
     """A service, and its port, whose standard error is a pipe that nobody reads; it logs to a file as well."""
     service = ServiceProcess({"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file), **environment})
     try:
-        while not (file.exists() and file.read_text().count(": ready\n") == workers):
+        while not (file.exists() and file.read_text().count(": ready: ") == workers):
             os.sched_yield()
         yield service, int(file.read_text().split("will serve on http://127.0.0.1:")[1].split()[0])
     finally:
@@ -309,7 +309,7 @@ def test_standard_error_on_a_full_disk_ends_nothing(tmp_path: Path, workers: int
     with open("/dev/full", "w") as full:  # noqa: PTH123  # no path of a file
         service = ServiceProcess({"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file)}, stderr=full.fileno())
     try:
-        while not (file.exists() and file.read_text().count(": ready\n") == workers):
+        while not (file.exists() and file.read_text().count(": ready: ") == workers):
             os.sched_yield()
         service.send(signal.SIGTERM)
         assert service.wait() == 0

@@ -1,5 +1,6 @@
 """Log lines: where they go and how they are written."""
 
+import contextlib
 import io
 import json
 import logging
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fashion_api.errors import SettingsError
+from fashion_api.errors import InvalidRequestError, SettingsError
 from fashion_api.server.logs import configure_logging
 from fashion_api.service.events import RequestEvent, Work
 from fashion_api.settings import Settings
+from fashion_api.wire.uploads import read_form_files
 from tests.fakes import fake_model
 
 
@@ -46,7 +48,7 @@ def test_text_line_is_for_people(settings: Settings) -> None:
 def test_json_line_is_for_machines(settings: Settings) -> None:
     """A line of JSON has the same as fields, and the request's id where there is one."""
     record = json.loads(log_once(settings.model_copy(update={"log_format": "json"}), request_id="abc"))
-    assert record.pop("time").endswith("Z")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
     assert record == {
         "level": "INFO",
         "logger": "fashion_api.test",
@@ -120,6 +122,18 @@ def test_line_of_a_prediction_says_what_was_done(settings: Settings, log_format:
 def test_control_characters_are_written_out(settings: Settings) -> None:
     """What a caller sent cannot colour the terminal or go back in the line."""
     assert r"a\x1b[31mb\x0dc" in log_once(settings, "a\x1b[31mb\rc")
+
+
+@pytest.mark.parametrize(
+    "body", [b"no form", b"--x\r\n\xff: y\r\n\r\n", b"--x\r\nA: b\rc", b"--x--\r\n" + bytes(70_000)], ids=range(4)
+)
+def test_form_that_cannot_be_read_is_no_line_of_its_own(settings: Settings, body: bytes) -> None:
+    """What is wrong with a caller's form is in the answer, and not in the log."""
+    stream = io.StringIO()
+    configure_logging(settings, stream=stream)
+    with contextlib.suppress(InvalidRequestError):
+        list(read_form_files(body, "multipart/form-data; boundary=x", max_files=1))
+    assert stream.getvalue() == ""
 
 
 def test_level_is_kept(settings: Settings) -> None:

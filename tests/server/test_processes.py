@@ -117,3 +117,4 @@ def test_port_in_use_is_told_at_once() -> None:
             assert server.wait() == 1
     (line,) = server.log.lines
     assert line.startswith(f"fashion-api: cannot listen on 127.0.0.1 port {port}: Address already in use")
+    assert "--port or FASHION_PORT" in line

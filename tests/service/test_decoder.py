@@ -1,13 +1,15 @@
 """Decoding beside the event loop, in turns; the steps are generators of the tests' own, and nothing depends on time."""
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from fashion_api.errors import DeadlineExceededError
+from fashion_api.errors import DeadlineExceededError, OverloadedError
 from fashion_api.service.decoder import Decoder
 from tests.clock import put_clock_forward, run, turn_over
 from tests.raw_http import LIMIT_S
@@ -16,9 +18,9 @@ Steps = Generator[None, None, str]
 
 
 @asynccontextmanager
-async def decoding() -> AsyncIterator[Decoder]:
+async def decoding(*, turn_s: float = 0.002, most: float = math.inf) -> AsyncIterator[Decoder]:
     """A decoder that is closed afterwards."""
-    decoder = Decoder()
+    decoder = Decoder(turn_s=turn_s, most=most)
     try:
         yield decoder
     finally:
@@ -124,6 +126,44 @@ def test_each_has_its_turn() -> None:
     async def test() -> None:
         async with decoding() as decoder:
             assert await asyncio.gather(*(ask(decoder, wait_for_all(number)) for number in range(4))) == ["all"] * 4
+
+    run(test)
+
+
+def test_endless_turn_has_one_after_the_other() -> None:
+    """Where a turn does not end, what comes first is finished before the next one begins."""
+    seen: list[int] = []
+
+    def note(number: int) -> Steps:
+        for _ in range(3):
+            seen.append(number)
+            time.sleep(0.003)  # longer than a usual turn
+            yield
+        return ""
+
+    async def test() -> None:
+        async with decoding(turn_s=math.inf) as decoder:
+            await asyncio.gather(*(ask(decoder, note(number)) for number in range(3)))
+
+    run(test)
+    assert seen == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_no_more_than_the_most_are_taken_in() -> None:
+    """Beyond the most, a body is refused at once; what is decoded, or no longer wanted, makes room."""
+
+    async def test() -> None:
+        endless = [Endless(), Endless()]
+        async with decoding(most=2) as decoder:
+            first, second = (ask(decoder, steps.run()) for steps in endless)
+            await asyncio.gather(*(wait_for(steps.started) for steps in endless))
+            with pytest.raises(OverloadedError, match="2 such requests"):
+                await ask(decoder, count_to(1))
+            first.cancel()
+            await wait_for(endless[0].closed)
+            assert await ask(decoder, count_to(1)) == "1 steps"
+            endless[1].may_end.set()
+            assert await second == "ended"
 
     run(test)
 

@@ -68,6 +68,26 @@ def test_name_is_read_as_utf_8() -> None:
     assert read(write_form((headers, b"")))[0] == [Part("é", "\ufffd.png", b"")]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "filename"),
+    [
+        (b"filename*=UTF-8''boot%201.png", "boot 1.png"),
+        (b"filename*=utf-8'en'%e2%82%ac.png", "€.png"),
+        (b"FileName*=iso-8859-1''%e9.png", "é.png"),
+        (b"filename*=\"utf-8''quoted.png\"", "quoted.png"),
+        (b"filename*=utf-8''%ed%a0%80", "\ufffd\ufffd\ufffd"),
+        (b"filename*=utf-8''other.png; filename=plain.png", "plain.png"),
+        (b"filename*=unicode_escape''%5Cud800", None),
+        (b"filename*=other.png", None),
+    ],
+    ids=["space", "language", "Latin 1", "quoted", "surrogate", "both", "other charset", "no charset"],
+)
+def test_extended_file_name_alone_is_a_file_name(parameters: bytes, filename: str | None) -> None:
+    """A part whose only file name is `filename*` is a file; a plain `filename` comes before it."""
+    headers = b'Content-Disposition: form-data; name="file"; ' + parameters
+    assert read(write_form((headers, CONTENT)))[0] == [Part("file", filename, CONTENT)]
+
+
 @pytest.mark.parametrize("content_type", [f'multipart/form-data; boundary="{BOUNDARY}"', f"{CONTENT_TYPE}; charset=x"])
 def test_boundary_may_be_written_in_other_ways(content_type: str) -> None:
     """The boundary may be quoted, and other parameters may follow it."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.help import has_colour
 from fashion_api.images import Images
 from fashion_api.pictures.terminal import draw_colour, draw_compact
@@ -47,8 +48,8 @@ class Writer:
         if self.coverage is not None:
             parts.append(f"set at {float(self.coverage):.0%}: {name_set(prediction)}")
         if prediction.reason is not None:
-            parts.append(f"not accepted: {prediction.reason}")
-        print("; ".join(parts), flush=True)
+            parts.append(f"not accepted: {explain(prediction)}")
+        print(escape_controls("; ".join(parts)), flush=True)
 
     def name_classes(self, prediction: Prediction) -> list[str]:
         """Name the most probable classes, with their probabilities."""
@@ -78,13 +79,15 @@ class TableWriter(Writer):
     """Writes a table at the end, also where Ctrl-C ends the work."""
 
     def __post_init__(self) -> None:
-        """Make the empty table."""
+        """Make the empty table; of a name, it shows as much as leaves room for the answer."""
+        self._console = Console(highlight=False)
+        self._most = self._console.width // (2 if self.is_shown else 3)
         self._table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=self.is_shown)
         if self.is_shown:
             self._table.add_column("Picture", no_wrap=True)
             self._table.add_column("Answer", overflow="fold")
             return
-        self._table.add_column("File", overflow="fold")
+        self._table.add_column("File", no_wrap=True)
         self._table.add_column("Shows", no_wrap=True)
         if self.coverage is not None:
             self._table.add_column(self._head_set())
@@ -93,8 +96,9 @@ class TableWriter(Writer):
     def write(self, answer: Answer) -> None:
         """Keep an answer for the table; beside a picture, which leaves little room, all of it is one cell."""
         prediction = answer.prediction
-        file, classes = Text(answer.file), Text("\n".join(self.name_classes(prediction)))
-        found = [] if self.coverage is None else [Text(name_set(prediction))]
+        file = Text(elide(escape_controls(answer.file), self._most))
+        classes = Text("\n".join(map(escape_controls, self.name_classes(prediction))))
+        found = [] if self.coverage is None else [Text(escape_controls(name_set(prediction)))]
         accepted = _say_accepted(prediction)
         if not self.is_shown:
             self._table.add_row(file, classes, *found, accepted)
@@ -115,7 +119,7 @@ class TableWriter(Writer):
     ) -> None:
         """Print the table."""
         if self._table.row_count:
-            Console(highlight=False).print(self._table)
+            self._console.print(self._table)
 
 
 def choose_writer(*, is_json: bool, top: int, coverage: str | None, is_shown: bool) -> Writer:
@@ -130,6 +134,20 @@ def draw(image: Images) -> str:
     return draw_colour(image) if has_colour() else draw_compact(image)
 
 
+def elide(name: str, most: int) -> str:
+    """Shorten a name to so many characters; its end, which tells files apart, keeps two thirds of them."""
+    end = most * 2 // 3
+    return name if len(name) <= most else f"{name[: most - end - 1]}…{name[-end:]}"
+
+
+def explain(prediction: Prediction) -> str:
+    """Say why a prediction is not accepted, with its novelty."""
+    reason = prediction.reason or ""
+    if prediction.novelty is None:
+        return reason
+    return reason.replace("its novelty is over 1", f"its novelty is {prediction.novelty:.2f}, over 1")
+
+
 def name_set(prediction: Prediction) -> str:
     """Name the classes of the prediction set."""
     return "not known" if prediction.prediction_set is None else ", ".join(prediction.prediction_set)
@@ -140,4 +158,4 @@ def _say_accepted(prediction: Prediction) -> Text:
         return Text("not known", style="dim")
     if prediction.accepted:
         return Text("yes", style="green")
-    return Text(f"no: {prediction.reason}", style="yellow")
+    return Text(f"no: {explain(prediction)}", style="yellow")

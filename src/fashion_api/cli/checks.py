@@ -1,9 +1,9 @@
 """What `fashion-api doctor` looks at: each part that serving needs, and where each setting comes from."""
 
+import http.client
 import os
 import platform
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -97,6 +97,9 @@ def _check_data(settings: Settings) -> Check:
     try:
         test = source.load("test")
     except DataError as error:
+        if settings.data_dir is not None:
+            named = settings.name_source("data_dir")
+            return Check("data", "wrong", f"{error}. As {named} names a folder, nothing is served without its test set")
         return Check("data", "note", f"{error}. Uploads and arrays are answered, test images are not")
     with suppress(DataError):
         train = source.load("train")
@@ -178,7 +181,19 @@ def _check_address(settings: Settings) -> Check:
     try:
         bind(settings.host, settings.port).close()
     except SettingsError as error:
-        with suppress(OSError, ValueError), urllib.request.urlopen(f"{address}/livez", timeout=_ANSWER_TIMEOUT_S):  # noqa: S310  # http
+        if _is_service(settings.host, settings.port):
             return Check("address", "note", f"a service answers at {address} already; another needs another port")
         return Check("address", "wrong", str(error))
     return Check("address", "ok", f"{address} is free")
+
+
+def _is_service(host: str, port: int) -> bool:
+    """Tell whether what listens there answers as a service does."""
+    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT_S)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
@@ -20,7 +21,8 @@ class _Steps(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.has_any = True
-        print(f"{time.monotonic() - self._started_s:6.1f} s  {record.getMessage()}", file=sys.stderr, flush=True)
+        line = f"{time.monotonic() - self._started_s:6.1f} s  {record.getMessage()}"
+        print(escape_controls(line), file=sys.stderr, flush=True)
 
 
 @with_settings(

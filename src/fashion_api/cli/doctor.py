@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.help import paint
 from fashion_api.cli.status import Status
@@ -75,7 +76,8 @@ def _write_checks(checks: "Sequence[Check]") -> list[str]:
 def _wrap(text: str) -> list[str]:
     import textwrap  # noqa: PLC0415  # only where it runs
 
-    return textwrap.wrap(text, 80 - _INDENT, break_on_hyphens=False, break_long_words=False)
+    lines = textwrap.wrap(text, 80 - _INDENT, break_on_hyphens=False, break_long_words=False)
+    return [escape_controls(line) for line in lines]
 
 
 def _write_settings(in_force: "Sequence[SettingInForce]") -> list[str]:
@@ -83,6 +85,7 @@ def _write_settings(in_force: "Sequence[SettingInForce]") -> list[str]:
     defaults = f"{len(in_force) - len(given)} settings have their defaults"
     if not given:
         return [f"All {defaults}; .env.example lists them."]
-    width = max(len(setting.name) + len(setting.value) + 1 for setting in given)
-    rows = [f"  {f'{setting.name}={setting.value}':<{min(width, 60)}}  from {setting.source}" for setting in given]
+    written = [escape_controls(f"{setting.name}={setting.value}") for setting in given]
+    width = min(max(map(len, written)), 60)
+    rows = [f"  {line:<{width}}  from {setting.source}" for line, setting in zip(written, given, strict=True)]
     return ["Settings:", *rows, f"  the other {defaults}"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fashion_api.training.evaluate.stages import Moment
 
 
-class _StageLines:
+class StageLines:
     """Prints a line for each stage that is done; the line at the bottom has what is under way."""
 
     def __init__(self, waiting: Waiting) -> None:
@@ -30,7 +30,8 @@ class _StageLines:
             self._started_s = time.monotonic()
         self._stage = moment
         part = f": {moment.part}" if moment.part else ""
-        self._waiting.update(f"{moment.number}/{moment.count} {moment.stage}{part}", share=moment.share)
+        title = f"{moment.number}/{moment.count} {moment.stage}{part}" if moment.stage else "done"
+        self._waiting.update(title, share=moment.share)
 
 
 @with_settings(
@@ -44,7 +45,8 @@ class _StageLines:
 def evaluate(settings: Settings) -> Status:
     """Score a model on the test set, and write its card.
 
-    The scores go into the model's manifest, the figures beside it, and the card into the README.md there.
+    The scores go into the model's manifest, the figures beside it, and the card into the README.md there. A service
+    that runs shows them after its next start.
 
     Examples:
         fashion-api evaluate
@@ -54,6 +56,6 @@ def evaluate(settings: Settings) -> Status:
         from fashion_api.training.evaluate.evaluation import evaluate_model  # noqa: PLC0415  # TensorFlow
 
     with Waiting("reading the model") as waiting:
-        outcome = evaluate_model(settings, show=_StageLines(waiting).show)
+        outcome = evaluate_model(settings, show=StageLines(waiting).show)
     print(f"\n{outcome.summary()}")
     return Status.SUCCESS

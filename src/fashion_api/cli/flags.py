@@ -36,7 +36,7 @@ def with_settings(
     """
     described = {field: str(cls.model_fields[field].description) for field in fields} | sentences
     described["log_level"] = "How much is logged: debug, info, warning, error or critical" + (
-        "." if is_service else "; unset: warnings."
+        "." if is_service else "; unset: warning."
     )
 
     def decorate(command: Callable[Concatenate[SettingsT, _P], Status]) -> Callable[..., Status]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.help import CONTEXT, LazyGroup
 from fashion_api.cli.invocation import Invocation
 from fashion_api.cli.status import Status
@@ -85,7 +86,7 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Status.FAILED
     except KeyboardInterrupt:
-        status = Status.INTERRUPTED
+        status = Status.INTERRUPTED.value
     except typer.TyperException as error:
         return _report_wrong_call(error)
     except Exception as error:
@@ -95,13 +96,13 @@ def run(arguments: Sequence[str], *, app: typer.Typer = app) -> Status:
         if isinstance(error.__cause__, KeyboardInterrupt):
             return Status.INTERRUPTED
         return Status.WRONG_CALL if isinstance(error, FlagError) else Status.FAILED
-    if status == Status.INTERRUPTED:
+    if status == Status.INTERRUPTED and not isinstance(status, Status):  # a command that gives it has said so itself
         _report("interrupted")
     return Status(status or Status.SUCCESS)
 
 
 def _report(message: str) -> None:
-    print(f"fashion-api: {message}", file=sys.stderr)
+    print("fashion-api:", escape_controls(" ".join(message.splitlines())), file=sys.stderr)
 
 
 def _report_wrong_call(error: typer.TyperException) -> Status:

@@ -1,6 +1,7 @@
 """The picture files that a call of the command line names: files, folders, patterns and standard input."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,16 +17,16 @@ def find_pictures(names: Sequence[str]) -> Iterator[str]:
     no file is called, for the files that it matches. A name that stands for no file is given as it is.
     """
     for name in names:
-        if name == STANDARD_INPUT or Path(name).is_file():
+        if name == STANDARD_INPUT or _is_file(name):
             yield name
-        elif Path(name).is_dir():
+        elif os.path.isdir(name):  # noqa: PTH112  # as in `_is_file`
             yield from _find_in_folder(Path(name)) or [name]
         else:
             yield from sorted(filter(_is_file, glob.glob(name, recursive=True))) or [name]  # noqa: PTH207  # any pattern
 
 
 def _is_file(name: str) -> bool:
-    return Path(name).is_file()
+    return os.path.isfile(name)  # noqa: PTH113  # no error where the name is too long, or a folder above is closed
 
 
 def _find_in_folder(folder: Path) -> list[str]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.pictures import STANDARD_INPUT, find_pictures
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
-from fashion_api.errors import FlagError, ImageError
+from fashion_api.errors import FlagError, ImageError, WrongSizeError
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,22 +96,26 @@ def predict_files(
     files = list(find_pictures(names))
     images: list[tuple[str, Images]] = []
     errors: list[Exception] = []
+    has_refused = False
     with writer, Waiting("reading pictures") as line:
         for index, file in enumerate(files):
             try:
                 images.append((file, _read(file, model, is_prepared=is_prepared)))
             except (OSError, ImageError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
-                print(f"fashion-api: {file}: {reason}", file=sys.stderr)
+                print(escape_controls(f"fashion-api: {file}: {reason}"), file=sys.stderr)
                 errors.append(error)
             if len(images) == _BATCH_SIZE or index == len(files) - 1:
                 for answer in _classify(model, images, coverage):
                     writer.write(answer)
+                    has_refused = has_refused or answer.prediction.accepted is False
                 images.clear()
             line.update(f"{index + 1} of {len(files)} files", share=(index + 1) / len(files))
     summary = [f"{len(errors)} of {len(files)} files could not be classified"] if errors and len(files) > 1 else []
-    if not is_prepared and any(isinstance(error, ImageError) for error in errors):
+    if any(isinstance(error, WrongSizeError) for error in errors):
         summary.append("--prepare takes pictures of any size")
+    if is_prepared and has_refused:
+        summary.append("where a picture is not accepted, crop it closely on the page (`fashion-api serve`)")
     if summary:
         print(f"fashion-api: {'; '.join(summary)}", file=sys.stderr)
     return Status.FAILED if errors else Status.SUCCESS
@@ -136,7 +141,7 @@ def _read(file: str, model: "LoadedModel", *, is_prepared: bool) -> "Images":
 def _read_content(file: str) -> bytes:
     if file == STANDARD_INPUT:
         content = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    elif Path(file).is_dir():
+    elif os.path.isdir(file):  # noqa: PTH112  # no error where the name is too long, or a folder above is closed
         raise OSError(errno.ENOENT, "There is no picture in this folder", file)
     else:
         with Path(file).open("rb") as opened:  # it may be a pipe

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fashion_api.cli.bottom_line import describe_duration
 from fashion_api.cli.help import paint
 from fashion_api.cli.terminal import Waiting
-from fashion_api.training.fit.observer import Plan
+from fashion_api.training.fit.observer import Observer, Plan
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.history import Epoch
 from fashion_api.training.recipes import describe_network, describe_training
@@ -17,7 +17,7 @@ _WIDTH, _NAMES_WIDTH = 80, 13
 _HEAD = "  epoch       loss  accuracy  validation loss  accuracy        time"
 
 
-class RunView:
+class RunView(Observer):
     """Shows a run; the line at the bottom is drawn by `waiting`."""
 
     def __init__(self, waiting: Waiting) -> None:
@@ -110,7 +110,7 @@ def write_rows(rows: Mapping[str, str]) -> list[str]:
 
 def describe_outcome(outcome: TrainingOutcome) -> list[str]:
     """Describe the result of a run in lines for the terminal; warnings are last, where they are noticed."""
-    record = outcome.record
+    record, path = outcome.record, shlex.quote(str(outcome.model_path))
     ended = "interrupted after" if outcome.is_interrupted else "done:"
     rows = {
         "run": f"{ended} {record.epochs_run} of {record.epochs} epochs, in {describe_duration(record.duration_s)}",
@@ -120,7 +120,8 @@ def describe_outcome(outcome: TrainingOutcome) -> list[str]:
         "model": f"{outcome.model_path}, {record.parameters:,} weights",
         "curves": str(outcome.curves_path),
         "log": str(outcome.log_path),
-        "next": f"fashion-api evaluate --model-path {shlex.quote(str(outcome.model_path))}",
+        "serve it": f"fashion-api serve --model-path {path}",
+        "score it": f"fashion-api evaluate --model-path {path}",
     }
     warnings = (paint(textwrap.fill(f"WARNING: {warning}", _WIDTH), fg="yellow") for warning in outcome.warnings)
     return [*write_rows(rows), *warnings]

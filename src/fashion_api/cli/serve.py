@@ -28,4 +28,7 @@ def serve(settings: Settings) -> Status:
     """
     from fashion_api.server.processes import run_server  # noqa: PLC0415  # only where it runs
 
-    return Status.SUCCESS if run_server(settings) else Status.FAILED
+    try:
+        return Status.SUCCESS if run_server(settings) else Status.FAILED
+    except KeyboardInterrupt:  # how it is stopped, which its log says
+        return Status.INTERRUPTED

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from fashion_api.cli.escaping import escape_controls
+
 if TYPE_CHECKING:
     from fashion_api.cli.bottom_line import BottomLine
 
@@ -76,4 +78,4 @@ class _LogTitle(logging.Handler):
         self._line = line
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._line.update(record.getMessage())
+        self._line.update(escape_controls(record.getMessage()))

@@ -48,7 +48,7 @@ class KerasClassifier:
         tf = import_tensorflow()
         per_image = model.input_shape[1:]
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])  # type: ignore[untyped-decorator]  # theirs
         def infer(images: Any) -> Any:  # noqa: ANN401  # tensors
             pixels = spec.scale(tf.cast(images, tf.float32))
             outputs = model(tf.reshape(pixels, (-1, *per_image)), training=False)

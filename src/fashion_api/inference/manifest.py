@@ -27,7 +27,7 @@ class InputSpec(Record):
     @model_validator(mode="after")
     def _check_range(self) -> Self:
         low, high = self.pixel_range
-        if not low < high < float("inf"):
+        if not 0 < high - low < float("inf"):  # NaN is never less
             raise ValueError("pixel_range must be two finite numbers, the lower first")
         return self
 

@@ -21,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from fashion_api.errors import ImageError, InvalidImageError, UnsupportedImageError
+from fashion_api.errors import ImageError, InvalidImageError, UnsupportedImageError, WrongSizeError
 from fashion_api.pictures.essentials import check_frames, reduce_to_essentials
 from fashion_api.pictures.file_types import FileType, detect_file_type
 from fashion_api.pictures.grey_png import read_usual_png
@@ -54,7 +54,8 @@ def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8
 
     Raises:
         UnsupportedImageError: the content is not a PNG, JPEG, GIF, BMP or WebP file.
-        InvalidImageError: it is one, but of another size, with several frames, or broken.
+        WrongSizeError: it is one, but of another size.
+        InvalidImageError: it has several frames, or is broken.
     """
     file_type = recognise(content)
     pixels = read_usual_png(content, height=height, width=width) if file_type == "PNG" else None
@@ -64,7 +65,7 @@ def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8
         try:
             return _decode(file_type, content, (width, height))
         except Image.DecompressionBombError as error:
-            raise InvalidImageError(f"the picture is far larger than {width}×{height} pixels") from error
+            raise WrongSizeError(f"the picture is far larger than {width}×{height} pixels") from error
 
 
 def decode_base64(text: str, *, height: int, width: int) -> NDArray[np.uint8]:
@@ -187,8 +188,8 @@ def to_grey(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("L"))
 
 
-def _wrong_size(size: tuple[int, int], wanted: tuple[int, int]) -> InvalidImageError:
-    return InvalidImageError(
+def _wrong_size(size: tuple[int, int], wanted: tuple[int, int]) -> WrongSizeError:
+    return WrongSizeError(
         f"the picture is {size[0]}×{size[1]} pixels (width×height), but must be {wanted[0]}×{wanted[1]}; "
         "it is not resized here"
     )

@@ -160,9 +160,36 @@ def _count_palette_bytes(flags: int) -> int:
 def _check_bmp(content: bytes) -> Essentials:
     """Refuse a palette of more colours than 8 bits can name: Pillow would read all of it."""
     is_core = content[14] == 12  # noqa: PLR2004  # the oldest header, BITMAPCOREHEADER, has no such field
-    if not is_core and struct.unpack_from("<L", content, 46)[0] > 256:  # noqa: PLR2004
+    if not is_core and struct.unpack_from("<L", content, 46)[0] > 256:  # noqa: PLR2004  # what 8 bits can name
         raise ValueError("too large a palette")
     return Essentials(content)
+
+
+_WEBP_CHUNK = struct.Struct("<4sL")
+_WEBP_ESSENTIAL = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"))
+_WEBP_METADATA_FLAGS = 0x2C  # that there are an ICC profile, EXIF data and XMP data
+
+
+def _reduce_webp(content: bytes) -> Essentials:
+    """Keep the chunks of pixels (RFC 9649, section 2); an animation's frames are counted by libwebp."""
+    kept = [b"WEBP"]
+    exif = b""
+    at = 12
+    parts = 0
+    while at + _WEBP_CHUNK.size <= len(content):
+        parts += 1
+        _check_parts(parts)
+        kind, length = _WEBP_CHUNK.unpack_from(content, at)
+        start, end = at + _WEBP_CHUNK.size, at + _WEBP_CHUNK.size + length + length % 2
+        if kind == b"VP8X":
+            kept.append(content[at:start] + bytes([content[start] & ~_WEBP_METADATA_FLAGS]) + content[start + 1 : end])
+        elif kind in _WEBP_ESSENTIAL:
+            kept.append(content[at:end])
+        elif kind == b"EXIF":
+            exif = content[start : start + length]
+        at = end
+    body = b"".join(kept)
+    return Essentials(b"RIFF" + struct.pack("<L", len(body)) + body, exif)
 
 
 _REDUCERS: Final[Mapping[FileType, Callable[[bytes], Essentials]]] = {
@@ -170,5 +197,5 @@ _REDUCERS: Final[Mapping[FileType, Callable[[bytes], Essentials]]] = {
     "JPEG": _reduce_jpeg,
     "GIF": _reduce_gif,
     "BMP": _check_bmp,
-    "WebP": Essentials,  # libwebp unpacks nothing but the pixels
+    "WebP": _reduce_webp,
 }

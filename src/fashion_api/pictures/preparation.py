@@ -24,8 +24,11 @@ _MAX_PIXELS = 16 * 2**20
 _MAX_COEFFICIENT_BYTES = 160 * 2**20
 """Those of a JPEG of several scans, which are in memory until the last scan was read: two bytes for each sample."""
 _MAX_SCANS = 32
+_START = b"\xff\xd8"
 _SCAN = b"\xff\xda"
 
+_LEAST_SIDE = 1e-9
+"""Of a crop; less than a pixel of any picture that is read, and enough to calculate with."""
 _SPARE = 4
 """Averaging leaves at least so many pixels to a side for each of the model's; the resampling filter does the rest."""
 _BAND_PIXELS = 128 * 1024
@@ -93,14 +96,17 @@ def check_crop(crop: Crop) -> Crop:
     """Check a crop; what reaches over the edge by a rounding error is cut off.
 
     Raises:
-        ValueError: it is not within the picture, or without area.
+        ValueError: it is not within the picture, or next to nothing of it.
     """
     x, y, width, height = crop
     if not (width > 0 and height > 0):
         raise ValueError("must have a width and a height over 0")
     if not (0 <= x < 1 and 0 <= y < 1 and x + width <= 1 + 1e-6 and y + height <= 1 + 1e-6):
         raise ValueError("must be within the picture, whose edges are at 0 and 1")
-    return Crop(x, y, min(width, 1 - x), min(height, 1 - y))
+    width, height = min(width, 1 - x), min(height, 1 - y)
+    if min(width, height) < _LEAST_SIDE:
+        raise ValueError(f"must have a width and a height of {_LEAST_SIDE:.9f} or more")
+    return Crop(x, y, width, height)
 
 
 def prepare_picture(  # noqa: PLR0913  # its options, by name
@@ -118,7 +124,7 @@ def prepare_picture(  # noqa: PLR0913  # its options, by name
     Raises:
         UnsupportedImageError: the content is not a PNG, JPEG, GIF, BMP or WebP file.
         InvalidImageError: it is one, but too large, with several frames, or broken.
-        ValueError: the crop is not within the picture, or without area.
+        ValueError: the crop is not within the picture, or next to nothing of it.
     """
     options = Options(WHOLE if crop is None else check_crop(Crop(*crop)), turn, invert, fit)
     steps = prepare_in_steps(content, options, height=height, width=width)
@@ -180,7 +186,7 @@ def _open(content: bytes) -> OpenedPicture:
 
 def _check_scans(image: JpegImageFile, content: bytes) -> None:
     """Check the cost of a JPEG whose pixels are known after its last scan only, as those of progressive ones are."""
-    start = content.index(_SCAN)
+    start = _find_first_scan(content)
     is_interleaved = content[start + 4] == image.layers
     if is_interleaved and "progressive" not in image.info:
         return
@@ -192,6 +198,14 @@ def _check_scans(image: JpegImageFile, content: bytes) -> None:
             f"the picture is a progressive JPEG of {image.width}×{image.height} pixels (width×height) in {scans} "
             "scans, which takes too much to read; send it smaller, or not progressive"
         )
+
+
+def _find_first_scan(content: bytes) -> int:
+    """Find where the first scan of a JPEG's essentials begins; a table before it may have the same bytes."""
+    at = len(_START)
+    while not content.startswith(_SCAN, at):
+        at += 2 + int.from_bytes(content[at + 2 : at + 4])
+    return at
 
 
 def _shrink(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
@@ -44,7 +45,7 @@ from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
-from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
@@ -183,7 +184,8 @@ def create_app(
         settings: all that an operator may set.
         middleware: the caller's own. It sees every request and every response, refusals too.
         load_model: gives the model; takes seconds.
-        load_test_set: gives the test set, or raises `DataError`: the service then answers without one.
+        load_test_set: gives the test set, or raises `DataError`: the service then answers without one, unless the
+            settings name the folder of the data set.
         lifespan: is entered with the service once that is ready, and left before it stops.
 
     Raises:
@@ -194,7 +196,6 @@ def create_app(
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
-        logger.info("ready")
         monitor = asyncio.create_task(service.monitor())
         try:
             async with lifespan(service):
@@ -274,7 +275,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         batcher,
         test_set,
         decoder=Decoder(),
-        preparer=Decoder(),
+        preparer=Decoder(turn_s=math.inf, most=find_max_prepared(settings)),
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
         metrics=metrics,
@@ -288,5 +289,7 @@ def _load(
     try:
         return model, load_test_set(settings, model)
     except DataError as error:
+        if settings.data_dir is not None:  # whoever names a folder means that one
+            raise
         logger.warning("serving without a test set: %s", error)
         return model, error

@@ -1,7 +1,7 @@
 """What each error becomes over HTTP: `application/problem+json`, RFC 9457."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import NamedTuple
@@ -141,25 +141,25 @@ KINDS = (
     INTERNAL,
 )
 
-# The first that fits: derived classes stand before their bases.
-_KIND_OF: tuple[tuple[type[Exception], ProblemKind], ...] = (
-    (errors.UnknownTestImageError, NOT_FOUND),
-    (errors.InvalidRequestError, INVALID),
-    (errors.UnauthenticatedError, UNAUTHORIZED),
-    (errors.UnsupportedMediaTypeError, UNSUPPORTED),
-    (errors.MalformedRequestError, BAD_REQUEST),
-    (errors.HeadTooLargeError, HEAD_TOO_LARGE),
-    (errors.HeadTimeoutError, TOO_SLOW),
-    (errors.BodyTooLargeError, TOO_LARGE),
-    (errors.BodyTimeoutError, TOO_SLOW),
-    (errors.UnsupportedImageError, UNSUPPORTED),
-    (errors.ImageError, INVALID),
-    (errors.DataError, NO_DATA),
-    (errors.NotReadyError, NOT_READY),
-    (errors.OverloadedError, OVERLOADED),
-    (errors.PendingError, PENDING),
-    (errors.DeadlineExceededError, DEADLINE),
-)
+# A class without a line of its own has that of its nearest base.
+_KIND_OF: Mapping[type, ProblemKind] = {
+    errors.UnknownTestImageError: NOT_FOUND,
+    errors.InvalidRequestError: INVALID,
+    errors.UnauthenticatedError: UNAUTHORIZED,
+    errors.UnsupportedMediaTypeError: UNSUPPORTED,
+    errors.MalformedRequestError: BAD_REQUEST,
+    errors.HeadTooLargeError: HEAD_TOO_LARGE,
+    errors.HeadTimeoutError: TOO_SLOW,
+    errors.BodyTooLargeError: TOO_LARGE,
+    errors.BodyTimeoutError: TOO_SLOW,
+    errors.UnsupportedImageError: UNSUPPORTED,
+    errors.ImageError: INVALID,
+    errors.DataError: NO_DATA,
+    errors.NotReadyError: NOT_READY,
+    errors.OverloadedError: OVERLOADED,
+    errors.PendingError: PENDING,
+    errors.DeadlineExceededError: DEADLINE,
+}
 REFUSALS = frozenset([UNAUTHORIZED, TOO_LARGE, TOO_SLOW, NOT_READY, OVERLOADED, DEADLINE])
 """The kinds of problem that are the service's limits, and no fault of what was asked."""
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
@@ -178,7 +178,7 @@ _INTERNAL_PROBLEM = Problem(INTERNAL, "something went wrong here; the log has it
 
 def explain(error: Exception, *, request_id: str) -> Problem:
     """Give the problem that an error is to the caller; a fault of the service is logged, and nothing of it is shown."""
-    kind = next((kind for cls, kind in _KIND_OF if isinstance(error, cls)), None)
+    kind = next((_KIND_OF[cls] for cls in type(error).__mro__ if cls in _KIND_OF), None)
     if kind is None:
         logger.error("request failed: %s", error, exc_info=error, extra={"request_id": request_id})
         return _INTERNAL_PROBLEM

@@ -26,6 +26,12 @@ _OUT_OF_DESCRIPTORS_S = 0.1
 _REPORT_S = 60.0
 
 
+def name_address(sock: socket.socket) -> str:
+    """Give the address of a bound socket as a URL without a path."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class ConnectionTable:
     """How many connections each worker has, by slot, in memory that the processes share.
 

@@ -27,8 +27,9 @@ _FIELDS = rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+"
 _HEAD = re.compile(_LINE + _FIELDS + rb"\r\n")
 _HEAD_SO_FAR = re.compile(_LINE + _FIELDS)
 _LINE_SO_FAR = re.compile(rb"\r|[A-Z][A-Z-]{0,19}(?: [!-~]*+(?: [HTP/0-9.]{0,8}\r?)?)?")
-_FRAMING_FIELD = re.compile(rb"\n(host|content-length|transfer-encoding|upgrade):[ \t]*+([^\r]*)", re.IGNORECASE)
+_FRAMING_FIELD = re.compile(rb"\n(host|content-length|transfer-encoding|upgrade|expect):[ \t]*+([^\r]*)", re.IGNORECASE)
 _OFFER = re.compile(rb"(?<=\n)upgrade:[^\n]*\n", re.IGNORECASE)
+_OFFER_OF_1_0 = re.compile(rb"(?<=\n)(?:upgrade|expect):[^\n]*\n", re.IGNORECASE)
 _HOST = re.compile(rb"[0-9A-Za-z._~!$&'()*+,;=:%\[\]-]*+[ \t]*")
 _LENGTH = re.compile(rb"[0-9]{1,15}[ \t]*")
 _CHUNK_SIZE = rb"([0-9A-Fa-f]{1,12})(?:[ \t]*;[\t -~\x80-\xff]*+)?\r\n"
@@ -51,7 +52,7 @@ class Head(NamedTuple):
     body_bytes: int | None
     """How many bytes follow as its body; `None` for a chunked one."""
     has_offer: bool
-    """Whether it offers to go on in another protocol (`Upgrade`)."""
+    """Whether it offers what must be left out: another protocol (`Upgrade`) or, in HTTP/1.0, `Expect`."""
 
 
 def read_head(data: bytes, start: int) -> Head | None:
@@ -78,8 +79,8 @@ def read_head(data: bytes, start: int) -> Head | None:
             length = int(value)
         elif field == b"transfer-encoding" and not is_chunked and value.rstrip().lower() == b"chunked":
             is_chunked = True
-        elif field == b"upgrade":
-            has_offer = True
+        elif field in (b"upgrade", b"expect"):
+            has_offer = has_offer or field == b"upgrade" or minor_version == b"0"
         else:
             raise MalformedRequestError(f"{field.decode()} has a value that is not accepted, or is given twice")
     if hosts != 1 and (hosts or minor_version == b"1"):
@@ -107,8 +108,12 @@ def _check_head_so_far(data: bytes, start: int) -> None:
 
 
 def drop_offers(head: bytes) -> bytes:
-    """Leave out the offers of another protocol, as a server may (RFC 9110, section 7.8)."""
-    return _OFFER.sub(b"", head)
+    """Leave out the offers of another protocol, as a server may, and `Expect` in HTTP/1.0, as it must.
+
+    See RFC 9110, sections 7.8 and 10.1.1: a caller of HTTP/1.0 takes 100 for the answer.
+    """
+    is_1_0 = head.startswith(b"HTTP/1.0\r", head.rindex(b" ", 0, head.index(b"\n")) + 1)
+    return (_OFFER_OF_1_0 if is_1_0 else _OFFER).sub(b"", head)
 
 
 class Body(Protocol):

@@ -1,21 +1,24 @@
-"""A transport that sends what is written in one turn of the event loop together.
+"""A transport that sends the head of a response together with the beginning of its body.
 
-Servers write the head of a response and its body one after the other. Each would be a system call, and a packet.
+Servers write the two one after the other. Each would be a system call, a packet, and a wake-up of the caller.
 """
 
 import asyncio
 from typing import Any
 
+_HEAD = b"HTTP/"
+_LENGTH = b"\r\ncontent-length: "
+"""Says that the body is whole, or nearly: a stream has none, and its head is not held back."""
+
 
 class GatheringTransport:
-    """Stands for a transport: `write` keeps what it gets until `flush`, `close` or the next turn of the event loop."""
+    """Stands for a transport: `write` keeps the head of a response with a length until the next `write` or `flush`."""
 
-    __slots__ = ("_is_scheduled", "_kept", "_transport")
+    __slots__ = ("_head", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._kept: list[bytes] = []
-        self._is_scheduled = False
+        self._head = b""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a transport has
         return getattr(self._transport, name)
@@ -25,26 +28,21 @@ class GatheringTransport:
         return self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
-        """Send it soon; where the transport is closed already, that raises what it raises."""
-        if self._transport.is_closing():
-            self._transport.write(data)
+        """Send it, or keep it for a moment."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_HEAD) and _LENGTH in data:
+            self._head = data
             return
-        self._kept.append(data)
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush_in_turn)
+        self._transport.write(data)
 
     def flush(self) -> None:
-        """Send what was kept."""
-        kept, self._kept = self._kept, []
-        if kept and not self._transport.is_closing():
-            self._transport.write(b"".join(kept))
+        """Send what was kept, if the transport is not closed yet."""
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
 
     def close(self) -> None:
         """Send what was kept, and close the transport."""
         self.flush()
         self._transport.close()
-
-    def _flush_in_turn(self) -> None:
-        self._is_scheduled = False
-        self.flush()

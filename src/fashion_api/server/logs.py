@@ -133,9 +133,9 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None, worke
     uvicorn_logger = logging.getLogger("uvicorn.error")
     uvicorn_logger.setLevel(logging.WARNING)  # its notices of normal events repeat the app's own
     uvicorn_logger.filters = [_DropTwiceTold()]
-    for noisy in ("h5py", "matplotlib", "PIL", "asyncio", "multipart", "python_multipart"):
+    for noisy in ("h5py", "matplotlib", "PIL", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    for noisier in ("absl", "tensorflow"):
+    for noisier in ("absl", "tensorflow", "multipart", "python_multipart"):  # the last two warn of callers' mistakes
         logging.getLogger(noisier).setLevel(logging.ERROR)
 
 

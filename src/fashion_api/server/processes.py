@@ -7,6 +7,7 @@ import socket
 import sys
 
 from fashion_api.errors import SettingsError
+from fashion_api.server.accepting import name_address
 from fashion_api.server.log_queue import flush_log_queues, queue_log_lines
 from fashion_api.settings import Settings
 
@@ -27,9 +28,7 @@ def run_server(settings: Settings) -> bool:
         raise SettingsError("FASHION_WORKERS: several workers cannot share a socket on Windows; run one")
     sock = bind(settings.host, settings.port)
     queue_log_lines()
-    host, port = sock.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    logger.info("will serve on http://%s:%d (documentation: /docs) once the model is loaded", shown, port)
+    logger.info("will serve on %s (documentation: /docs) once the model is loaded", name_address(sock))
     with sock:
         has_started, stop_signal = _run_workers(settings, sock) if settings.workers > 1 else _run_here(settings, sock)
     if has_started:
@@ -78,6 +77,7 @@ def bind(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise SettingsError(
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another with FASHION_HOST and FASHION_PORT"
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port or FASHION_PORT, "
+            "--host or FASHION_HOST"
         ) from error
     return sock

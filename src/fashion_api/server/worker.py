@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import signal
 import socket
@@ -17,10 +18,9 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fashion_api.rest.app import create_described_app
-from fashion_api.server.accepting import Acceptor, ConnectionTable
+from fashion_api.server.accepting import Acceptor, ConnectionTable, name_address
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
-from fashion_api.server.process import spare_collections
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
@@ -89,7 +89,7 @@ class Worker(uvicorn.Server):
 
     @asynccontextmanager
     async def _hold(self, service: Service) -> AsyncIterator[None]:
-        spare_collections()
+        gc.freeze()
         self._service = service
         service.slot = 0 if self._seat is None else self._seat.slot
         service.count_connections = lambda: len(self._connections.open)
@@ -147,6 +147,7 @@ class Worker(uvicorn.Server):
             slot=0 if seat is None else seat.slot,
         )
         self._acceptor.start(self.config.backlog)
+        logger.info("ready: %s/", name_address(self._sock))
         if seat is not None:
             self._beat(seat.link)
 

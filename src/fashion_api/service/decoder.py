@@ -1,6 +1,7 @@
 """Decoding of large bodies beside the event loop, in turns, so that a large one holds up no other."""
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -9,7 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from fashion_api.errors import DeadlineExceededError
+from fashion_api.errors import DeadlineExceededError, OverloadedError
 
 T = TypeVar("T")
 _TURN_S = 0.002
@@ -22,12 +23,20 @@ class _Task(NamedTuple):
 
 
 class Decoder:
-    """A thread that decodes the bodies of several requests in turns of some 2 ms.
+    """A thread that decodes the bodies of several requests in turns.
 
     One thread, as decoding holds the interpreter's lock: six took turns at it and were slower, with 9 MB more memory.
+
+    Args:
+        turn_s: how long a turn is, at the least; infinite for one body after the other, so that what one takes in
+            memory is taken once.
+        most: the most bodies that are taken in at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, turn_s: float = _TURN_S, most: float = math.inf) -> None:
+        self._turn_s = turn_s
+        self._most = most
+        self._under_way = 0
         self._arrived: SimpleQueue[_Task | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -40,9 +49,12 @@ class Decoder:
             timeout_s: what the deadline was made from, for the message.
 
         Raises:
+            OverloadedError: as many as there may be are taken in already.
             DeadlineExceededError: the deadline has passed; the rest of the steps is not run.
             Exception: what a step raised.
         """
+        if self._under_way >= self._most:
+            raise OverloadedError(f"{self._most} such requests are under way already")
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         if self._thread is None:  # most services never see a large body
@@ -50,11 +62,14 @@ class Decoder:
             self._thread.start()
         settle = partial(loop.call_soon_threadsafe, partial(_settle, result))
         self._arrived.put(_Task(steps, lambda: not result.done(), settle))
+        self._under_way += 1
         try:
             async with asyncio.timeout_at(deadline):
                 return await result
         except TimeoutError:
             raise DeadlineExceededError(f"no answer within {timeout_s:g} s") from None
+        finally:
+            self._under_way -= 1
 
     async def aclose(self) -> None:
         """End the thread, once nothing is left to decode."""
@@ -76,13 +91,13 @@ class Decoder:
                     tasks.append(arrived)
                 continue
             task = tasks.popleft()
-            if _take_turn(task):
+            if _take_turn(task, self._turn_s):
                 tasks.append(task)
 
 
-def _take_turn(task: _Task) -> bool:
+def _take_turn(task: _Task, turn_s: float) -> bool:
     """Run some steps; tells whether there are more."""
-    until = time.perf_counter() + _TURN_S
+    until = time.perf_counter() + turn_s
     try:
         while task.is_wanted():
             next(task.steps)

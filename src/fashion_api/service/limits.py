@@ -20,6 +20,11 @@ def find_max_explained(settings: Settings) -> int:
     return min(MAX_EXPLAINED, fitting, settings.max_images_per_request)
 
 
+def find_max_prepared(settings: Settings) -> int:
+    """Find how many pictures may wait to be prepared: most of the requests under way are left to others."""
+    return max(1, settings.max_concurrent_requests // 4)
+
+
 class RequestLimit:
     """Limits the requests that are whole and not yet answered."""
 

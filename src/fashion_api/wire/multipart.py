@@ -1,7 +1,9 @@
 """Reads `multipart/form-data` (RFC 7578) with python-multipart."""
 
-from collections.abc import Generator
+import re
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 _STEP_BYTES = 8 * 1024
 _WHOLE_BYTES = 64 * 1024
 """A body up to this size is parsed in one step."""
+_EXTENDED_FILENAME = re.compile(
+    rb";[ \t]*filename\*[ \t]*=[ \t]*\"?(utf-8|iso-8859-1)'[^';]*'([^;\"\s]*)", re.IGNORECASE
+)
 
 
 class Part(NamedTuple):
@@ -54,6 +59,15 @@ def read_parts(body: bytes, content_type: str, *, max_parts: int) -> Generator[N
 
 def _make_error(reason: str) -> InvalidRequestError:
     return InvalidRequestError([Fault("", f"the multipart body cannot be read: {reason}")])
+
+
+def _read_filename(disposition: bytes, options: Mapping[bytes, bytes]) -> str | None:
+    """Give a part's file name; `filename*` (RFC 8187), which forms must not have, where it is the only one."""
+    plain = options.get(b"filename")
+    if plain is not None:
+        return plain.decode(errors="replace")
+    match = _EXTENDED_FILENAME.search(disposition)
+    return unquote_to_bytes(match[2]).decode(match[1].decode(), errors="replace") if match else None
 
 
 class _Collector:
@@ -107,12 +121,11 @@ class _Collector:
         name = options.get(b"name")
         if name is None:
             raise _make_error("a part has no name")
-        filename = options.get(b"filename")
         chunks = self._chunks
         self.parts.append(
             Part(
                 name.decode(errors="replace"),
-                None if filename is None else filename.decode(errors="replace"),
+                _read_filename(self._disposition, options),
                 chunks[0] if len(chunks) == 1 else b"".join(chunks),
             )
         )

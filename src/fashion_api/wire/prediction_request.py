@@ -78,12 +78,14 @@ def read_images(body: bytes, spec: InputSpec, *, max_images: int) -> Generator[N
     document = yield from read_json(body, max_lists=rows, max_values=rows * spec.width)
     _check_name(document)
     request = validate(PredictionRequest, document, context=context)
+    images = request.images
+    vars(request).clear()  # pydantic's iterator refers to the model: a cycle, which would keep the whole document
     pixels: list[bytes] = []
     faults: list[Fault] = []
     is_complete = False
     while not is_complete and len(faults) < MAX_FAULTS:
         try:
-            for image in request.images:  # goes on after an image that is wrong
+            for image in images:  # goes on after an image that is wrong
                 pixels.append(image)
                 yield
             is_complete = True

@@ -1,6 +1,7 @@
 """API keys."""
 
 import contextlib
+import logging
 
 import pytest
 from pydantic import SecretStr
@@ -10,6 +11,7 @@ from fashion_api.errors import UnauthenticatedError
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
 from tests.asgi import Call, make_scope
 from tests.clock import run
+from tests.conftest import MakeClient
 
 
 def may_pass(scope: Scope, keys: tuple[str, ...] = ("first", "second")) -> bool:
@@ -71,3 +73,17 @@ def test_without_keys_every_request_passes() -> None:
 def test_other_protocols_need_no_key() -> None:
     """What is no HTTP request is passed on as it is."""
     assert may_pass({"type": "lifespan"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-API-Key": "secret-one"}, {"Authorization": "Bearer secret-one"}, {"X-API-Key": "secret-none"}],
+    ids=["none", "header", "bearer", "wrong"],
+)
+def test_no_key_is_logged(make_client: MakeClient, headers: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a key of the settings nor one that a caller sends is logged, at any level."""
+    caplog.set_level(logging.DEBUG)
+    client = make_client(api_keys=(SecretStr("secret-one"), SecretStr("secret-two")))
+    client.get("/api/v1/model", headers=headers)
+    client.close()
+    assert not [record for record in caplog.records if "secret" in f"{record.getMessage()} {vars(record)}"]

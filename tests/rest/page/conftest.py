@@ -45,9 +45,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def server(browser: Browser, real_service: Mapping[str, str]) -> Iterator[ServerProcess]:  # noqa: ARG001  # or no server
+def real_settings(browser: Browser, request: pytest.FixtureRequest) -> Mapping[str, str]:  # noqa: ARG001  # see below
+    """Settings of the committed model and the real data; no model is compiled where there is no browser."""
+    settings: Mapping[str, str] = request.getfixturevalue("real_service")
+    return settings
+
+
+@pytest.fixture(scope="package")
+def server(real_settings: Mapping[str, str]) -> Iterator[ServerProcess]:
     """The service as it is served by default, with the committed model and the whole test set."""
-    with serve(**real_service) as started:
+    with serve(**real_settings) as started:
         yield started
 
 

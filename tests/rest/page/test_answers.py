@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.picture_files import grey_png
 from tests.rest.page.conftest import OpenPage
@@ -50,12 +50,41 @@ def test_accepted_picture(server: ServerProcess, open_page: OpenPage) -> None:
 
 
 def test_refused_picture_says_why(server: ServerProcess, open_page: OpenPage) -> None:
-    """A picture of no article is not accepted, in the service's own words."""
+    """A picture of no article has no answer but a guess, no promise, and advice on what to do."""
     shown, answered = answer_for(open_page(server), grey_png())
     prediction = answered["predictions"][0]
     assert prediction["accepted"] is False
-    expect(shown.locator(".verdict")).to_contain_text(f"Not accepted: {prediction['reason']}.")
+    expect(shown.locator(".label")).to_have_text(f"Perhaps {prediction['label']}")
+    expect(shown.locator(".verdict")).to_contain_text("The model does not recognise this picture.")
+    expect(shown.locator(".verdict")).to_contain_text("Crop closely, or try Keep or Invert")
+    expect(shown.locator(".set")).to_contain_text("the promise of 95 of 100 does not hold for it")
+    expect(shown.locator(".set b")).to_have_count(0)
     expect(shown.locator(".novelty")).to_contain_text("unlike what the model was trained on")
+
+
+def test_refused_test_picture_has_no_advice_on_photographs(surveyed: ServerProcess, open_page: OpenPage) -> None:
+    """Nothing can be done about a picture of the test set, so nothing is advised."""
+    page = open_page(surveyed, "#browse?accepted=false")
+    page.locator("#browse-grid a").first.click()
+    expect(page.locator(".answer .label")).to_contain_text("Perhaps ")
+    expect(page.locator(".verdict").last).to_have_text(
+        "The model does not recognise this picture. Its answer is a guess."
+    )
+
+
+def test_model_without_novelty_says_so(server: ServerProcess, open_page: OpenPage) -> None:
+    """Where nothing is accepted or refused, nobody takes the answer for one that was checked."""
+    page = open_page(server)
+
+    def leave_out_novelty(route: Route) -> None:
+        answered = route.fetch().json()
+        answered["predictions"][0] |= {"novelty": None, "accepted": None, "reason": None, "reasons": None}
+        route.fulfill(json=answered)
+
+    page.route("**/api/v1/predictions?*", leave_out_novelty)
+    shown, _ = answer_for(page, photograph())
+    expect(shown).to_contain_text("This model does not judge whether a picture is like those it knows.")
+    expect(shown.locator(".verdict, .novelty")).to_have_count(0)
 
 
 def test_coverage_is_chosen(server: ServerProcess, open_page: OpenPage) -> None:
@@ -67,6 +96,7 @@ def test_coverage_is_chosen(server: ServerProcess, open_page: OpenPage) -> None:
     expected = answered.value.json()["predictions"][0]["prediction_set"]
     expect(page.locator(".bars .in-set")).to_have_count(len(expected))
     expect(page.locator(".set small")).to_contain_text("99 of 100")
+    expect(page.get_by_role("radio", name="99 %")).to_be_focused()
     choose(page, as_file(photograph(), "next.jpg"))
     with page.expect_request("**/api/v1/predictions?coverage=0.99"):
         page.get_by_role("button", name="Ask the model").click()

@@ -58,7 +58,9 @@ def test_photograph_is_prepared_shown_and_answered(
     page = open_page(server, has_touch=is_phone, is_mobile=is_phone)
     put_in(page)
     find_preview(page)
-    expect(page.locator(".steps")).to_contain_text("inverted, so that the article is light on black")
+    expect(page.locator(".steps")).to_contain_text(
+        "inverted (the edges looked lighter than the middle; press Keep if that is wrong)"
+    )
     expect(page.locator(".answered")).to_contain_text("Not asked yet.")
     expect(ask(page).locator(".label")).to_contain_text(LABEL)
 
@@ -90,6 +92,16 @@ def test_drawing_is_answered_as_it_was_drawn(server: ServerProcess, open_page: O
     sent = read_images(asked.value)[0]
     assert decode(page, sent) == drawn
     assert {0, 220} < set(drawn)
+
+
+def test_drawing_can_be_given_up(server: ServerProcess, open_page: OpenPage) -> None:
+    """Cancel closes the grid and leads back to where it was opened; no picture is added."""
+    page = open_page(server)
+    page.get_by_role("button", name="Draw one").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("application", name="Drawing grid")).to_be_hidden()
+    expect(page.get_by_role("button", name="Draw one")).to_be_focused()
+    expect(page.get_by_role("article")).to_have_count(0)
 
 
 def decode(page: Page, png: str) -> list[int]:
@@ -207,6 +219,49 @@ def test_preparation_is_in_the_persons_hands(
     expect(page.locator(".steps")).to_contain_text(words)
     expect(preview).not_to_have_attribute("src", before)
     expect(page.locator(".answered")).to_have_text("Its answerNot asked yet.")
+
+
+def test_inversion_by_hand_is_given_no_reason(server: ServerProcess, open_page: OpenPage) -> None:
+    """What the page says of a picture that it did not judge itself is what was done, and no more."""
+    page = open_page(server)
+    choose(page, as_file(grey_png(), "grey.png"))
+    find_preview(page)
+    page.get_by_role("radio", name="Invert").check()
+    expect(page.locator(".steps")).to_have_text("28 × 28 pixels, grey: inverted.")
+
+
+def test_crop_is_undone(server: ServerProcess, open_page: OpenPage) -> None:
+    """Uncrop can be pressed while something is cropped, and only then."""
+    page = open_page(server)
+    choose(page, as_file(photograph()))
+    find_preview(page)
+    uncrop = page.get_by_role("button", name="Uncrop")
+    expect(uncrop).to_be_disabled()
+    crop_by_dragging(page)
+    expect(page.locator(".steps")).to_contain_text("cropped")
+    uncrop.click()
+    expect(page.locator(".steps")).not_to_contain_text("cropped")
+    expect(uncrop).to_be_disabled()
+
+
+def test_finger_crops_by_a_corner(server: ServerProcess, open_page: OpenPage) -> None:
+    """A phone says how a finger crops, and a finger that does so is not taken for one that scrolls."""
+    page = open_page(server, has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740})
+    choose(page, as_file(photograph()))
+    find_preview(page)
+    expect(page.get_by_text("Drag a corner of the picture to crop it.")).to_be_visible()
+    corner = page.locator(".crop i[data-corner=nw]")
+    corner.tap(trial=True)  # which waits until the page has scrolled to the picture
+    box = corner.bounding_box()
+    assert box is not None
+    touch = page.context.new_cdp_session(page)
+    with page.expect_request(lambda request: "crop=0.3" in request.url):  # as far as the finger went
+        for moved in range(0, 90, 10):
+            point = {"x": box["x"] + 20 + moved, "y": box["y"] + 20 + moved}
+            kind = "touchMove" if moved else "touchStart"
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(page.locator(".steps")).to_contain_text("cropped")
 
 
 def test_turned_picture_keeps_its_crop(server: ServerProcess, open_page: OpenPage) -> None:

@@ -112,9 +112,17 @@ def test_index_beyond_the_test_set(surveyed: ServerProcess, open_page: OpenPage)
     expect(open_page(surveyed, "#test/10000").locator(".notice")).to_contain_text("There is no such picture")
 
 
-def test_predictions_of_the_whole_set_are_waited_for(real_service: Mapping[str, str], open_page: OpenPage) -> None:
+@pytest.mark.parametrize("fragment", ["#nowhere", "#constructor", "#__proto__"])
+def test_address_of_no_view_shows_the_first(surveyed: ServerProcess, open_page: OpenPage, fragment: str) -> None:
+    """A fragment that names no view leads to where pictures are asked about."""
+    page = open_page(surveyed, fragment)
+    expect(page.get_by_role("heading", name="Which garment is this?")).to_be_visible()
+    assert page.title().startswith("Which garment is this?")
+
+
+def test_predictions_of_the_whole_set_are_waited_for(real_settings: Mapping[str, str], open_page: OpenPage) -> None:
     """While the model looks at the whole test set for the first time, the page shows how far it is, and goes on."""
-    with serve(**real_service) as started:
+    with serve(**real_settings) as started:
         page = open_page(started, "#browse")
         expect(page.get_by_role("progressbar")).to_be_visible()
         expect(page.locator("#browse-grid li")).to_have_count(60, timeout=120_000)

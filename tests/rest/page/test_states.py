@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from fashion_api.rest.problems import NOT_READY, OVERLOADED, Problem, ProblemKind, write_problem
 from tests.picture_files import TEXT_FILE, grey_png, truncated_png
 from tests.rest.page.conftest import OpenPage
 from tests.rest.page.photographs import LABEL, as_file, ask, choose, find_preview, photograph
-from tests.servers import ServerProcess, serve
+from tests.servers import ServerProcess, serve_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
@@ -18,20 +18,15 @@ PREFIX = "shop/fashion/"
 
 
 @pytest.fixture(scope="module")
-def guarded(
-    browser: Browser,  # noqa: ARG001  # without one, no server is started
-    real_service: Mapping[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[ServerProcess]:
+def guarded(real_settings: Mapping[str, str]) -> Iterator[ServerProcess]:
     """A service behind a path prefix that asks for a key, has no test set, and takes small files only."""
     settings = {
-        **real_service,
+        **{name: value for name, value in real_settings.items() if name != "FASHION_DATA_DIR"},
         "FASHION_API_KEYS": KEY,
         "FASHION_ROOT_PATH": f"/{PREFIX.rstrip('/')}",
-        "FASHION_DATA_DIR": str(tmp_path_factory.mktemp("no data")),
         "FASHION_MAX_UPLOAD_BYTES": "30000",
     }
-    with serve(**settings) as started:
+    with serve_app("uvicorn", "tests.rest.page.without_test_set:app", **settings) as started:
         yield started
 
 
@@ -63,6 +58,17 @@ def test_key_is_asked_for_and_kept_out_of_the_address(guarded: ServerProcess, op
     expect(page.locator("footer")).to_contain_text("Model fashion_mnist")
     assert page.url == f"{guarded.url}/{PREFIX}"
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+
+
+def test_key_that_cannot_be_one_is_not_taken(guarded: ServerProcess, open_page: OpenPage) -> None:
+    """A key that no header can hold is not kept; blanks around a key, as pasting brings them, do not matter."""
+    page = open_page(guarded)
+    for key in ("ключ", "two words", " "):
+        give_key(page, key)
+        expect(page.get_by_role("dialog", name="This service asks for a key")).to_be_visible()
+    give_key(page, f" {KEY} ")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#foot")).to_contain_text("version")
 
 
 def test_key_that_is_not_given_can_be_given_later(guarded: ServerProcess, open_page: OpenPage) -> None:
@@ -138,6 +144,7 @@ def test_overloaded_service_can_be_asked_again(server: ServerProcess, open_page:
     refuse(page, OVERLOADED, times=1)
     page.get_by_role("button", name="Ask the model").click()
     expect(page.locator(".notice")).to_contain_text("The service is busy")
+    expect(page.locator(".answered")).to_contain_text("No answer yet.")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".label")).to_contain_text(LABEL)
     expect(page.locator(".notice")).to_have_count(0)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
+from fashion_api.errors import OverloadedError
 from fashion_api.pictures.decoding import decode_base64
 from fashion_api.pictures.preparation import prepare_picture
 from tests import picture_files as pictures
@@ -95,6 +97,45 @@ def test_base64_is_not_the_body(client: TestClient) -> None:
     """The body is the file itself."""
     encoded = base64.b64encode(pictures.grey_png())
     assert client.post(ROUTE, content=encoded, headers={"Content-Type": "image/png"}).status_code == 415
+
+
+@pytest.mark.parametrize("fit", ["contain", "cover", "stretch"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("crop", ["0,0,5e-324,1", "0,0,1,1e-20", "0.9999999999999999,0,1e-7,1", "0,1e-6,1,0.000000001"])
+def test_least_crop_is_refused_or_shown(client: TestClient, crop: str, kind: str, fit: str) -> None:
+    """A crop of next to nothing is refused as such, and the least one is shown."""
+    content = pictures.save(Image.new("L", (10, 100)), kind)
+    answer = prepare(client, content, query=f"crop={crop}&fit={fit}")
+    assert "image" in answer if crop.endswith("0.000000001") else "0.000000001 or more" in answer["detail"]
+
+
+def test_pictures_are_decoded_one_after_the_other(client: TestClient) -> None:
+    """Pixels of one picture alone are in memory, and a quarter of the requests under way are preparations at most."""
+    service = cast("ServiceApp", client.app).service
+    assert service is not None
+    portal = client.portal
+    assert portal is not None
+    seen: list[int] = []
+    may_end = threading.Event()
+
+    def decode(number: int) -> Generator[None, None, None]:
+        seen.append(number)
+        may_end.wait(LIMIT_S)
+        yield
+        seen.append(number)
+
+    async def prepare_many() -> list[BaseException | None]:
+        deadline = asyncio.get_running_loop().time() + LIMIT_S
+        runs = (service.preparer.run(decode(number), deadline=deadline, timeout_s=LIMIT_S) for number in range(33))
+        tasks = [asyncio.create_task(run) for run in runs]
+        await asyncio.wait(tasks[32:])
+        may_end.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    *done, refused = portal.call(prepare_many)
+    assert done == [None] * 32
+    assert isinstance(refused, OverloadedError)
+    assert seen == [number for number in range(32) for _ in range(2)]
 
 
 def test_preparations_and_large_bodies_do_not_wait_for_each_other(client: TestClient) -> None:

@@ -200,6 +200,19 @@ def test_digits_are_measured_where_they_are_set(
     assert (with_digits.not_measured, without.not_measured) == ((), ("MNIST digits",))
 
 
+def test_missing_digits_are_told_where_the_model_scores_novelty(
+    evaluated: EvaluationOutcome,
+    evaluated_residual: EvaluationOutcome,
+    data_dir: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without a file of digits, a warning names the setting, but not for a model that refuses nothing."""
+    for outcome, is_told in ((evaluated, False), (evaluated_residual, True)):
+        caplog.clear()
+        evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"))
+        assert ("FASHION_DIGITS_FILE" in caplog.text) is is_told
+
+
 def test_evaluating_again_gives_the_same_figures(evaluated_residual: EvaluationOutcome, data_dir: Path) -> None:
     """The record does not depend on chance or on an earlier evaluation."""
     path = evaluated_residual.model_path

@@ -171,7 +171,7 @@ def test_interrupt_before_the_first_epoch_keeps_nothing(train: Train) -> None:
     with pytest.raises(TrainingError, match="interrupted before its first epoch was done; nothing was kept"):
         train(augment=Epochs(interrupted=1))
 
-    assert not Path("models").exists()
+    assert not list(Path("models").iterdir())
 
 
 def test_run_that_diverges_at_once_is_an_error(train: Train) -> None:
@@ -263,12 +263,18 @@ def test_path_that_no_model_can_have_is_refused(name: str, train: Train) -> None
         train(model_path=Path(name))
 
 
-def test_unwritable_file_is_named(train: Train, tmp_path: Path) -> None:
-    """If the model cannot be written, the error names the file."""
+@pytest.mark.parametrize(
+    "place",
+    ["file", "file/below", pytest.param("/proc", marks=pytest.mark.skipif(not Path("/proc").exists(), reason="none"))],
+    ids=["a file", "below a file", "no disk"],
+)
+def test_place_that_cannot_be_written_is_named_before_training(place: str, train: Train, tmp_path: Path) -> None:
+    """If the model cannot be written, the error names the file, and no epoch is lost."""
     (tmp_path / "file").write_bytes(b"")
 
-    with pytest.raises(TrainingError, match=r"file/model\.h5 cannot be written"):
-        train(epochs=1, model_path=Path("file/model.h5"))
+    with pytest.raises(TrainingError, match=rf"{place}/model\.h5 cannot be written"):
+        train(epochs=1, model_path=Path(place, "model.h5"))
+    assert not (tmp_path / "runs").exists()
 
 
 # What is there already

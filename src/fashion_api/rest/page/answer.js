@@ -1,7 +1,7 @@
 /** An answer of the model: what it sees, how sure it is, whether it knows such pictures, and how to ask the same. */
 
 import { postJson } from './api.js';
-import { announce, h, list, percent, segmented } from './dom.js';
+import { announce, h, list, percent, segmented, takeFocus } from './dom.js';
 import { drawHeatMap } from './heatmap.js';
 import { attempt } from './notices.js';
 import { makeTakeaway } from './takeaway.js';
@@ -14,7 +14,7 @@ export function takeCoverages({ calibration }) {
   settings.coverages = Object.keys(calibration?.prediction_sets.thresholds ?? {}).sort();
 }
 
-/** What a person can do about each reason for which a picture is not accepted. */
+/** What a person can do about each flaw of a picture that is not accepted. */
 const ADVICE = {
   turned: 'Turn it, so that the article is upright.',
   'low-contrast': 'Take a picture with more contrast between the article and what is behind it.',
@@ -22,6 +22,10 @@ const ADVICE = {
   'at-edge': 'Crop it so that the article is in the middle.',
   'too-dark': 'Check that the article is light on black, and invert it if not.',
 };
+
+const KNOWN =
+  'It knows catalogue pictures: one article, on a plain background. Crop closely, or try Keep or Invert; ' +
+  'for most photographs its answer is a guess.';
 
 /**
  * Show an answer.
@@ -34,9 +38,9 @@ export function makeAnswer(answer) {
   return h(
     'div',
     { class: 'answer' },
-    h('p', { class: 'label' }, prediction.label, h('span', { class: 'sure' }, percent(prediction.probability))),
+    makeLabel(prediction),
     actual === undefined ? null : makeTruth(prediction.label, actual),
-    makeAcceptance(prediction),
+    makeAcceptance(prediction, { isOwn: actual === undefined }),
     makeBars(prediction),
     prediction.prediction_set && makeSet(prediction, answer.onCoverage),
     prediction.novelty === null ? null : makeNovelty(prediction.novelty),
@@ -61,14 +65,22 @@ function makeTruth(label, actual) {
   return h('p', { class: isRight ? 'verdict good' : 'verdict bad' }, words);
 }
 
-function makeAcceptance({ accepted, reason, reasons }) {
-  if (accepted === null) return null;
+function makeLabel({ label, probability, accepted }) {
+  if (accepted === false) return h('p', { class: 'label guess' }, `Perhaps ${label}`);
+  return h('p', { class: 'label' }, label, h('span', { class: 'sure' }, percent(probability)));
+}
+
+/** Whether the model knows such pictures; where it does not, what to do with one of the person's own. */
+function makeAcceptance({ accepted, reasons }, { isOwn }) {
+  if (accepted === null)
+    return h('p', { class: 'hint' }, 'This model does not judge whether a picture is like those it knows.');
   if (accepted) return h('p', { class: 'verdict good' }, 'Accepted: it looks like the articles that the model knows.');
-  const advice = reasons.map((code) => ADVICE[code]).filter(Boolean);
+  const advice = isOwn ? reasons.map((code) => ADVICE[code]).filter(Boolean) : [];
   return h(
     'div',
     { class: 'verdict bad' },
-    h('p', {}, `Not accepted: ${reason}.`),
+    h('p', {}, 'The model does not recognise this picture.', isOwn ? null : ' Its answer is a guess.'),
+    isOwn ? h('p', {}, KNOWN) : null,
     advice.length ? h('ul', {}, ...advice.map((words) => h('li', {}, words))) : null,
   );
 }
@@ -94,28 +106,34 @@ function makeBars({ probabilities, prediction_set: set }) {
   );
 }
 
-function makeSet({ prediction_set: set }, onCoverage) {
+function makeSet({ prediction_set: set, accepted }, onCoverage) {
   const options = settings.coverages.map((coverage) => [coverage, `${100 * coverage} %`]);
-  const choose = (coverage) => {
+  const choose = async (coverage) => {
+    const view = place.closest('article, [data-view]');
     settings.coverage = coverage;
-    onCoverage();
+    await onCoverage();
+    view.querySelector('.set :checked')?.focus({ preventScroll: true }); // that of the new answer
   };
   const words = set.length ? list(set, 'disjunction') : 'No class is left';
-  return h(
+  const promise = `${100 * settings.coverage} of 100`;
+  const place = h(
     'div',
     { class: 'set' },
     segmented('What it can be, at a coverage of', options, settings.coverage, choose),
     h(
       'p',
       {},
-      h('b', {}, words),
+      h(accepted === false ? 'span' : 'b', {}, words),
       h(
         'small',
         {},
-        `${100 * settings.coverage} of 100 such sets hold the right class, for pictures like those of the test set.`,
+        accepted === false
+          ? `This picture is unlike the test set’s, so the promise of ${promise} does not hold for it.`
+          : `${promise} such sets hold the right class, for pictures like those of the test set.`,
       ),
     ),
   );
+  return place;
 }
 
 /** Where a novelty stands on the scale, 0 to 1: the threshold is in the middle, and there is no end. */
@@ -163,7 +181,7 @@ function makeHeat({ image, picture }) {
         shown,
         h(
           'div',
-          { class: 'heat-words' },
+          { class: 'heat-words', tabindex: -1 },
           h('p', {}, `What mattered for ${label}: ${words}`),
           h('p', { class: 'key-for' }, `covering it makes ${label} less probable${byUpTo(Math.max(...heat.flat()))}`),
           h(
@@ -173,6 +191,7 @@ function makeHeat({ image, picture }) {
           ),
         ),
       );
+      takeFocus(place.lastChild);
       announce(words);
     });
   place.append(button);

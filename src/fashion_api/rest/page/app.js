@@ -18,7 +18,7 @@ function readFragment() {
   const [path, query] = location.hash.slice(1).split('?');
   const [view, argument] = path.split('/');
   if (view === 'test' && /^\d+$/.test(argument ?? '')) return { view, index: Number(argument) };
-  return { view: view in TITLES && view !== 'test' ? view : 'ask', query: new URLSearchParams(query) };
+  return { view: Object.hasOwn(TITLES, view) && view !== 'test' ? view : 'ask', query: new URLSearchParams(query) };
 }
 
 function showView({ isFirst = false } = {}) {
@@ -38,7 +38,7 @@ function showView({ isFirst = false } = {}) {
   if (view === 'test') showTestPicture(index, leaving.signal);
   if (!isFirst) {
     byId(`${view}-heading`).focus({ preventScroll: true });
-    scrollTo(0, 0);
+    scrollTo({ top: 0, behavior: 'instant' });
   }
 }
 
@@ -59,7 +59,7 @@ function showFoot() {
       'Pictures are sent to this service, and are not kept. ',
       h('a', { href: 'docs' }, 'Its API'),
       ' · ',
-      h('a', { href: 'api/v1/model' }, 'The model’s card'),
+      h('a', { href: 'api/v1/model' }, 'The model’s figures (JSON)'),
     ),
   );
 }

@@ -97,7 +97,7 @@ function addPictures(files, options = {}) {
   const words = `${added.length === 1 ? added[0].name + ' was' : `${added.length} pictures were`} added.${isMore}`;
   announce(words);
   byId('intake-notices').replaceChildren(...(isMore ? [h('p', { class: 'notice' }, words)] : []));
-  added[0]?.element.scrollIntoView({ block: 'nearest' });
+  added[0]?.prepared.then(() => added[0].showWhole());
 }
 
 function update(removed) {
@@ -111,7 +111,7 @@ function update(removed) {
 
 /** Ask the model about pictures, in one request. */
 function askAbout(asked, place) {
-  return attempt(place, async () => {
+  const action = async () => {
     const images = asked.map((card) => card.image);
     const path = `api/v1/predictions?coverage=${settings.coverage}`;
     const started = performance.now();
@@ -137,8 +137,10 @@ function askAbout(asked, place) {
       );
     });
     announce(asked.map((card, i) => `${card.name}: ${sum(answer.predictions[i])}`).join(' '));
-  });
+    asked[0].reveal();
+  };
+  return attempt(place, action);
 }
 
 const sum = ({ label, probability, accepted }) =>
-  `${label}, ${percent(probability)}${accepted === false ? ', not accepted' : ''}.`;
+  accepted === false ? `not recognised, perhaps ${label}.` : `${label}, ${percent(probability)}.`;

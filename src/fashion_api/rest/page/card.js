@@ -1,12 +1,13 @@
 /** One picture of the person's: as it is, as the model gets it, and the answer. */
 
 import { ask } from './api.js';
-import { announce, h, segmented } from './dom.js';
-import { makeCrop, turnBox, WHOLE } from './crop.js';
+import { announce, h, segmented, takeFocus } from './dom.js';
+import { isWhole, makeCrop, turnBox, WHOLE } from './crop.js';
 import { attempt } from './notices.js';
 import { drawTurned, pngAddress, readPicture, shrinkPicture } from './pictures.js';
 
 const PAUSE_MS = 120;
+const WIDE = '(min-width: 40rem)'; // as in the style: the columns are beside each other
 const SMALL_PX = 100; // its pixels are shown
 const ROUNDING = 0.01;
 
@@ -25,6 +26,8 @@ const FIT_WORDS = {
   cover: 'made to fill the square',
   stretch: 'stretched to the square',
 };
+
+const WHY_INVERTED = '(the edges looked lighter than the middle; press Keep if that is wrong)';
 
 /** Rounded to the nearest, a crop could reach beyond the picture. */
 const roundDown = (part) => Math.max(0, Math.floor(part * 1e6) / 1e6);
@@ -45,7 +48,8 @@ export class Card {
     this._isSmaller = false;
     this._bitmap = null;
     this._build(onAsk);
-    this._start();
+    /** Settled once the picture has been prepared for the first time, or cannot be. */
+    this.prepared = this._start();
   }
 
   _build(onAsk) {
@@ -60,6 +64,22 @@ export class Card {
     this._notices = h('div', { class: 'notices', role: 'status' });
     this.askNotices = h('div', { class: 'notices', role: 'status' });
     this._answer = h('div');
+    this._heading = h('h3', { tabindex: -1 }, 'Its answer');
+    this._answered = h('section', { class: 'answered' }, this._heading, this.askNotices, this._answer);
+    this._stages = h(
+      'div',
+      { class: 'stages' },
+      h('section', { class: 'original' }, h('h3', {}, 'Your picture'), this._frame, ...this._makeControls()),
+      h(
+        'section',
+        { class: 'given' },
+        h('h3', {}, 'What the model gets'),
+        h('div', { class: 'well' }, this._preview),
+        this._words,
+        this._askButton,
+      ),
+      this._answered,
+    );
     this.element = h(
       'article',
       { class: 'picture', 'aria-labelledby': id },
@@ -74,39 +94,35 @@ export class Card {
         ),
       ),
       this._notices,
-      (this._stages = h(
-        'div',
-        { class: 'stages' },
-        h('section', { class: 'original' }, h('h3', {}, 'Your picture'), this._frame, this._makeControls()),
-        h(
-          'section',
-          { class: 'given' },
-          h('h3', {}, 'What the model gets'),
-          h('div', { class: 'well' }, this._preview),
-          this._words,
-          this._askButton,
-        ),
-        h('section', { class: 'answered' }, h('h3', {}, 'Its answer'), this.askNotices, this._answer),
-      )),
+      this._stages,
     );
     this.clearAnswer();
   }
 
   _makeControls() {
-    return h(
-      'div',
-      { class: 'controls' },
+    this._turnButton = h('button', { type: 'button', onclick: () => this._turn() }, 'Turn right');
+    this._uncropButton = h('button', { type: 'button', onclick: () => this._uncrop(), disabled: true }, 'Uncrop');
+    return [
       h(
-        'div',
-        { class: 'buttons' },
-        h('button', { type: 'button', onclick: () => this._turn() }, 'Turn right'),
-        h('button', { type: 'button', onclick: () => this._uncrop() }, 'Uncrop'),
+        'p',
+        { class: 'hint' },
+        h('span', { class: 'with-a-mouse' }, 'Drag on the picture to crop it.'),
+        h('span', { class: 'with-a-finger' }, 'Drag a corner of the picture to crop it.'),
       ),
-      segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert })),
-      segmented('Fit', FIT, this._options.fit, (fit) => this._set({ fit })),
-      this._crop.numbers,
-      h('p', { class: 'hint' }, 'Drag on the picture to crop it.'),
-    );
+      h(
+        'details',
+        { class: 'adjust', open: matchMedia(WIDE).matches },
+        h('summary', {}, 'Adjust'),
+        h(
+          'div',
+          { class: 'controls' },
+          h('div', { class: 'buttons' }, this._turnButton, this._uncropButton),
+          segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert })),
+          segmented('Fit', FIT, this._options.fit, (fit) => this._set({ fit })),
+          this._crop.numbers,
+        ),
+      ),
+    ];
   }
 
   async _start() {
@@ -114,7 +130,7 @@ export class Card {
     if (this._bitmap) drawTurned(this._canvas, this._bitmap, 0);
     this._canvas.classList.toggle('pixels', this._bitmap?.width < SMALL_PX);
     this._frame.classList.toggle('blank', !this._bitmap);
-    this._prepare();
+    await this._prepare();
   }
 
   _turn() {
@@ -128,10 +144,12 @@ export class Card {
   _uncrop() {
     this._crop.set(WHOLE);
     this._set({ crop: WHOLE });
+    this._turnButton.focus(); // as there is nothing left to uncrop
   }
 
   _set(changes) {
     Object.assign(this._options, changes);
+    this._uncropButton.disabled = isWhole(this._options.crop);
     this.image = null;
     this._askButton.disabled = true;
     this.clearAnswer();
@@ -185,7 +203,7 @@ export class Card {
     if (steps.upright) done.push('set upright');
     if (steps.turn) done.push(`turned by ${steps.turn}°`);
     if (steps.crop.some((part, i) => Math.abs(part - WHOLE[i]) > ROUNDING)) done.push('cropped');
-    if (steps.inverted) done.push('inverted, so that the article is light on black');
+    if (steps.inverted) done.push(this._options.invert === 'auto' ? `inverted ${WHY_INVERTED}` : 'inverted');
     const aspect = (source.width * steps.crop[2]) / (source.height * steps.crop[3]);
     if (Math.abs(aspect - 1) > ROUNDING || steps.fit === 'stretch') done.push(FIT_WORDS[steps.fit]);
     const size = `${this._preview.naturalWidth} × ${this._preview.naturalHeight} pixels, grey`;
@@ -212,7 +230,19 @@ export class Card {
   /** Show that the model is being asked; an earlier answer, as for another coverage, stays until there is a new one. */
   showAsking(isAsking) {
     if (this.image !== null) this._askButton.disabled = isAsking;
-    if (!this.isAnswered) this._answer.firstChild.textContent = isAsking ? 'Asking …' : 'Not asked yet.';
+    if (!isAsking) takeFocus(this._askButton); // it had it before it was disabled
+    if (!this.isAnswered) this._answer.firstChild.textContent = isAsking ? 'Asking …' : 'No answer yet.';
+  }
+
+  /** Scroll to the picture, if there is more of it, down to the button, than can be seen. */
+  showWhole() {
+    if (this._askButton.getBoundingClientRect().bottom > innerHeight) this.element.scrollIntoView();
+  }
+
+  /** Lead to the answer: by keyboard, and if it is far down, as it is on small screens, by scrolling. */
+  reveal() {
+    takeFocus(this._heading);
+    if (this._answered.getBoundingClientRect().top > innerHeight / 2) this._answered.scrollIntoView();
   }
 
   /** Whether there is something to ask about. */

@@ -8,6 +8,9 @@ const NAMES = ['Left', 'Top', 'Right', 'Bottom'];
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
+/** Say whether nothing is cropped. */
+export const isWhole = (box) => box.every((value, i) => value === WHOLE[i]);
+
 /** Turn a box by 90° clockwise, with the picture. */
 export const turnBox = ([x, y, width, height]) => [1 - y - height, x, height, width];
 
@@ -28,10 +31,7 @@ export function makeCrop(frame, onChange) {
   function set(next) {
     box = next;
     ['left', 'top', 'width', 'height'].forEach((side, i) => (shown.style[side] = `${100 * box[i]}%`));
-    shown.classList.toggle(
-      'whole',
-      box.every((value, i) => value === WHOLE[i]),
-    );
+    shown.classList.toggle('whole', isWhole(box));
     showNumbers();
   }
 

@@ -25,6 +25,12 @@ export function announce(words) {
   byId('announcer').textContent = words;
 }
 
+/** Give an element the focus, where what had it is gone: the keyboard would begin anew at the top of the page. */
+export function takeFocus(element) {
+  const { activeElement: active, body } = document;
+  if (active === body || !active.checkVisibility()) element.focus({ preventScroll: true });
+}
+
 let groups = 0;
 
 /**

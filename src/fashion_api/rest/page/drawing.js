@@ -67,7 +67,10 @@ export function openDrawing(place, size = { height: 28, width: 28 }, onUse) {
   place.hidden = !isOpen;
   byId('draw').setAttribute('aria-expanded', String(isOpen));
 
-  if (!isOpen) return;
+  if (!isOpen) {
+    byId('draw').focus();
+    return;
+  }
   if (!place.firstChild) place.append(...build(size, onUse));
   place.querySelector('.board').focus();
 }
@@ -107,12 +110,15 @@ function build(size, onUse) {
       },
       words,
     );
-  const use = async () => {
-    const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
-    onUse(new File([blob], `Drawing ${++drawings}`, { type: 'image/png' }));
+  const close = () => {
     grid.clear();
     show();
     byId('draw').click();
+  };
+  const use = async () => {
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+    onUse(new File([blob], `Drawing ${++drawings}`, { type: 'image/png' }));
+    close();
   };
   return [
     board,
@@ -132,6 +138,7 @@ function build(size, onUse) {
         change('Undo', () => grid.undo()),
         change('Clear', () => grid.clear()),
         h('button', { type: 'button', class: 'primary', onclick: use }, 'Use this drawing'),
+        h('button', { type: 'button', onclick: close }, 'Cancel'),
       ),
     ),
   ];

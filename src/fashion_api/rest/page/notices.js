@@ -9,12 +9,12 @@ const SOON_S = 2;
 const WORDS = {
   offline: [
     'The service does not answer',
-    'Check your connection, and that the service runs. The page goes on by itself.',
+    'Check your connection, and that the service runs. The page asks again by itself when it is back.',
   ],
-  'not-ready': ['The service is starting or stopping', 'That takes some seconds. The page goes on by itself.'],
+  'not-ready': ['The service is starting or stopping', 'That takes some seconds. The page asks again by itself.'],
   'not-predicted-yet': [
     'The model is looking at the whole test set',
-    'It does so once, while nobody asks it anything else. The page goes on by itself.',
+    'It does so once, while nobody asks it anything else. The page asks again by itself.',
   ],
   overloaded: ['The service is busy', 'It has more requests than it can take. Wait a moment, and ask again.'],
   'deadline-exceeded': ['That took too long', 'The service is busy. Wait a moment, and ask again.'],

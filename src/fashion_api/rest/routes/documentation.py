@@ -22,6 +22,8 @@ _POLICY = (
     "img-src 'self' data: blob:; worker-src blob:"
 )
 
+_WAY_BACK = b'<p style="margin: 1rem; font: 1rem sans-serif"><a href="./">Ask the model on its page</a></p>'
+
 
 def make_static_files() -> CompressedFiles:
     """Serve the pages' scripts and styles; the package fastapi-offline carries them."""
@@ -48,8 +50,7 @@ async def show_swagger_ui(request: Request) -> HTMLResponse:
         swagger_favicon_url=f"{root}{STATIC_PATH}/favicon.png",
         swagger_ui_parameters={"tryItOutEnabled": True, "displayRequestDuration": True},
     )
-    page.headers["Content-Security-Policy"] = _POLICY
-    return page
+    return _finish(page)
 
 
 @router.get("/redoc")
@@ -63,8 +64,13 @@ async def show_redoc(request: Request) -> HTMLResponse:
         redoc_favicon_url=f"{root}{STATIC_PATH}/favicon.png",
         with_google_fonts=False,
     )
-    page.headers["Content-Security-Policy"] = _POLICY
-    return page
+    return _finish(page)
+
+
+def _finish(page: HTMLResponse) -> HTMLResponse:
+    """Add the way back to the page where pictures are asked about, and the policy."""
+    body = bytes(page.body).replace(b"<body>", b"<body>" + _WAY_BACK, 1)
+    return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get(PROBLEMS_PATH)

@@ -55,12 +55,17 @@ def _measure_relative_time(file: ModelFile, cache_dir: Path) -> float | None:
 
 
 def compile_tutorial(spec: InputSpec, *, classes: int) -> bytes:
-    """Build the compiled form of the tutorial's network, with fresh weights.
+    """Build the compiled form of the tutorial's network, with fixed random weights and biases.
+
+    With fresh weights, whose biases are 0, all classes are equally probable for a black image: by rounding alone, the
+    compiled form could see another one than Keras, and be refused.
 
     Raises:
         ModelError: it cannot be compiled.
     """
     network = build_model(RECIPES["tutorial"], shape=spec.shape, classes=classes, precision="float32")
+    rng = np.random.default_rng(0)
+    network.set_weights([rng.normal(0, 0.05, weight.shape) for weight in network.get_weights()])
     return build(encode_h5(network), spec)
 
 

@@ -38,7 +38,7 @@ from fashion_api.training.report.card import write_card
 from fashion_api.training.report.figures import write_figures
 from fashion_api.training.report.summary import render_summary
 from fashion_api.training.synthetic.corruptions import CORRUPTIONS
-from fashion_api.training.synthetic.out_of_distribution import DRAWN_IMAGES, load_digits
+from fashion_api.training.synthetic.out_of_distribution import DIGITS, DRAWN_IMAGES, load_digits
 from fashion_api.training.synthetic.poor_pictures import MET, UNMET
 from fashion_api.training.validation import TrainingData, load_training_data
 
@@ -116,6 +116,8 @@ def evaluate_model(
         network = load_network(file)
     file = _calibrate_if_needed(file, network, data)
     model = load_model_file(file, settings, network=network)
+    if digits is None and model.calibration is not None and model.calibration.novelty is not None:
+        logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", DIGITS)
 
     stages.begin("accuracy")
     answers = classify_all(model.classifier, test.images)

@@ -2,12 +2,13 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_api.errors import FlagError, TrainingError
-from fashion_api.files import sha256_hex
+from fashion_api.files import make_folder, sha256_hex
 from fashion_api.inference.manifest import manifest_path
 
 MODELS_DIRECTORY, RUNS_DIRECTORY = Path("models"), Path("runs")
@@ -66,7 +67,8 @@ class Destination:
 
         Raises:
             FlagError: no model can have this path.
-            TrainingError: a model or a manifest would be overwritten; the message ends with `way_out`.
+            TrainingError: nothing can be written there, or a model or a manifest would be overwritten; then the message
+                ends with `way_out`.
         """
         if self.path.suffix != ".h5" or self.path.is_dir():
             reason = "is a folder" if self.path.is_dir() else "does not end in .h5"
@@ -74,6 +76,13 @@ class Destination:
         there = find_taken(self.path)
         if there and not self.is_forced and not self._is_own():
             raise TrainingError(f"{there[0]} is there already, and is not overwritten: {way_out}")
+
+        try:
+            make_folder(self.path.parent)
+            with tempfile.TemporaryFile(dir=self.path.parent):
+                pass
+        except OSError as error:
+            raise TrainingError(f"{self.path} cannot be written: {error.strerror}; name another place") from error
 
     def _is_own(self) -> bool:
         return self.path.is_file() and sha256_hex(self.path.read_bytes()) == self.own_sha256

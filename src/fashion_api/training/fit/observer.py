@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from fashion_api.training.history import Epoch
 from fashion_api.training.recipes import Recipe
@@ -28,8 +27,8 @@ class Plan:
     """The epochs that were done before the run was resumed."""
 
 
-class Observer(Protocol):
-    """Looks at a run."""
+class Observer:
+    """Looks at a run; this one does nothing about what it sees."""
 
     def begin(self, plan: Plan) -> None:
         """The run begins."""
@@ -48,25 +47,3 @@ class Observer(Protocol):
 
     def end(self) -> None:
         """No further epoch comes; the model of the best one is being written."""
-
-
-class NobodyLooks:
-    """An observer that does nothing."""
-
-    def begin(self, plan: Plan) -> None:
-        """Do nothing."""
-
-    def begin_epoch(self, number: int) -> None:
-        """Do nothing."""
-
-    def prepare(self, what: str) -> None:
-        """Do nothing."""
-
-    def advance(self, share: float, *, loss: float, accuracy: float) -> None:
-        """Do nothing."""
-
-    def end_epoch(self, number: int, epoch: Epoch, *, is_best: bool) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""

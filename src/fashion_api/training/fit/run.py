@@ -16,7 +16,7 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.distillation import Targets, ask_teachers
-from fashion_api.training.fit.observer import NobodyLooks, Observer
+from fashion_api.training.fit.observer import Observer
 from fashion_api.training.fit.optimizers import build_optimizer
 from fashion_api.training.history import Epoch
 from fashion_api.training.network.architectures import build_model
@@ -51,7 +51,7 @@ class Run:
     augment: Augment = augment
     teachers: tuple[Classifier, ...] = ()
     """Their mean answer to an epoch's images is part of the targets."""
-    observer: Observer = field(default_factory=NobodyLooks)
+    observer: Observer = field(default_factory=Observer)
 
     def train(self, start: Checkpoint) -> tuple[Checkpoint, bool]:
         """Train from `start` until the recipe's last epoch or Ctrl-C, and write a checkpoint after every epoch.

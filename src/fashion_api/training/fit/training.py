@@ -21,7 +21,7 @@ from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.destination import Destination, choose_path, locate_checkpoint
 from fashion_api.training.fit.distillation import Teacher, find_teachers, load_teachers, make_targets
-from fashion_api.training.fit.observer import NobodyLooks, Observer, Plan
+from fashion_api.training.fit.observer import Observer, Plan
 from fashion_api.training.fit.run import Run
 from fashion_api.training.history import format_history, log_path
 from fashion_api.training.network.architectures import build_model
@@ -97,7 +97,7 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     teachers = find_teachers(recipe.teachers)
     digests = tuple(sorted(teacher.sha256 for teacher in teachers))
     run = _make_run(settings, split, source, teachers, checkpoint_path)
-    run = replace(run, augment=augment, observer=observer or NobodyLooks())
+    run = replace(run, augment=augment, observer=observer or Observer())
     start = _start(run, _describe_run(run, split, source, digests), earlier)
     run.observer.begin(_plan(run, start, data_dir=source.find("train"), model_path=model_path))
     try:

@@ -10,7 +10,7 @@ from fashion_api.inference.keras_engine import import_tensorflow
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 tf = import_tensorflow()  # silences both, so it must precede the import of Keras
 
-import keras  # noqa: E402
+import keras  # noqa: E402  # see above
 
 # Keras ships no types; these names at least say what is meant.
 Layer: TypeAlias = Any

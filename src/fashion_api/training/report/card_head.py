@@ -80,7 +80,9 @@ def _list_misuses(record: EvaluationRecord | None) -> list[str]:
         """**For other articles.** A hat, a skirt, a sock or a glove gets one of the ten labels, or is refused; which of
         the two was not measured.""",
         f"""**As a filter for what is an article.** `accepted` guards against mistakes, and not against people who
-        mean to pass.{_name_accepted(record)}""",
+        mean to pass: with the weights at hand, noise can be made that is always accepted
+        ([what strangers may send](../docs/explanation/evaluation.md#pictures-that-strangers-send)).
+        {_name_accepted(record)}""",
         """**For articles that are dark on light**, or pixels that are normalised otherwise: it was trained on neither,
         and `accepted` alone stands between them and a wrong answer.""",
     ]
@@ -93,4 +95,4 @@ def _name_accepted(record: EvaluationRecord | None) -> str:
     most = sorted(shares, key=lambda name: -shares[name])[:_NAMED_KINDS]
     if not most:
         return ""
-    return f" Accepted most often: {', '.join(f'{name} ({percent(shares[name])})' for name in most)}."
+    return f"Accepted most often: {', '.join(f'{name} ({percent(shares[name])})' for name in most)}."

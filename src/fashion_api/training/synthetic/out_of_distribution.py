@@ -5,7 +5,6 @@ and joined parts of two articles resemble articles.
 """
 
 import gzip
-import logging
 import zlib
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from fashion_api.training.synthetic.alterations import REPORT_ALTERATIONS
 from fashion_api.training.synthetic.outliers import REPORT_FONTS, draw_glyph, draw_outliers
 from fashion_api.training.synthetic.pixels import to_pixels
 from fashion_api.training.synthetic.silhouettes import REPORT_SILHOUETTES
-
-logger = logging.getLogger(__name__)
 
 DIGITS = "MNIST digits"
 MET = frozenset(
@@ -134,7 +131,6 @@ def load_digits(path: Path | None, shape: tuple[int, int]) -> Images | None:
         DataError: the file cannot be read, is no IDX file of images, or its images are not of this shape.
     """
     if path is None:
-        logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", DIGITS)
         return None
     try:
         stored = path.read_bytes()

@@ -1,0 +1,1 @@
+"""Training of `standard`, `compact` and their teachers in PyTorch on one GPU; see docs/explanation/training.md."""
