@@ -251,6 +251,10 @@ class Settings(BaseSettings):
     )
     log_file_backups: int = Field(5, ge=1, le=1000, description="How many rotated log files are kept.")
     log_format: Literal["text", "json"] = Field("text", description="How a log line is written: text or json.")
+    tracing: bool = Field(
+        False,  # noqa: FBT003  # pydantic's own
+        description="Whether requests are traced, by OpenTelemetry (the extra `tracing`) as its OTEL_ variables say.",
+    )
 
     _flags: frozenset[str] = PrivateAttr(frozenset())
     """The fields that flags of the command line have set."""

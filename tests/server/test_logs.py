@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.trace import TraceState
 
 from fashion_api.errors import InvalidRequestError, SettingsError
 from fashion_api.server.logs import configure_logging
-from fashion_api.service.events import RequestEvent, Work
+from fashion_api.service.events import RequestEvent, TraceContext, Work
 from fashion_api.settings import Settings
 from fashion_api.wire.uploads import read_form_files
 from tests.fakes import fake_model
@@ -97,15 +98,16 @@ def test_each_request_is_a_line_of_json(settings: Settings) -> None:
     }
 
 
-WORK = Work(fake_model(), 2, None, 0.001, 0.0025, 0.004, 0.0)
+WORK = Work(fake_model(), 2, None, 0.0005, 0.001, 0.0025, 0.004, 0.0)
+TRACE = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", 1, "vendor=its-own")
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_line_of_a_prediction_says_what_was_done(settings: Settings, log_format: str) -> None:
-    """It has the worker, the images, the waiting and the computing, and the caller's trace; and no pixel."""
+    """It has the worker, the images, the waiting and the computing, the key's name and the trace; and no pixel."""
     stream = io.StringIO()
     configure_logging(settings.model_copy(update={"log_format": log_format}), stream=stream, worker=3)
-    event = EVENTS[0]._replace(work=WORK, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
+    event = EVENTS[0]._replace(work=WORK, trace=TRACE, client="shop")
     logging.getLogger("fashion_api.test").info("", extra={"requests": [event]})
     line = stream.getvalue()
     if log_format == "json":
@@ -116,7 +118,32 @@ def test_line_of_a_prediction_says_what_was_done(settings: Settings, log_format:
             )
             + "\n"
         )
-    assert line.endswith("worker=3 images=2 queue_ms=2.50 compute_ms=4.00 trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n")
+    assert line.endswith(
+        "worker=3 images=2 queue_ms=2.50 compute_ms=4.00 client=shop trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n"
+    )
+
+
+@pytest.mark.parametrize(("after_s", "lines"), [(59.0, 1), (60.0, 2)], ids=["within a minute", "a minute later"])
+def test_exporter_that_fails_is_one_line_a_minute(settings: Settings, after_s: float, lines: int) -> None:
+    """Whatever OpenTelemetry has to say is one line a minute; what others say is not held back."""
+    stream = io.StringIO()
+    configure_logging(settings, stream=stream)
+    for name in ("opentelemetry.exporter.otlp", "opentelemetry.sdk", "fashion_api.test"):
+        for created in (1000.0, 1000.0 + after_s):
+            record = logging.makeLogRecord({"name": name, "levelno": logging.WARNING, "msg": "away"})
+            record.created = created
+            logging.getLogger(name).handle(record)
+    written = stream.getvalue().splitlines()
+    assert len([line for line in written if "opentelemetry" in line]) == lines
+    assert len([line for line in written if "fashion_api.test" in line]) == 2
+
+
+def test_trace_state_that_is_wrong_is_no_line(settings: Settings) -> None:
+    """What a caller has written into `tracestate` is not in the log, also where OpenTelemetry would warn of it."""
+    stream = io.StringIO()
+    configure_logging(settings, stream=stream)
+    assert not TraceState.from_header(["no state"])
+    assert stream.getvalue() == ""
 
 
 def test_control_characters_are_written_out(settings: Settings) -> None:

@@ -79,7 +79,7 @@ def test_predictions_are_counted_by_class_and_acceptance(classifier: Classifier,
     novelty = np.array([0.0, 1e6], np.float32)
     metrics = Metrics()
     metrics.count_requests(
-        [event(work=Work(model, 2, Predictions(probabilities, novelty), 0.001, 0.002, 0.003, 0.004))]
+        [event(work=Work(model, 2, Predictions(probabilities, novelty), 0.0, 0.001, 0.002, 0.003, 0.004))]
     )
     for class_id, is_accepted in zip((3, 4), accepted, strict=True):
         label = model.labels[class_id]
@@ -101,6 +101,6 @@ def test_openmetrics_are_given_on_request() -> None:
 def test_images_that_no_caller_sent_are_no_predictions() -> None:
     """The parts of an explanation are computed, and their time counts, but they say nothing about what callers send."""
     metrics = Metrics()
-    metrics.count_requests([event(work=Work(fake_model(), 101, None, 0.001, 0.002, 0.003, 0.004))])
+    metrics.count_requests([event(work=Work(fake_model(), 101, None, 0.0, 0.001, 0.002, 0.003, 0.004))])
     assert find(metrics, "fashion_compute_seconds_count") == 1
     assert find(metrics, "fashion_top_probability_count") == 0

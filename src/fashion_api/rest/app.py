@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -48,8 +48,13 @@ from fashion_api.service.events import RequestEvent
 from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
+from fashion_api.service.tracing import check_tracing, start_tracing
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Operation
+from fashion_api.wire.trace_context import begin_span, read_trace_context
+
+if TYPE_CHECKING:
+    from fashion_api.service.spans import SpanWriter
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +100,7 @@ _LEAST_LOGGED = {"all": 0, "errors": 400, "none": 1000}
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
 ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
+TracingStarter = Callable[[Settings], "SpanWriter | None"]
 
 
 def is_open(path: str) -> bool:
@@ -145,7 +151,11 @@ class ServiceApp(FastAPI):
         cors = [_make_cors(settings.cors_origins)] if settings.cors_origins else []
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
-            Middleware(RequestLogMiddleware, log=self.request_log),
+            Middleware(
+                RequestLogMiddleware,
+                log=self.request_log,
+                find_trace=begin_span if settings.tracing else read_trace_context,
+            ),
             *cors,
             *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
@@ -170,12 +180,13 @@ def _make_cors(origins: Sequence[str]) -> Middleware:
     )
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  # the parts of a service
     settings: Settings,
     *,
     middleware: Sequence[Middleware] = (),
     load_model: ModelLoader = load_model,
     load_test_set: TestSetLoader = load_test_set,
+    start_tracing: TracingStarter = start_tracing,
     lifespan: ServiceLifespan = nullcontext,
 ) -> ServiceApp:
     """Make the app. Its lifespan loads the model and the test set, and must run before it can answer.
@@ -186,16 +197,19 @@ def create_app(
         load_model: gives the model; takes seconds.
         load_test_set: gives the test set, or raises `DataError`: the service then answers without one, unless the
             settings name the folder of the data set.
+        start_tracing: gives what writes spans, in the process that serves; `None` where nothing is traced.
         lifespan: is entered with the service once that is ready, and left before it stops.
 
     Raises:
-        SettingsError: the root path is the beginning of a route's path.
+        SettingsError: the root path is the beginning of a route's path, or requests are to be traced and OpenTelemetry
+            is not installed.
     """
+    check_tracing(settings)
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
-        service = app.service = await _start_service(settings, load_model, load_test_set)
+        service = app.service = await _start_service(settings, load_model, load_test_set, start_tracing)
         monitor = asyncio.create_task(service.monitor())
         try:
             async with lifespan(service):
@@ -205,6 +219,8 @@ def create_app(
             await service.aclose()
             app.request_log.flush()
             app.service = None
+            if service.spans is not None:
+                await service.spans.aclose()
 
     app = ServiceApp(
         settings,
@@ -251,9 +267,12 @@ def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
         raise SettingsError(f"FASHION_ROOT_PATH: {root_path} is where {taken[0]} begins; choose another prefix")
 
 
-async def _start_service(settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader) -> Service:
+async def _start_service(
+    settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader, start_tracing: TracingStarter
+) -> Service:
     try:
         model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
+        spans = start_tracing(settings)
     except FashionError as error:
         logger.critical("cannot start: %s", error)
         raise
@@ -279,6 +298,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
         metrics=metrics,
+        spans=spans,
     )
 
 

@@ -79,16 +79,18 @@ async def answer(scope: Scope, receive: Receive, operation: Operation, parameter
     """
     request = take_request(scope, receive, parameter)
     request.service.batcher.check_room(1)  # first, so that a refusal costs little
+    record = get_record(scope)
     job, whole_at = await _read_job(request, operation)
-    ticket = request.service.batcher.submit(job.images, deadline=request.deadline)
+    ticket = request.service.batcher.submit(job.images, deadline=request.deadline, batches=record.batches)
     decoded_at = time.perf_counter()
     predictions = await _wait_for(request, ticket)
     computed_at = time.perf_counter()
     reply = job.write(predictions)
-    get_record(scope).work = Work(
+    record.work = Work(
         request.service.model,
         len(job.images),
         predictions if operation.is_prediction else None,
+        whole_at - record.started_at,
         decoded_at - whole_at,
         ticket.started_at - decoded_at,
         computed_at - ticket.started_at,

@@ -9,7 +9,7 @@ from fashion_api.errors import NotReadyError
 from fashion_api.service.service import Service
 
 if TYPE_CHECKING:
-    from fashion_api.service.events import Work
+    from fashion_api.service.events import Batch, TraceContext, Work
 
 _RECORD = "fashion_api.record"
 
@@ -17,10 +17,28 @@ _RECORD = "fashion_api.record"
 class RequestRecord:
     """What becomes of one request, for the log and for errors."""
 
-    __slots__ = ("mount", "refusal", "request_id", "root_path", "route", "status", "work")
+    __slots__ = (
+        "batches",
+        "client",
+        "mount",
+        "refusal",
+        "request_id",
+        "root_path",
+        "route",
+        "started_at",
+        "status",
+        "trace",
+        "work",
+    )
 
-    def __init__(self, request_id: str, root_path: str = "") -> None:
+    def __init__(
+        self, request_id: str, root_path: str = "", *, started_at: float = 0.0, trace: "TraceContext | None" = None
+    ) -> None:
         self.request_id = request_id
+        self.started_at = started_at
+        """`time.perf_counter()` when its head was there."""
+        self.trace = trace
+        """Its place in a trace, if it has one."""
         self.root_path = root_path
         """The app's; the scope's is another once the request has come to a mounted app."""
         self.mount: object = None
@@ -33,6 +51,10 @@ class RequestRecord:
         """The kind of problem, where the service refuses it."""
         self.work: Work | None = None
         """What was done for it."""
+        self.batches: list[Batch] = []
+        """Those that some of its images were computed in."""
+        self.client: str | None = None
+        """The name of the API key that it has shown, if keys have names."""
 
 
 def keep_record(scope: Scope, record: RequestRecord) -> None:

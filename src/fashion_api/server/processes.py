@@ -9,6 +9,7 @@ import sys
 from fashion_api.errors import SettingsError
 from fashion_api.server.accepting import name_address
 from fashion_api.server.log_queue import flush_log_queues, queue_log_lines
+from fashion_api.service.tracing import check_tracing
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ def run_server(settings: Settings) -> bool:
     """
     if settings.workers > 1 and sys.platform == "win32":
         raise SettingsError("FASHION_WORKERS: several workers cannot share a socket on Windows; run one")
+    check_tracing(settings)  # here, and not in each worker
     sock = bind(settings.host, settings.port)
     queue_log_lines()
     logger.info("will serve on %s (documentation: /docs) once the model is loaded", name_address(sock))

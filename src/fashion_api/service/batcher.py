@@ -21,6 +21,7 @@ import numpy as np
 from fashion_api.errors import DeadlineExceededError, EngineError, NotReadyError, OverloadedError, UnavailableError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.service.events import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,16 @@ _Outcome = Predictions | UnavailableError | EngineError
 class Ticket:
     """A request in the batcher: the images of one caller, and their predictions."""
 
-    __slots__ = ("_batcher", "_parts", "answer", "deadline", "images", "is_over", "started_at", "taken")
+    __slots__ = ("_batcher", "_parts", "answer", "batches", "deadline", "images", "is_over", "started_at", "taken")
 
     def __init__(
-        self, batcher: "Batcher", images: Images, deadline: float, answer: "asyncio.Future[Predictions]"
+        self,
+        batcher: "Batcher",
+        images: Images,
+        deadline: float,
+        answer: "asyncio.Future[Predictions]",
+        *,
+        batches: list[Batch] | None,
     ) -> None:
         self._batcher = batcher
         self._parts: list[Predictions] = []
@@ -44,6 +51,7 @@ class Ticket:
         """Its predictions, or why there are none; `cancel` leaves it as it is."""
         self.images = images
         self.deadline = deadline
+        self.batches = batches
         self.is_over = False
         self.taken = 0
         self.started_at = 0.0
@@ -140,7 +148,7 @@ class Batcher:
         self._is_computing = False
         self._image_s = math.inf  # seconds an image in the last batch; unknown at first
         self._worker = _Worker(self._loop, classifier)
-        self._batch_sizes: list[int] = []
+        self._batches: list[Batch] = []
         self._is_closed = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -150,10 +158,10 @@ class Batcher:
         """Images in the queue."""
         return self._waiting_images
 
-    def take_batch_sizes(self) -> list[int]:
-        """Give the sizes, in images, of the batches since the last call."""
-        sizes, self._batch_sizes = self._batch_sizes, []
-        return sizes
+    def take_batches(self) -> list[Batch]:
+        """Give the batches that are over since the last call."""
+        batches, self._batches = self._batches, []
+        return batches
 
     def check_room(self, images: int) -> None:
         """Check that so many images could be taken in now.
@@ -184,12 +192,13 @@ class Batcher:
         finally:
             ticket.cancel()
 
-    def submit(self, images: Images, *, deadline: float | None = None) -> Ticket:
+    def submit(self, images: Images, *, deadline: float | None = None, batches: list[Batch] | None = None) -> Ticket:
         """Queue images, to be classified together with those of other requests; to be called on the event loop.
 
         Args:
             images: uint8[n, height, width], n at least 1.
             deadline: the event loop's time at which the answer is no longer wanted; unset: after `timeout_s`.
+            batches: is filled with the batches that they are computed in.
 
         Returns:
             A ticket whose `answer` is to be awaited; `cancel` it when it is no longer wanted.
@@ -200,7 +209,7 @@ class Batcher:
         """
         self.check_room(len(images))
         deadline = deadline or self._loop.time() + self._timeout_s
-        ticket = Ticket(self, images, deadline, self._loop.create_future())
+        ticket = Ticket(self, images, deadline, self._loop.create_future(), batches=batches)
         self._queue[ticket] = self._under_way[ticket] = None
         self._waiting_images += len(images)
         if not self._is_computing:
@@ -250,50 +259,55 @@ class Batcher:
         """Compute the next batch, if anything waits."""
         is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s
         room = min(_INLINE_BATCH_SIZE, self._max_batch_size) if is_short else self._max_batch_size
-        batch = self._take_batch(self._loop.time(), room)
-        if not batch:
+        batch = Batch(time.perf_counter())
+        parts = self._take_parts(batch, self._loop.time(), room)
+        if not parts:
             self._is_computing = False
             self._idle.set()
             return
         try:
-            images = batch[0].images if len(batch) == 1 else np.concatenate([part.images for part in batch])
+            images = parts[0].images if len(parts) == 1 else np.concatenate([part.images for part in parts])
             if is_short:
-                self._finish(batch, _classify_isolated(self._classifier, images))
+                self._finish(batch, parts, _classify_isolated(self._classifier, images))
             else:
-                self._worker.start(images, functools.partial(self._finish, batch))
+                self._worker.start(images, functools.partial(self._finish, batch, parts))
         except Exception as error:  # out of memory, say: the callers must get an answer
-            logger.exception("a batch of %d request(s) failed", len(batch))
-            self._finish(batch, _Computed([EngineError(f"the batch failed ({type(error).__name__})")], math.inf))
+            logger.exception("a batch of %d request(s) failed", len(parts))
+            failure = EngineError(f"the batch failed ({type(error).__name__})")
+            self._finish(batch, parts, _Computed([failure], math.inf))
 
-    def _finish(self, batch: list[_Slice], computed: _Computed) -> None:
+    def _finish(self, batch: Batch, parts: list[_Slice], computed: _Computed) -> None:
         """Deliver a batch's answers, and go on with the next batch."""
-        images = sum(len(part.images) for part in batch)
-        self._image_s = computed.duration_s / images
-        self._batch_sizes.append(images)
-        _deliver(batch, computed.answers)
+        batch.ended_at = time.perf_counter()
+        self._image_s = computed.duration_s / batch.images
+        self._batches.append(batch)
+        _deliver(parts, computed.answers)
         if self._waiting_images >= _INLINE_BATCH_SIZE:  # under overload, each turn goes by with refusals
             self._loop.call_soon(self._compute_next)
         else:  # a turn later: requests that arrive meanwhile take a turn to be submitted, and batches are fuller
             self._loop.call_soon(self._loop.call_soon, self._compute_next)
 
-    def _take_batch(self, now: float, room: int) -> list[_Slice]:
+    def _take_parts(self, batch: Batch, now: float, room: int) -> list[_Slice]:
         """Take the images that have waited longest, at most `room`; end requests whose deadline has passed."""
-        batch: list[_Slice] = []
-        started_at = time.perf_counter()
+        parts: list[_Slice] = []
         while room and self._queue:
             request = next(iter(self._queue))
             if now >= request.deadline:  # the timer is late
                 request.expire(self._timeout_s)
                 continue
             count = min(room, request.waiting)
-            request.started_at = request.started_at or started_at
-            batch.append(_Slice(request, request.images[request.taken : request.taken + count]))
+            request.started_at = request.started_at or batch.started_at
+            if request.batches is not None:
+                request.batches.append(batch)
+                batch.under_way += 1
+            parts.append(_Slice(request, request.images[request.taken : request.taken + count]))
             request.taken += count
+            batch.images += count
             self._waiting_images -= count
             room -= count
             if not request.waiting:
                 del self._queue[request]
-        return batch
+        return parts
 
 
 class _Worker:

@@ -1,9 +1,42 @@
 """What became of requests: noted as it happens, counted and logged together a moment later."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+
+PROBES = frozenset(["/livez", "/readyz"])
+"""Routes that machines ask every few seconds: they are logged at level debug, and not traced."""
+
+
+class Batch:
+    """Images that were computed together."""
+
+    __slots__ = ("ended_at", "images", "started_at", "under_way")
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        """`time.perf_counter()` when it began."""
+        self.ended_at = 0.0
+        """The same when it was computed."""
+        self.images = 0
+        self.under_way = 0
+        """Requests with images in it whose events are still to come."""
+
+
+class TraceContext(NamedTuple):
+    """The place of a request in a trace (https://www.w3.org/TR/trace-context/); ids are in hexadecimal digits."""
+
+    trace_id: str
+    parent_id: str | None
+    """The caller's span; `None` where the trace begins here."""
+    flags: int
+    """Those of `traceparent` that are known; in a trace that begins here, those of its id."""
+    state: str
+    """The caller's `tracestate`, as it is."""
+    span_id: str | None = None
+    """The request's own span; `None` where it has none, as nothing is traced."""
 
 
 class Work(NamedTuple):
@@ -14,6 +47,8 @@ class Work(NamedTuple):
     """How many were computed."""
     predictions: Predictions | None
     """What was answered; `None` where the images were made for another purpose, as for explanations."""
+    read_s: float
+    """From the head to the whole body."""
     decode_s: float
     """From the whole body to pixels."""
     queue_s: float
@@ -38,5 +73,10 @@ class RequestEvent(NamedTuple):
     refusal: str | None = None
     """The kind of problem, where the service refused a request that another time, or with a key, it would answer."""
     work: Work | None = None
-    trace_id: str | None = None
-    """That of the caller's trace (W3C Trace Context)."""
+    trace: TraceContext | None = None
+    """`None` where the caller has named none, and nothing is traced."""
+    client: str | None = None
+    """The name of the API key that was shown; `None` where keys have no names, or none was needed."""
+    scheme: str = "http"
+    batches: Sequence[Batch] = ()
+    """Those that some of its images were computed in."""

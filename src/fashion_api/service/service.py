@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError
@@ -14,6 +15,9 @@ from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.survey import Findings, Survey
 from fashion_api.settings import Settings
+
+if TYPE_CHECKING:
+    from fashion_api.service.spans import SpanWriter
 
 _MONITOR_S = 1.0
 
@@ -33,6 +37,8 @@ class Service:
     body_memory: BodyMemory
     request_limit: RequestLimit
     metrics: Metrics
+    spans: "SpanWriter | None" = None
+    """Writes the spans of requests and batches, where they are traced."""
     is_draining: bool = False
     slot: int = 0
     """Its worker's place among several."""
@@ -71,9 +77,12 @@ class Service:
         self.survey.stop()
 
     def count(self, events: Sequence[RequestEvent]) -> None:
-        """Count requests that are over, and the batches since the last call."""
+        """Count and trace requests that are over, and the batches since the last call."""
+        batches = self.batcher.take_batches()
         self.metrics.count_requests(events)
-        self.metrics.count_batches(self.batcher.take_batch_sizes())
+        self.metrics.count_batches([batch.images for batch in batches])
+        if self.spans is not None:
+            self.spans.write(events, batches)
 
     async def monitor(self) -> None:
         """Measure each second what comes and goes, until cancelled."""

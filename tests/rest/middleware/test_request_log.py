@@ -12,11 +12,10 @@ from fashion_api.rest.middleware.request_log import (
     RequestLog,
     RequestLogMiddleware,
     find_request_id,
-    find_trace_id,
     make_request_id,
 )
 from fashion_api.rest.scope import get_record
-from fashion_api.service.events import RequestEvent
+from fashion_api.service.events import RequestEvent, TraceContext
 from tests.asgi import Call, call, make_scope, running
 from tests.clock import put_clock_forward, run, turn_over
 from tests.fakes import fake_app
@@ -226,21 +225,40 @@ def test_other_protocols_have_no_request_id() -> None:
     run(test)
 
 
-@pytest.mark.parametrize(
-    ("header", "trace_id"),
-    [
-        (b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
-        (b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later", "4bf92f3577b34da6a3ce929d0e0e4736"),
-        (b"00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
-        (b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", None),
-        (b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", None),
-        (b"no trace", None),
-    ],
-    ids=["a trace", "a later version", "no trace id", "no span id", "a version that is none", "no traceparent"],
-)
-def test_trace_is_the_callers_own(header: bytes, trace_id: str | None) -> None:
-    """The id of the trace is that of `traceparent`, where that is valid."""
-    assert find_trace_id([(b"host", b"x"), (b"traceparent", header)]) == trace_id
+def test_name_of_the_key_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    """A request's event has the name of the key, as whoever checks keys has put it into the request's record."""
+
+    async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+        get_record(scope).route = "/api/v1/model"
+        get_record(scope).client = "shop"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def test() -> None:
+        log = RequestLog()
+        app = RequestLogMiddleware(answer, log=log)
+        scope = {**make_scope("GET", "/api/v1/model"), "app": fake_app()}
+        await Call(app, scope).task
+        log.flush()
+
+    caplog.set_level(logging.INFO)
+    run(test)
+    assert [event.client for event in list_events(caplog)] == ["shop"]
+
+
+def test_trace_of_the_caller_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    """A request's event has its caller's trace; where nothing is traced, the answer says nothing of it."""
+
+    async def test() -> None:
+        app = fake_app()
+        async with running(app):
+            made = call(app, "GET", "/api/v1/model", {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+            await made.read_answer()
+            assert "traceresponse" not in made.raw_headers
+
+    caplog.set_level(logging.INFO)
+    run(test)
+    assert [event.trace for event in list_events(caplog)] == [TraceContext("a" * 32, "b" * 16, 1, "")]
 
 
 @pytest.mark.parametrize(("least_status", "logged"), [(0, [200, 404, 503]), (400, [404, 503]), (1000, [])])

@@ -11,18 +11,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fashion_api.rest.scope import RequestRecord, find_route, is_draining, keep_record
-from fashion_api.service.events import RequestEvent
+from fashion_api.service.events import PROBES, RequestEvent, TraceContext
+from fashion_api.wire.operation import Headers
+from fashion_api.wire.trace_context import TRACE_RESPONSE, read_trace_context, write_trace_response
 
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = b"x-request-id"
-_TRACE_PARENT = b"traceparent"
-_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a caller who disconnected before the response."""
 _FLUSH_AFTER_S = 0.05
-_PROBES = frozenset(["/livez", "/readyz"])  # asked every few seconds, by machines
 
 
 class RequestLog:
@@ -49,11 +48,10 @@ class RequestLog:
     def flush(self) -> None:
         """Log the requests that were taken in."""
         events, self._events = self._events, []
-        if events:
-            self._count(events)
+        self._count(events)  # where there are none, batches may be left
         events = [event for event in events if event.status >= self._least_status]
-        _log([event for event in events if event.route not in _PROBES], logging.INFO)
-        _log([event for event in events if event.route in _PROBES], logging.DEBUG)
+        _log([event for event in events if event.route not in PROBES], logging.INFO)
+        _log([event for event in events if event.route in PROBES], logging.DEBUG)
 
 
 def _log(events: list[RequestEvent], level: int) -> None:
@@ -69,11 +67,19 @@ class RequestLogMiddleware:
     Args:
         app: what is served.
         log: takes the requests in; whoever made it flushes it in the end.
+        find_trace: gives a request's place in a trace, from its headers.
     """
 
-    def __init__(self, app: ASGIApp, *, log: RequestLog) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        log: RequestLog,
+        find_trace: Callable[[Headers], TraceContext | None] = read_trace_context,
+    ) -> None:
         self._app = app
         self._log = log
+        self._find_trace = find_trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -82,14 +88,17 @@ class RequestLogMiddleware:
             return
         started = time.perf_counter()
         request_id = find_request_id(scope["headers"]) or make_request_id()
-        record = RequestRecord(request_id, scope.get("root_path", ""))
+        trace = self._find_trace(scope["headers"])
+        record = RequestRecord(request_id, scope.get("root_path", ""), started_at=started, trace=trace)
         keep_record(scope, record)
-        header = (_REQUEST_ID, record.request_id.encode())
+        own_headers = [(_REQUEST_ID, record.request_id.encode())]
+        if trace is not None and trace.span_id is not None:
+            own_headers.append((TRACE_RESPONSE, write_trace_response(trace)))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                headers = [*message["headers"], header]
+                headers = [*message["headers"], *own_headers]
                 if is_draining(scope) and scope.get("http_version") == "1.1":
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers
@@ -117,7 +126,10 @@ class RequestLogMiddleware:
                     record.request_id,
                     record.refusal,
                     record.work,
-                    find_trace_id(scope["headers"]),
+                    trace,
+                    record.client,
+                    scope.get("scheme", "http"),
+                    record.batches,
                 )
             )
 
@@ -128,15 +140,6 @@ def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         if name == _REQUEST_ID:
             given: str = value.decode("latin-1")
             return given if _SANE_ID.fullmatch(given) else None
-    return None
-
-
-def find_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Give the id of the caller's trace, where `traceparent` has one (https://www.w3.org/TR/trace-context/)."""
-    for name, value in headers:
-        if name == _TRACE_PARENT:
-            match = _TRACE.fullmatch(value)
-            return match[1].decode() if match else None
     return None
 
 
