@@ -23,9 +23,9 @@ MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of whoever runs the tests out of them."""
+    """Keep the settings of whoever runs the tests out of them, and those of OpenTelemetry."""
     for name in list(os.environ):
-        if name.upper().startswith("FASHION_"):
+        if name.upper().startswith(("FASHION_", "OTEL_")):
             monkeypatch.delenv(name)
 
 

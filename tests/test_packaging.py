@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from fashion_api.cli.main import run
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW
+from fashion_api.service.tracing import INSTALL_OPENTELEMETRY
 from fashion_api.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Requirements
 
 
-FILES = {name: ROOT / "requirements" / f"{name}.txt" for name in ("serve", "train", "dev", "docs")} | {
+FILES = {name: ROOT / "requirements" / f"{name}.txt" for name in ("serve", "tracing", "train", "dev", "docs")} | {
     "clients": ROOT / "tests" / "clients" / "requirements.txt"
 }
 
@@ -53,7 +54,9 @@ def read_wanted(name: str) -> list[Requirement]:
     if name in ("clients", "docs"):
         return [Requirement(entry) for entry in groups[name]]
     wanted = list(PROJECT["project"]["dependencies"])
-    if name != "serve":
+    if name in ("tracing", "dev"):
+        wanted += extras["tracing"]
+    if name in ("train", "dev"):
         wanted += extras["train"] + groups["build"]
     if name == "dev":
         wanted += [entry for entry in groups["dev"] if isinstance(entry, str)]
@@ -99,7 +102,7 @@ def test_every_package_of_node_has_a_hash_and_no_address() -> None:
     assert "://" not in text
 
 
-@pytest.mark.parametrize("name", ["serve", "train"])
+@pytest.mark.parametrize("name", ["serve", "tracing", "train"])
 def test_the_smaller_sets_are_parts_of_the_whole(name: str) -> None:
     """What is served with is what was tested."""
     whole = read_locked("dev")
@@ -107,11 +110,19 @@ def test_the_smaller_sets_are_parts_of_the_whole(name: str) -> None:
         assert [pin.specifier for pin in pins] == [pin.specifier for pin in whole[package]]
 
 
-def test_serving_needs_nothing_that_only_training_needs() -> None:
+@pytest.mark.parametrize("name", ["serve", "tracing"])
+def test_serving_needs_nothing_that_only_training_needs(name: str) -> None:
     """Neither TensorFlow nor what comes with it gets into a service by way of a dependency."""
     offline = {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["train"]}
     assert {"tensorflow", "tensorflow-cpu", "keras", "matplotlib", "h5py"} <= offline
-    assert offline.isdisjoint(read_locked("serve"))
+    assert offline.isdisjoint(read_locked(name))
+
+
+def test_serving_does_without_the_extra() -> None:
+    """What sends traces is installed where it is asked for only."""
+    assert {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["tracing"]}.isdisjoint(
+        read_locked("serve")
+    )
 
 
 # The wheel
@@ -282,7 +293,8 @@ def test_tensorflow_stays_out_of_the_image() -> None:
     assert taken == {"/build/dist/", "/build/cache/"}
     assert not list_installations("final")
     requirements = {word for command in list_installations("build") for word in command.split() if ".txt" in word}
-    assert requirements == {"requirements/serve.txt"}
+    assert requirements == {"requirements/${REQUIREMENTS}.txt"}
+    assert dict(STAGES["build"])["ARG"] == "REQUIREMENTS=serve"
 
 
 def test_the_image_has_the_compiled_form_where_the_service_looks_for_it() -> None:
@@ -322,6 +334,12 @@ def test_packages_that_a_message_offers_bring_all_that_compiling_imports() -> No
     distributions = [name for module in offered for name in metadata.packages_distributions()[module]]
     brought = {Requirement(entry).name for name in distributions for entry in metadata.requires(name) or ()}
     assert {"keras", "h5py", "onnx"} <= brought
+
+
+def test_packages_that_a_message_offers_are_the_extra() -> None:
+    """Where OpenTelemetry is missing, what the message says to install is what the extra holds."""
+    offered = set(INSTALL_OPENTELEMETRY.removeprefix("pip install ").split())
+    assert offered == {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["tracing"]}
 
 
 def test_the_image_sends_nothing_to_the_makers_of_its_engine() -> None:
