@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from fashion_api.cli.main import run
 from fashion_api.service.tracing import INSTALL_OPENTELEMETRY
 from tests.server.service_process import LIMIT_S, ask, connect, get, serve
-from tests.servers import find_free_port
+from tests.servers import ASGI_SERVERS, find_free_port, serve_app
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
@@ -115,6 +116,19 @@ def test_every_worker_sends_its_spans() -> None:
         assert not service.log.find("ERROR|WARNING")
     assert collector.list_names() == sorted([REQUEST, "batch", *STEPS] * asked)
     assert {name for name, _ in collector.list_processes()} == {"shop"}
+
+
+@pytest.mark.parametrize("server", ASGI_SERVERS)
+def test_every_server_is_a_door(server: str) -> None:
+    """Under each ASGI server, a request has the same spans, and the last are sent before the process ends."""
+    with collect() as collector:
+        collector.may_answer.set()
+        variables = {"FASHION_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        with serve_app(server, "tests.served_app:app", **variables) as service:
+            with service.connect() as client:
+                assert client.get(PREDICTION).status_code == HTTPStatus.OK
+            service.stop()
+    assert collector.list_names() == sorted([REQUEST, "batch", *STEPS])
 
 
 def test_collector_that_is_away_costs_a_line() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from opentelemetry.sdk.trace import SpanProcessor
@@ -11,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from fashion_api.errors import SettingsError
-from fashion_api.service.events import RequestEvent, TraceContext
+from fashion_api.service.events import Batch, RequestEvent, TraceContext
 from fashion_api.service.spans import SpanWriter
 from fashion_api.service.tracing import INSTALL_OPENTELEMETRY, check_tracing, start_tracing
 from fashion_api.settings import Settings
@@ -85,6 +86,21 @@ def test_service_is_named_as_the_variables_say(monkeypatch: pytest.MonkeyPatch) 
     other = exporter.get_finished_spans()[1].resource.attributes
     assert other["service.name"] == "fashion-api"
     assert other["service.instance.id"] != described["service.instance.id"]
+
+
+def test_times_are_those_of_the_day() -> None:
+    """Spans begin and end when requests and batches did, though batches are timed by another clock."""
+    exporter = InMemorySpanExporter()
+    now = time.time()
+    batch = Batch(time.perf_counter())
+    batch.ended_at = batch.started_at + 0.5
+    batch.under_way = 1
+    SpanWriter(SimpleSpanProcessor(exporter)).write([EVENT._replace(ended_at_s=now, batches=[batch])], [batch])
+    request, computed = exporter.get_finished_spans()
+    assert request.end_time == round(now * 1e9)
+    assert request.end_time - (request.start_time or 0) == 1_000_000
+    assert abs((computed.start_time or 0) / 1e9 - now) < 60
+    assert (computed.end_time or 0) - (computed.start_time or 0) == pytest.approx(5e8)
 
 
 def test_disabled_sdk_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
