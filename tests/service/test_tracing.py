@@ -12,13 +12,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from fashion_api.errors import SettingsError
-from fashion_api.service.events import Batch, RequestEvent, TraceContext
+from fashion_api.service.events import Batch, RequestEvent, TraceContext, Work
 from fashion_api.service.spans import SpanWriter
 from fashion_api.service.tracing import INSTALL_OPENTELEMETRY, check_tracing, start_tracing
 from fashion_api.settings import Settings
 from tests.asgi import running
 from tests.clock import run
-from tests.fakes import fake_app
+from tests.fakes import fake_app, fake_model
 
 TRACING = Settings(_env_file=None, tracing=True)
 
@@ -101,6 +101,24 @@ def test_times_are_those_of_the_day() -> None:
     assert request.end_time - (request.start_time or 0) == 1_000_000
     assert abs((computed.start_time or 0) / 1e9 - now) < 60
     assert (computed.end_time or 0) - (computed.start_time or 0) == pytest.approx(5e8)
+
+
+def test_steps_take_the_times_that_were_measured() -> None:
+    """Each step has a span that begins where the one before it ended, the first when the body was whole."""
+    exporter = InMemorySpanExporter()
+    work = Work(fake_model(), 1, None, 0.001, 0.002, 0.003, 0.004, 0.005)
+    SpanWriter(SimpleSpanProcessor(exporter)).write([EVENT._replace(duration_ms=16.0, work=work)], [])
+    begun_ns = 1_000_000_000_000 - 16_000_000
+    assert [
+        (span.name, (span.start_time or 0) - begun_ns, (span.end_time or 0) - begun_ns)
+        for span in exporter.get_finished_spans()
+    ] == [
+        ("decoding", 1_000_000, 3_000_000),
+        ("queue", 3_000_000, 6_000_000),
+        ("compute", 6_000_000, 10_000_000),
+        ("encoding", 10_000_000, 15_000_000),
+        ("GET /predict", 0, 16_000_000),
+    ]
 
 
 def test_disabled_sdk_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
