@@ -15,7 +15,7 @@ from starlette.types import Scope, Send
 from fashion_api import errors
 from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError
 from fashion_api.rest.scope import get_record
-from fashion_api.wire.operation import Reply
+from fashion_api.wire.operation import NO_STORE, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +171,8 @@ class Problem(NamedTuple):
     kind: ProblemKind
     detail: str
     faults: Sequence[Fault] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Of the response, besides those of its kind."""
 
 
 _INTERNAL_PROBLEM = Problem(INTERNAL, "something went wrong here; the log has it under the request_id")
@@ -204,12 +206,12 @@ def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
     }
     if problem.faults:
         details["errors"] = [{"where": fault.where, "message": fault.message} for fault in problem.faults[:MAX_FAULTS]]
-    headers: tuple[tuple[str, str], ...] = ()
+    headers = problem.headers
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = (("retry-after", str(RETRY_AFTER_S)),)
+        headers = ((b"retry-after", b"%d" % RETRY_AFTER_S),)
     elif kind is UNAUTHORIZED:
-        headers = (("www-authenticate", "Bearer"),)
-    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), headers)
+        headers = ((b"www-authenticate", b"Bearer"),)
+    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), (NO_STORE, *headers))
 
 
 async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
@@ -219,15 +221,20 @@ async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Answer a request."""
-    headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", reply.media_type.encode())]
-    headers += [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+    headers = [
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"content-type", reply.media_type.encode()),
+        *reply.headers,
+    ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
 def to_response(reply: Reply) -> Response:
     """Give a reply in FastAPI's form."""
-    return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
+    response = Response(reply.body, reply.status, media_type=reply.media_type)
+    response.raw_headers += reply.headers
+    return response
 
 
 def add_exception_handlers(app: FastAPI) -> None:

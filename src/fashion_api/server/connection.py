@@ -384,11 +384,13 @@ def _write_refusal(error: FashionError, head: bytes, count: Callable[[int, str],
         "content-type": reply.media_type,
         "content-length": str(len(reply.body)),
         "x-request-id": request_id,
+        "x-content-type-options": "nosniff",
         "connection": "close",
     }
-    lines = (f"{name}: {value}\r\n" for name, value in [*fields.items(), *reply.headers])
-    text = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n{''.join(lines)}\r\n"
-    return text.encode() + (b"" if head.startswith(b"HEAD ") else reply.body)
+    lines = (f"{name}: {value}\r\n" for name, value in fields.items())
+    more = b"".join(b"%b: %b\r\n" % field for field in reply.headers)
+    text = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n{''.join(lines)}"
+    return text.encode() + more + b"\r\n" + (b"" if head.startswith(b"HEAD ") else reply.body)
 
 
 def _fit_open_files(limit: int) -> int:

@@ -1,4 +1,4 @@
-"""Request ids and the request log: outside of everything but the proxy's headers."""
+"""Request ids, the request log and what every response has: outside of everything but the proxy's headers."""
 
 import asyncio
 import logging
@@ -16,6 +16,7 @@ from fashion_api.service.events import RequestEvent
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = b"x-request-id"
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _TRACE_PARENT = b"traceparent"
 _TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -64,6 +65,7 @@ def _log(events: list[RequestEvent], level: int) -> None:
 class RequestLogMiddleware:
     """Gives every request an id, its caller's own if that is sane, and logs it when it is over.
 
+    No response may be taken for another type than it says.
     While the service drains, responses ask their callers to connect anew.
 
     Args:
@@ -89,7 +91,7 @@ class RequestLogMiddleware:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                headers = [*message["headers"], header]
+                headers = [*message["headers"], header, _NO_SNIFFING]
                 if is_draining(scope) and scope.get("http_version") == "1.1":
                     headers.append((b"connection", b"close"))
                 message["headers"] = headers

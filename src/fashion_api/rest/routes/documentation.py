@@ -19,7 +19,8 @@ STATIC_PATH = "/static-docs"
 # Both pages have inline scripts and styles, and ReDoc would load its maker's logo from elsewhere.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; worker-src blob:"
+    "img-src 'self' data: blob:; worker-src blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
 )
 
 _WAY_BACK = b'<p style="margin: 1rem; font: 1rem sans-serif"><a href="./">Ask the model on its page</a></p>'
