@@ -233,6 +233,11 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_check_keys)] = (
         Field((), description="Keys of which callers must send one, separated by commas; unset: no key is needed.")
     )
+    docs: bool = Field(
+        default=True,
+        description="Whether the page at /, /docs, /redoc and /openapi.json are there, which need no key; false: they "
+        "are not found.",
+    )
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], *_EnvList] = Field(
         (),
         description="Origins whose pages may call the service (CORS), as https://shop.example, separated by commas; *: "

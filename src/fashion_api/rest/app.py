@@ -73,18 +73,11 @@ _ROUTERS = (
     health.router,
     page.router,
     documentation.router,
+    documentation.problems_router,
     metrics_route.router,
 )
-_OPEN_PATHS = frozenset(
-    [
-        route.path
-        for router in (health.router, page.router, documentation.router)
-        for route in router.routes
-        if isinstance(route, APIRoute)
-    ]
-    + [""]
-)
-
+_FOR_PEOPLE = (page.router, documentation.router)
+_FILES_FOR_PEOPLE = (f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/")
 OPERATIONS: Sequence[Operation] = tuple(
     operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
 )
@@ -97,14 +90,22 @@ TestSetLoader = Callable[[Settings, LoadedModel], Split]
 ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
 
 
-def is_open(path: str) -> bool:
-    """Tell of a route's path whether it needs no API key: health, the page and documentation."""
-    return path in _OPEN_PATHS or path.startswith((f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/"))
+class OpenPaths:
+    """The paths of routes that need no API key: health, the kinds of problem, and the page and documentation."""
 
+    def __init__(self, *, has_docs: bool) -> None:
+        routers = (health.router, documentation.problems_router, *(_FOR_PEOPLE if has_docs else ()))
+        routes = [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
+        self._paths = frozenset([*routes, *([""] if has_docs else [])])
+        self._folders = _FILES_FOR_PEOPLE if has_docs else ()
 
-def is_always_answered(path: str) -> bool:
-    """Tell of a route's path whether it is never refused for overload: what needs no key, and the metrics."""
-    return is_open(path) or path == metrics_route.METRICS_PATH
+    def has(self, path: str) -> bool:
+        """Tell of a route's path whether it needs no key."""
+        return path in self._paths or path.startswith(self._folders)
+
+    def are_always_answered(self, path: str) -> bool:
+        """Tell of a route's path whether it is never refused for overload: what needs no key, and the metrics."""
+        return self.has(path) or path == metrics_route.METRICS_PATH
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
@@ -127,6 +128,7 @@ class ServiceApp(FastAPI):
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
         self.request_log = RequestLog(self._count, least_status=_LEAST_LOGGED[settings.log_requests])
+        self.open_paths = OpenPaths(has_docs=settings.docs)
         self.operations = OPERATIONS
         """What the fast path answers; without them, FastAPI's routes do."""
 
@@ -150,8 +152,8 @@ class ServiceApp(FastAPI):
             *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
-            Middleware(OverloadMiddleware, is_open=is_always_answered),
-            Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=is_open),
+            Middleware(OverloadMiddleware, is_open=self.open_paths.are_always_answered),
+            Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=self.open_paths.has),
             Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):
@@ -229,19 +231,26 @@ def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = null
         SettingsError: as `create_app` does.
     """
     app = create_app(settings, lifespan=lifespan)
-    app.openapi()
+    if settings.docs:
+        app.openapi()
     return app
 
 
 def _add_routes(app: ServiceApp, settings: Settings) -> None:
-    add_exception_handlers(app)
-    routers = [router for router in _ROUTERS if settings.metrics_port is None or router is not metrics_route.router]
+    add_exception_handlers(app, has_docs=settings.docs)
+    hidden = () if settings.docs else _FOR_PEOPLE
+    if settings.metrics_port is not None:
+        hidden = (*hidden, metrics_route.router)
+    routers = [router for router in _ROUTERS if router not in hidden]
     for router in routers:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
-    app.mount(documentation.STATIC_PATH, documentation.make_static_files())
-    app.mount(page.STATIC_PATH, page.make_static_files())
+    if settings.docs:
+        app.mount(documentation.STATIC_PATH, documentation.make_static_files())
+        app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
-    complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
+    complete_openapi(
+        app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=app.open_paths.has
+    )
 
 
 def _check_root_path(root_path: str, paths: Sequence[str]) -> None:

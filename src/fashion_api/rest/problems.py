@@ -1,5 +1,6 @@
 """What each error becomes over HTTP: `application/problem+json`, RFC 9457."""
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -237,10 +238,10 @@ def to_response(reply: Reply) -> Response:
     return response
 
 
-def add_exception_handlers(app: FastAPI) -> None:
-    """Have FastAPI's own errors answered with problems."""
+def add_exception_handlers(app: FastAPI, *, has_docs: bool) -> None:
+    """Have FastAPI's own errors answered with problems; `has_docs`: whether they may lead to /docs."""
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(HTTPException, functools.partial(_answer_http_exception, has_docs=has_docs))
 
 
 def _respond(request: Request, problem: Problem) -> Response:
@@ -254,13 +255,13 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
     return _respond(request, Problem(INVALID, errors.summarise_faults(faults), faults))
 
 
-async def _answer_http_exception(request: Request, error: Exception) -> Response:
+async def _answer_http_exception(request: Request, error: Exception, *, has_docs: bool) -> Response:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     kind = _KIND_OF_STATUS.get(status) or ProblemKind(
         status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
     )
     details = {
-        NOT_FOUND: f"there is nothing at {request.scope['path']}; /docs shows what there is",
+        NOT_FOUND: f"there is nothing at {request.scope['path']}{'; /docs shows what there is' if has_docs else ''}",
         METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
     }
     response = _respond(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))

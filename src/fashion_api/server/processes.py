@@ -28,7 +28,8 @@ def run_server(settings: Settings) -> bool:
         raise SettingsError("FASHION_WORKERS: several workers cannot share a socket on Windows; run one")
     sock = bind(settings.host, settings.port)
     queue_log_lines()
-    logger.info("will serve on %s (documentation: /docs) once the model is loaded", name_address(sock))
+    documentation = " (documentation: /docs)" if settings.docs else ""
+    logger.info("will serve on %s%s once the model is loaded", name_address(sock), documentation)
     with sock:
         has_started, stop_signal = _run_workers(settings, sock) if settings.workers > 1 else _run_here(settings, sock)
     if has_started:

@@ -14,6 +14,8 @@ from fashion_api.rest.static_files import CompressedFiles
 from fashion_api.wire.json_body import JSON
 
 router = APIRouter(include_in_schema=False)
+problems_router = APIRouter(include_in_schema=False)
+"""The page to which each error leads; it is there where the others are hidden, too."""
 
 STATIC_PATH = "/static-docs"
 # Both pages have inline scripts and styles, and ReDoc would load its maker's logo from elsewhere.
@@ -74,7 +76,7 @@ def _finish(page: HTMLResponse) -> HTMLResponse:
     return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY})
 
 
-@router.get(PROBLEMS_PATH)
+@problems_router.get(PROBLEMS_PATH)
 async def explain_problems() -> HTMLResponse:
     """Explain the kinds of problem."""
     return show_kinds()
