@@ -233,6 +233,11 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_check_keys)] = (
         Field((), description="Keys of which callers must send one, separated by commas; unset: no key is needed.")
     )
+    api_keys_file: Path | None = Field(
+        None,
+        description="A TOML file with a line for each further key, as `fashion-api keys new` writes it; read anew on "
+        "SIGHUP; unset: none.",
+    )
     docs: bool = Field(
         default=True,
         description="Whether the page at /, /docs, /redoc and /openapi.json are there, which need no key; false: they "
@@ -281,6 +286,11 @@ class Settings(BaseSettings):
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
         return self
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether callers must send an API key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
 
     def name_source(self, field: str) -> str:
         """Name what sets a field: its flag where that was given, else its variable."""
@@ -377,10 +387,10 @@ def load_settings(
 
 def _refuse_blank_keys(in_file: Mapping[str, str | None]) -> None:
     """Refuse API keys that are set to nothing: unlike elsewhere, that must not mean that they are unset."""
-    name = name_variable("api_keys")
     given = {key.upper(): value for key, value in (*in_file.items(), *os.environ.items())}
-    if given.get(name) == "":
-        raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
+    for name in map(name_variable, ("api_keys", "api_keys_file")):
+        if given.get(name) == "":
+            raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
 
 def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, object]) -> str:

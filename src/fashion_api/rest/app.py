@@ -45,6 +45,7 @@ from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
+from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
@@ -128,6 +129,7 @@ class ServiceApp(FastAPI):
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
         self.request_log = RequestLog(self._count, least_status=_LEAST_LOGGED[settings.log_requests])
+        self.keys = ApiKeys(settings)
         self.open_paths = OpenPaths(has_docs=settings.docs)
         self.operations = OPERATIONS
         """What the fast path answers; without them, FastAPI's routes do."""
@@ -153,7 +155,7 @@ class ServiceApp(FastAPI):
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
             Middleware(OverloadMiddleware, is_open=self.open_paths.are_always_answered),
-            Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=self.open_paths.has),
+            Middleware(ApiKeyMiddleware, keys=self.keys, is_open=self.open_paths.has),
             Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):
@@ -191,13 +193,13 @@ def create_app(
         lifespan: is entered with the service once that is ready, and left before it stops.
 
     Raises:
-        SettingsError: the root path is the beginning of a route's path.
+        SettingsError: the root path is the beginning of a route's path, or the file of API keys is broken.
     """
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
-        service = app.service = await _start_service(settings, load_model, load_test_set)
+        service = app.service = await _start_service(settings, app.keys, load_model, load_test_set)
         monitor = asyncio.create_task(service.monitor())
         try:
             async with lifespan(service):
@@ -248,9 +250,7 @@ def _add_routes(app: ServiceApp, settings: Settings) -> None:
         app.mount(documentation.STATIC_PATH, documentation.make_static_files())
         app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
-    complete_openapi(
-        app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=app.open_paths.has
-    )
+    complete_openapi(app, find_service=lambda: app.service, needs_key=settings.needs_key, is_open=app.open_paths.has)
 
 
 def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
@@ -260,7 +260,9 @@ def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
         raise SettingsError(f"FASHION_ROOT_PATH: {root_path} is where {taken[0]} begins; choose another prefix")
 
 
-async def _start_service(settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader) -> Service:
+async def _start_service(
+    settings: Settings, keys: ApiKeys, load_model: ModelLoader, load_test_set: TestSetLoader
+) -> Service:
     try:
         model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
     except FashionError as error:
@@ -288,6 +290,7 @@ async def _start_service(settings: Settings, load_model: ModelLoader, load_test_
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
         metrics=metrics,
+        keys=keys,
     )
 
 

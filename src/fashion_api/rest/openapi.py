@@ -16,9 +16,10 @@ from fashion_api.service.service import Service
 from fashion_api.wire.json_schema import complete_schemas, make_bounds
 from fashion_api.wire.models import ProblemDetails
 
+_OF_THE_OPERATOR = "A key from who runs the service."
 _SCHEMES = {
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of FASHION_API_KEYS."},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "One of FASHION_API_KEYS."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _OF_THE_OPERATOR},
+    "bearer": {"type": "http", "scheme": "bearer", "description": _OF_THE_OPERATOR},
 }
 _REFERENCE = "#/components/schemas/{model}"
 

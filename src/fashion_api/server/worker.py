@@ -74,6 +74,8 @@ class Worker(uvicorn.Server):
         self._sock = sock
         self._seat = seat
         self._service: Service | None = None
+        self._on_hangup: list[Callable[[], None]] = [reopen_log_files]
+        """What SIGHUP has done, on the event loop."""
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
 
@@ -93,6 +95,7 @@ class Worker(uvicorn.Server):
         self._service = service
         service.slot = 0 if self._seat is None else self._seat.slot
         service.count_connections = lambda: len(self._connections.open)
+        self._on_hangup.append(service.keys.reload)
         self._connections.count_refusal = service.metrics.count_refused_connection
         yield
 
@@ -103,11 +106,15 @@ class Worker(uvicorn.Server):
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.handle_exit)
         if SIGHUP is not None:
-            signal.signal(SIGHUP, lambda *_: reopen_log_files())
+            signal.signal(SIGHUP, lambda *_: self._loop.call_soon_threadsafe(self._hang_up))
         if self._seat is not None:
             self._loop.add_reader(self._seat.link, self._notice_end_of_supervisor)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
         yield
+
+    def _hang_up(self) -> None:
+        for act in self._on_hangup:
+            act()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's
         """Obey SIGTERM or SIGINT."""

@@ -10,6 +10,7 @@ from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
+from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.survey import Findings, Survey
@@ -33,6 +34,7 @@ class Service:
     body_memory: BodyMemory
     request_limit: RequestLimit
     metrics: Metrics
+    keys: ApiKeys
     is_draining: bool = False
     slot: int = 0
     """Its worker's place among several."""
