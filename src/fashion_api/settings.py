@@ -157,6 +157,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
+    tls_cert: Path | None = Field(
+        None,
+        description="The certificate, and those up to its root, in PEM, for https; read anew on SIGHUP; unset: http.",
+    )
+    tls_key: Path | None = Field(
+        None, description="The private key of FASHION_TLS_CERT, in PEM, without a password; unset: http."
+    )
     metrics_port: int | None = Field(
         None,
         ge=1,
@@ -286,6 +293,17 @@ class Settings(BaseSettings):
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("FASHION_TLS_CERT and FASHION_TLS_KEY: one is set without the other; set both, or neither")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """What the service's address begins with: http or https."""
+        return "http" if self.tls_cert is None else "https"
 
     @property
     def needs_key(self) -> bool:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from fashion_api.service.keys import make_key
-from tests.server.service_process import connect, read_answer, serve
+from tests.server.service_process import Service, connect, read_answer, serve
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGHUP")
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # that is what is warned of
 
 
 def ask(port: int, key: str) -> bytes:
@@ -33,7 +35,7 @@ def test_sighup_reads_it_anew(tmp_path: Path, workers: int) -> None:
         assert (ask(service.port, old), ask(service.port, new)) == (b"401", b"200")
         file.write_text("new")
         service.send(signal.SIGHUP)
-        service.log.wait_for("the API keys stay as they were: FASHION_API_KEYS_FILE", times=workers)
+        service.log.wait_for("ERROR.*all stays as it was: FASHION_API_KEYS_FILE", times=workers)
         assert ask(service.port, new) == b"200"
         assert not service.log.find("Traceback|ended")
 
@@ -49,10 +51,15 @@ def test_broken_file_stops_the_start_with_one_line(tmp_path: Path, workers: int)
 
 
 @pytest.mark.parametrize(
-    ("host", "keys", "warnings"), [("0.0.0.0", {}, 1), ("0.0.0.0", {"FASHION_API_KEYS": "one"}, 0), ("localhost", {}, 0)]
-)  # fmt: skip
+    ("host", "keys", "warnings"),
+    [(EVERYWHERE, {}, 1), (EVERYWHERE, {"FASHION_API_KEYS": "one"}, 0), ("localhost", {}, 0)],
+    ids=["everybody", "with a key", "this machine"],
+)
 def test_serving_to_everybody_is_one_warning(host: str, keys: dict[str, str], warnings: int) -> None:
     """Who listens beyond this machine and asks for no key is warned once, at the start."""
-    with serve(workers=2, is_ready=False, FASHION_HOST=host, **keys) as service:
+    service = Service({"FASHION_WORKERS": "2", "FASHION_HOST": host, **keys})
+    try:
         service.log.wait_for("will serve on")
         assert len(service.log.find("WARNING.*everybody who can reach")) == warnings
+    finally:
+        service.end()

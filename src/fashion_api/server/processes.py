@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from fashion_api.errors import SettingsError
 from fashion_api.server.accepting import name_address
 from fashion_api.server.log_queue import flush_log_queues, queue_log_lines
+from fashion_api.server.tls import check_certificate
 from fashion_api.service.keys import ApiKeys
 from fashion_api.settings import Settings
 
@@ -29,11 +30,14 @@ def run_server(settings: Settings) -> bool:
     if settings.workers > 1 and sys.platform == "win32":
         raise SettingsError("FASHION_WORKERS: several workers cannot share a socket on Windows; run one")
     ApiKeys(settings)  # so that a broken file is one line here, and not one of each worker
+    check_certificate(settings)
     sock = bind(settings.host, settings.port)
     _warn_of_strangers(settings, sock)
     queue_log_lines()
     documentation = " (documentation: /docs)" if settings.docs else ""
-    logger.info("will serve on %s%s once the model is loaded", name_address(sock), documentation)
+    logger.info(
+        "will serve on %s%s once the model is loaded", name_address(sock, scheme=settings.scheme), documentation
+    )
     with sock:
         has_started, stop_signal = _run_workers(settings, sock) if settings.workers > 1 else _run_here(settings, sock)
     if has_started:

@@ -12,7 +12,6 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from fashion_api.errors import SettingsError
 from fashion_api.settings import Settings, name_variable
 
 logger = logging.getLogger(__name__)
@@ -64,12 +63,13 @@ class ApiKeys:
         return found[0].name if found and time.time() < found[0].expires_at_s else None
 
     def reload(self) -> None:
-        """Read the file anew; where it is broken, the keys stay as they are, and the log says why."""
-        try:
+        """Read the file anew; where it is broken, the keys stay as they are.
+
+        Raises:
+            SettingsError: it is broken.
+        """
+        if self._settings.api_keys_file is not None:
             self._keys = self._read()
-        except SettingsError as error:
-            logger.error("the API keys stay as they were: %s", error)  # noqa: TRY400  # the message has all
-        else:
             logger.info("%d API key(s) are in force", len(self._keys))
 
     def _read(self) -> tuple[ApiKey, ...]:
