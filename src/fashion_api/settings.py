@@ -189,8 +189,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[_Network, ...], *_EnvList] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
-        description="Addresses or networks of proxies whose X-Forwarded-Prefix and -Proto are believed, separated by "
-        "commas; []: none.",
+        description="Addresses or networks of proxies whose X-Forwarded-For, -Prefix and -Proto are believed, "
+        "separated by commas; []: none.",
     )
     max_connections: int = Field(
         768,
@@ -244,6 +244,12 @@ class Settings(BaseSettings):
         None,
         description="A TOML file with a line for each further key, as `fashion-api keys new` writes it; read anew on "
         "SIGHUP; unset: none.",
+    )
+    rate_limit: float | None = Field(
+        None,
+        gt=0,
+        description="The most images a second of a client, its key or else its address, on average over 10 s; shared "
+        "out among the workers; on more: 429; unset: no limit.",
     )
     docs: bool = Field(
         default=True,

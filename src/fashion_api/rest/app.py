@@ -6,7 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -26,6 +26,7 @@ from fashion_api.rest.middleware.errors import ErrorMiddleware
 from fashion_api.rest.middleware.forwarded import ForwardedMiddleware
 from fashion_api.rest.middleware.head import HeadMiddleware
 from fashion_api.rest.middleware.overload import OverloadMiddleware
+from fashion_api.rest.middleware.rate_limit import RateLimitMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
@@ -51,6 +52,9 @@ from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Operation
+
+if TYPE_CHECKING:
+    from fashion_api.service.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +151,7 @@ class ServiceApp(FastAPI):
         app = super().build_middleware_stack()
         self.user_middleware = callers
         cors = [_make_cors(settings.cors_origins)] if settings.cors_origins else []
+        limited = [Middleware(RateLimitMiddleware, is_exempt=self.open_paths.are_always_answered)]
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
             Middleware(RequestLogMiddleware, log=self.request_log),
@@ -156,6 +161,7 @@ class ServiceApp(FastAPI):
             Middleware(ErrorMiddleware),
             Middleware(OverloadMiddleware, is_open=self.open_paths.are_always_answered),
             Middleware(ApiKeyMiddleware, keys=self.keys, is_open=self.open_paths.has),
+            *(limited if settings.rate_limit else []),
             Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):
@@ -169,7 +175,7 @@ def _make_cors(origins: Sequence[str]) -> Middleware:
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Retry-After"],
+        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         max_age=3600,
     )
 
@@ -250,7 +256,13 @@ def _add_routes(app: ServiceApp, settings: Settings) -> None:
         app.mount(documentation.STATIC_PATH, documentation.make_static_files())
         app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
-    complete_openapi(app, find_service=lambda: app.service, needs_key=settings.needs_key, is_open=app.open_paths.has)
+    complete_openapi(
+        app,
+        find_service=lambda: app.service,
+        needs_key=settings.needs_key,
+        is_open=app.open_paths.has,
+        is_limited=settings.rate_limit is not None,
+    )
 
 
 def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
@@ -291,7 +303,16 @@ async def _start_service(
         request_limit=RequestLimit(settings.max_concurrent_requests),
         metrics=metrics,
         keys=keys,
+        rate_limit=_make_rate_limit(settings),
     )
+
+
+def _make_rate_limit(settings: Settings) -> "RateLimit | None":
+    if settings.rate_limit is None:
+        return None
+    from fashion_api.service.rate_limit import RateLimit  # noqa: PLC0415  # a tenth of a second, only where it is used
+
+    return RateLimit(settings.rate_limit, shares=settings.workers)
 
 
 def _load(

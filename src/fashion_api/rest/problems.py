@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope, Send
 
 from fashion_api import errors
-from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError
+from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError, Quota, RateLimitedError
 from fashion_api.rest.scope import get_record
-from fashion_api.wire.operation import NO_STORE, Reply
+from fashion_api.wire.operation import NO_STORE, Headers, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,13 @@ OVERLOADED = ProblemKind(
     "Overloaded",
     "Too many requests are waiting, and this one was not taken in. Try again later.",
 )
+RATE_LIMITED = ProblemKind(
+    "rate-limited",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many images",
+    "This client, known by its key or else by its address, has asked for more images than one client may. Each request "
+    "counts as its images, at least as one. `Retry-After` says when there is room again.",
+)
 PENDING = ProblemKind(
     "not-predicted-yet",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -136,6 +143,7 @@ KINDS = (
     UNSUPPORTED,
     NOT_READY,
     OVERLOADED,
+    RATE_LIMITED,
     PENDING,
     NO_DATA,
     DEADLINE,
@@ -158,10 +166,11 @@ _KIND_OF: Mapping[type, ProblemKind] = {
     errors.DataError: NO_DATA,
     errors.NotReadyError: NOT_READY,
     errors.OverloadedError: OVERLOADED,
+    errors.RateLimitedError: RATE_LIMITED,
     errors.PendingError: PENDING,
     errors.DeadlineExceededError: DEADLINE,
 }
-REFUSALS = frozenset([UNAUTHORIZED, TOO_LARGE, TOO_SLOW, NOT_READY, OVERLOADED, DEADLINE])
+REFUSALS = frozenset([UNAUTHORIZED, TOO_LARGE, TOO_SLOW, NOT_READY, OVERLOADED, RATE_LIMITED, DEADLINE])
 """The kinds of problem that are the service's limits, and no fault of what was asked."""
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
 
@@ -172,7 +181,7 @@ class Problem(NamedTuple):
     kind: ProblemKind
     detail: str
     faults: Sequence[Fault] = ()
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
     """Of the response, besides those of its kind."""
 
 
@@ -191,7 +200,18 @@ def explain(error: Exception, *, request_id: str) -> Problem:
             "the service has no test set; its operator can get one with "
             "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
         )
+    if isinstance(error, RateLimitedError):
+        return Problem(kind, str(error), headers=_describe_quota(error.quota))
     return Problem(kind, str(error), error.faults if isinstance(error, InvalidRequestError) else ())
+
+
+def _describe_quota(quota: Quota) -> Headers:
+    """Say when to ask again, and what there is (draft-ietf-httpapi-ratelimit-headers-10)."""
+    return (
+        (b"retry-after", b"%d" % quota.reset_s),
+        (b"ratelimit-policy", b'"images";q=%d;w=%d' % (quota.images, quota.window_s)),
+        (b"ratelimit", b'"images";r=%d;t=%d' % (quota.remaining, quota.reset_s)),
+    )
 
 
 def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:

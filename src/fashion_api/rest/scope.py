@@ -17,7 +17,7 @@ _RECORD = "fashion_api.record"
 class RequestRecord:
     """What becomes of one request, for the log and for errors."""
 
-    __slots__ = ("key_name", "mount", "refusal", "request_id", "root_path", "route", "status", "work")
+    __slots__ = ("client", "key_name", "mount", "refusal", "request_id", "root_path", "route", "status", "work")
 
     def __init__(self, request_id: str, root_path: str = "") -> None:
         self.request_id = request_id
@@ -33,6 +33,8 @@ class RequestRecord:
         """The kind of problem, where the service refuses it."""
         self.key_name: str | None = None
         """What the API key is called that its caller has shown."""
+        self.client = ""
+        """Whose images they are, where those are limited."""
         self.work: Work | None = None
         """What was done for it."""
 

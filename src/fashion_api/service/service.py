@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError
@@ -15,6 +16,9 @@ from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.survey import Findings, Survey
 from fashion_api.settings import Settings
+
+if TYPE_CHECKING:
+    from fashion_api.service.rate_limit import RateLimit
 
 _MONITOR_S = 1.0
 
@@ -35,6 +39,8 @@ class Service:
     request_limit: RequestLimit
     metrics: Metrics
     keys: ApiKeys
+    rate_limit: "RateLimit | None" = None
+    """Of each client, where there is one."""
     is_draining: bool = False
     slot: int = 0
     """Its worker's place among several."""
@@ -94,6 +100,8 @@ class Service:
     async def aclose(self) -> None:
         """Finish what was taken in, and end the threads."""
         self.drain()
+        if self.rate_limit is not None:
+            self.rate_limit.close()
         await self.survey.aclose()
         await self.decoder.aclose()
         await self.preparer.aclose()
