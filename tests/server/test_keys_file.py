@@ -1,5 +1,7 @@
 """The file of keys, as an operator of `fashion-api serve` changes it."""
 
+import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from fashion_api.service.keys import make_key
 from tests.server.service_process import Service, connect, read_answer, serve
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGHUP")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # that is what is warned of
 
@@ -38,6 +40,21 @@ def test_sighup_reads_it_anew(tmp_path: Path, workers: int) -> None:
         service.log.wait_for("ERROR.*all stays as it was: FASHION_API_KEYS_FILE", times=workers)
         assert ask(service.port, new) == b"200"
         assert not service.log.find("Traceback|ended")
+
+
+def test_worker_that_finds_it_broken_says_so_and_is_tried_again(tmp_path: Path) -> None:
+    """While the file is broken a worker that ends is not replaced, one line says why, and the other goes on."""
+    file = tmp_path / "keys.toml"
+    key, line = make_key("laptop")
+    file.write_text(line)
+    with serve(workers=2, FASHION_API_KEYS_FILE=str(file)) as service:
+        file.write_text("laptop")
+        os.kill(service.find_workers()[0], signal.SIGKILL)
+        service.log.wait_for(f"CRITICAL.*cannot start: FASHION_API_KEYS_FILE: {re.escape(str(file))}")
+        assert ask(service.port, key) == b"200"
+        file.write_text(line)
+        service.wait_until_ready(times=3)
+        assert not service.log.find("Traceback")
 
 
 @pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
