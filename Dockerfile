@@ -42,6 +42,6 @@ COPY models/ models/
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['FASHION_PORT']), timeout=4); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "import http.client, os, ssl, sys; a = ('127.0.0.1', int(os.environ['FASHION_PORT'])); c = http.client.HTTPSConnection(*a, timeout=4, context=ssl._create_unverified_context()) if os.environ.get('FASHION_TLS_CERT') else http.client.HTTPConnection(*a, timeout=4); c.request('GET', '/readyz'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["fashion-api"]
 CMD ["serve"]

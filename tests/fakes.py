@@ -15,6 +15,7 @@ from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.decoder import Decoder
+from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
@@ -94,6 +95,7 @@ def fake_service(
         body_memory=BodyMemory(settings.max_body_memory_bytes),
         request_limit=RequestLimit(settings.max_concurrent_requests),
         metrics=Metrics(),
+        keys=ApiKeys(settings),
         test_set=test_set or fake_test_set(),
     )
 

@@ -16,6 +16,8 @@ def write_default(name: str) -> str:
     field = TrainingSettings.model_fields[name]
     if field.default is None or field.default_factory is not None:
         return ""
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
 
 
@@ -46,5 +48,7 @@ def test_a_copy_sets_nothing() -> None:
 def test_uncommented_it_gives_the_defaults(tmp_path: Path) -> None:
     """Every value in the example is read back, and as the default; no keys are set, as empty ones stop the start."""
     env_file = tmp_path / ".env"
-    env_file.write_text(uncomment(EXAMPLE.read_text()).replace("FASHION_API_KEYS=\n", ""))
+    env_file.write_text(
+        uncomment(EXAMPLE.read_text()).replace("FASHION_API_KEYS=\n", "").replace("FASHION_API_KEYS_FILE=\n", "")
+    )
     assert load_settings(TrainingSettings, env_file=env_file) == TrainingSettings(_env_file=None)

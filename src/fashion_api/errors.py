@@ -25,6 +25,7 @@
     ├── UnavailableError                the service cannot answer now; the same request may succeed later
     │   ├── NotReadyError               it is starting or stopping
     │   ├── OverloadedError             it has no room for the request
+    │   ├── RateLimitedError            this client has asked for too much
     │   ├── PendingError                what is asked for is still being computed
     │   └── DeadlineExceededError       there was no answer within the request's time
     └── EngineError                     the model failed on these images
@@ -160,6 +161,27 @@ class NotReadyError(UnavailableError):
 
 class OverloadedError(UnavailableError):
     """The service has no room for the request; nothing of it was taken in."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What a client may ask for, and what is left of it."""
+
+    images: int
+    """In a window of time."""
+    window_s: int
+    remaining: int
+    """Images that are left."""
+    reset_s: int
+    """Seconds until there is one more."""
+
+
+class RateLimitedError(UnavailableError):
+    """The client has asked for more than one client may; `quota` says how much that is."""
+
+    def __init__(self, message: str, quota: Quota) -> None:
+        super().__init__(message)
+        self.quota = quota
 
 
 class PendingError(UnavailableError):

@@ -157,6 +157,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
+    tls_cert: Path | None = Field(
+        None,
+        description="The certificate, and those up to its root, in PEM, for https; read anew on SIGHUP; unset: http.",
+    )
+    tls_key: Path | None = Field(
+        None, description="The private key of FASHION_TLS_CERT, in PEM, without a password; unset: http."
+    )
     metrics_port: int | None = Field(
         None,
         ge=1,
@@ -182,8 +189,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[_Network, ...], *_EnvList] = Field(
         (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")),
-        description="Addresses or networks of proxies whose X-Forwarded-Prefix and -Proto are believed, separated by "
-        "commas; []: none.",
+        description="Addresses or networks of proxies whose X-Forwarded-For, -Prefix and -Proto are believed, "
+        "separated by commas; []: none.",
     )
     max_connections: int = Field(
         768,
@@ -233,6 +240,22 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys), AfterValidator(_check_keys)] = (
         Field((), description="Keys of which callers must send one, separated by commas; unset: no key is needed.")
     )
+    api_keys_file: Path | None = Field(
+        None,
+        description="A TOML file with a line for each further key, as `fashion-api keys new` writes it; read anew on "
+        "SIGHUP; unset: none.",
+    )
+    rate_limit: float | None = Field(
+        None,
+        gt=0,
+        description="The most images a second of a client, its key or else its address, on average over 10 s; shared "
+        "out among the workers; on more: 429; unset: no limit.",
+    )
+    docs: bool = Field(
+        default=True,
+        description="Whether the page at /, /docs, /redoc and /openapi.json are there, which need no key; false: they "
+        "are not found.",
+    )
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], *_EnvList] = Field(
         (),
         description="Origins whose pages may call the service (CORS), as https://shop.example, separated by commas; *: "
@@ -280,6 +303,22 @@ class Settings(BaseSettings):
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("FASHION_TLS_CERT and FASHION_TLS_KEY: one is set without the other; set both, or neither")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """What the service's address begins with: http or https."""
+        return "http" if self.tls_cert is None else "https"
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether callers must send an API key."""
+        return bool(self.api_keys) or self.api_keys_file is not None
 
     def name_source(self, field: str) -> str:
         """Name what sets a field: its flag where that was given, else its variable."""
@@ -376,10 +415,10 @@ def load_settings(
 
 def _refuse_blank_keys(in_file: Mapping[str, str | None]) -> None:
     """Refuse API keys that are set to nothing: unlike elsewhere, that must not mean that they are unset."""
-    name = name_variable("api_keys")
     given = {key.upper(): value for key, value in (*in_file.items(), *os.environ.items())}
-    if given.get(name) == "":
-        raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
+    for name in map(name_variable, ("api_keys", "api_keys_file")):
+        if given.get(name) == "":
+            raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
 
 def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, object]) -> str:

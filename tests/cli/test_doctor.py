@@ -43,6 +43,23 @@ def test_missing_model_keeps_it_from_serving(port: str, capsys: pytest.CaptureFi
     assert "6 training and 6 test images" in found["checks"]["data"]["detail"]
 
 
+@pytest.mark.usefixtures("own_data")
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [("keys", ["FASHION_API_KEYS_FILE"]), ("TLS", ["FASHION_TLS_CERT", "FASHION_TLS_KEY"])],
+)
+def test_file_that_is_missing_keeps_it_from_serving(
+    name: str, variables: list[str], port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of keys or of a certificate that is set and missing is wrong, with the setting's name."""
+    for variable in variables:
+        monkeypatch.setenv(variable, "none.file")
+    status, found = ask(["--port", port, "--model-path", "none.h5"], capsys)
+    assert (status, found["checks"][name]["state"]) == (1, "wrong")
+    assert f"{variables[0]}: none.file: No such file" in found["checks"][name]["detail"]
+    assert found["checks"]["address"]["detail"].startswith("https://" if name == "TLS" else "http://")
+
+
 def test_model_that_is_not_compiled_is_a_note(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A model without a compiled form keeps nothing from serving where TensorFlow is."""
     status, found = ask(["--port", port, "--model-path", str(MODELS / "compact.h5")], capsys)

@@ -87,7 +87,7 @@ def door(
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_request_is_answered_as_the_table_says(door: OpenDoor, name: str) -> None:
-    """Every door gives the answer of the table, and the same one in every byte."""
+    """Every door gives the answer of the table, the same one in every byte, with the headers that make it safe."""
     expected = REQUESTS[name]
     answer = door.ask(expected)
     if door.server in (expected.elsewhere or {}):
@@ -100,6 +100,10 @@ def test_request_is_answered_as_the_table_says(door: OpenDoor, name: str) -> Non
 def check(answer: Answer, expected: Expectation) -> None:
     assert (answer.status, answer.media_type) == (expected.status, expected.media_type)
     assert answer.headers.items() >= (expected.headers or {}).items()
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    is_about_images = expected.raw.startswith(b"POST") or b"predict" in expected.raw.partition(b"\r\n")[0]
+    if answer.status >= 400 or (answer.status == 200 and is_about_images):
+        assert answer.headers["cache-control"] == "no-store"
     if expected.body is not None:
         assert answer.body == expected.body
     elif expected.form is not None:

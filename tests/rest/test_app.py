@@ -240,7 +240,9 @@ class TestDocumentation:
         response = client.get(path)
         assert "http://" not in response.text.replace("http://www.w3.org", "")
         assert "https://" not in response.text
-        assert "default-src 'self'" in response.headers["content-security-policy"]
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'self'" in policy
 
     @pytest.mark.parametrize("name", ["swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js"])
     def test_scripts_and_styles_are_served_from_here(self, client: TestClient, name: str) -> None:

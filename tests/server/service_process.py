@@ -130,7 +130,7 @@ class Service(ServiceProcess):
     @property
     def port(self) -> int:
         """Where it serves, or will serve."""
-        return int(self.log.wait_for(r"will serve on http://127\.0\.0\.1:(\d+)")[1])
+        return int(self.log.wait_for(r"will serve on https?://127\.0\.0\.1:(\d+)")[1])
 
     def wait_until_ready(self, *, times: int) -> None:
         """Wait until workers have become ready so many times, and accept connections."""

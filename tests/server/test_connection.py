@@ -212,6 +212,7 @@ class TestLimit:
         """Whatever comes on one connection more is answered 503, and when to try again."""
         (answer,) = full.connect().ask(request_bytes)
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
         assert answer.is_final_problem()
 
     @pytest.mark.parametrize("path", [b"/livez", b"/readyz", b"/livez?verbose"])

@@ -107,7 +107,7 @@ def test_line_of_a_prediction_says_what_was_done(settings: Settings, log_format:
     """It has the worker, the images, the waiting and the computing, the key's name and the trace; and no pixel."""
     stream = io.StringIO()
     configure_logging(settings.model_copy(update={"log_format": log_format}), stream=stream, worker=3)
-    event = EVENTS[0]._replace(work=WORK, trace=TRACE, client="shop")
+    event = EVENTS[0]._replace(work=WORK, trace=TRACE, key_name="shop")
     logging.getLogger("fashion_api.test").info("", extra={"requests": [event]})
     line = stream.getvalue()
     if log_format == "json":
@@ -119,7 +119,7 @@ def test_line_of_a_prediction_says_what_was_done(settings: Settings, log_format:
             + "\n"
         )
     assert line.endswith(
-        "worker=3 images=2 queue_ms=2.50 compute_ms=4.00 client=shop trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n"
+        "worker=3 images=2 queue_ms=2.50 compute_ms=4.00 key_name=shop trace_id=4bf92f3577b34da6a3ce929d0e0e4736\n"
     )
 
 

@@ -3,6 +3,7 @@
 import http.client
 import os
 import platform
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,8 @@ from fashion_api.inference.loading import load_model_file
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import count_usable_cores
 from fashion_api.server.processes import bind
+from fashion_api.server.tls import check_certificate
+from fashion_api.service.keys import ApiKeys
 from fashion_api.settings import Settings, name_flag, name_variable
 
 _ANSWER_TIMEOUT_S = 2
@@ -64,6 +67,7 @@ def check_all(settings: Settings) -> Iterator[Check]:
         yield _check_engine(file, settings)
     yield from _check_other_models(settings)
     yield _check_tensorflow()
+    yield from _check_files(settings)
     yield _check_address(settings)
 
 
@@ -176,20 +180,40 @@ def _check_tensorflow() -> Check:
     return Check("TensorFlow", "ok", "installed")
 
 
+def _check_files(settings: Settings) -> Iterator[Check]:
+    """Check the files that serving needs only where settings name them."""
+    named = [("keys", settings.api_keys_file, ApiKeys), ("TLS", settings.tls_cert, check_certificate)]
+    for name, path, check in named:
+        if path is None:
+            continue
+        try:
+            check(settings)
+        except SettingsError as error:
+            yield Check(name, "wrong", str(error))
+        else:
+            yield Check(name, "ok", str(path))
+
+
 def _check_address(settings: Settings) -> Check:
-    address = f"http://{settings.host}:{settings.port}"
+    address = f"{settings.scheme}://{settings.host}:{settings.port}"
     try:
         bind(settings.host, settings.port).close()
     except SettingsError as error:
-        if _is_service(settings.host, settings.port):
+        if _is_service(settings):
             return Check("address", "note", f"a service answers at {address} already; another needs another port")
         return Check("address", "wrong", str(error))
     return Check("address", "ok", f"{address} is free")
 
 
-def _is_service(host: str, port: int) -> bool:
+def _is_service(settings: Settings) -> bool:
     """Tell whether what listens there answers as a service does."""
-    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT_S)
+    address = (settings.host, settings.port)
+    connection = http.client.HTTPConnection(*address, timeout=_ANSWER_TIMEOUT_S)
+    if settings.tls_cert is not None:
+        context = ssl.create_default_context()
+        context.check_hostname = False  # nothing secret is sent, and its name may be another here
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(*address, timeout=_ANSWER_TIMEOUT_S, context=context)
     try:
         connection.request("GET", "/livez")
         return connection.getresponse().status == http.HTTPStatus.OK

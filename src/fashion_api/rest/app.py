@@ -26,6 +26,7 @@ from fashion_api.rest.middleware.errors import ErrorMiddleware
 from fashion_api.rest.middleware.forwarded import ForwardedMiddleware
 from fashion_api.rest.middleware.head import HeadMiddleware
 from fashion_api.rest.middleware.overload import OverloadMiddleware
+from fashion_api.rest.middleware.rate_limit import RateLimitMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi
 from fashion_api.rest.problems import add_exception_handlers
@@ -45,6 +46,7 @@ from fashion_api.rest.watch import Watch
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
+from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
@@ -54,6 +56,7 @@ from fashion_api.wire.operation import Operation
 from fashion_api.wire.trace_context import begin_span, read_trace_context
 
 if TYPE_CHECKING:
+    from fashion_api.service.rate_limit import RateLimit
     from fashion_api.service.spans import SpanWriter
 
 logger = logging.getLogger(__name__)
@@ -78,18 +81,11 @@ _ROUTERS = (
     health.router,
     page.router,
     documentation.router,
+    documentation.problems_router,
     metrics_route.router,
 )
-_OPEN_PATHS = frozenset(
-    [
-        route.path
-        for router in (health.router, page.router, documentation.router)
-        for route in router.routes
-        if isinstance(route, APIRoute)
-    ]
-    + [""]
-)
-
+_FOR_PEOPLE = (page.router, documentation.router)
+_FILES_FOR_PEOPLE = (f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/")
 OPERATIONS: Sequence[Operation] = tuple(
     operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
 )
@@ -103,14 +99,22 @@ ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
 TracingStarter = Callable[[Settings], "SpanWriter | None"]
 
 
-def is_open(path: str) -> bool:
-    """Tell of a route's path whether it needs no API key: health, the page and documentation."""
-    return path in _OPEN_PATHS or path.startswith((f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/"))
+class OpenPaths:
+    """The paths of routes that need no API key: health, the kinds of problem, and the page and documentation."""
 
+    def __init__(self, *, has_docs: bool) -> None:
+        routers = (health.router, documentation.problems_router, *(_FOR_PEOPLE if has_docs else ()))
+        routes = [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
+        self._paths = frozenset([*routes, *([""] if has_docs else [])])
+        self._folders = _FILES_FOR_PEOPLE if has_docs else ()
 
-def is_always_answered(path: str) -> bool:
-    """Tell of a route's path whether it is never refused for overload: what needs no key, and the metrics."""
-    return is_open(path) or path == metrics_route.METRICS_PATH
+    def has(self, path: str) -> bool:
+        """Tell of a route's path whether it needs no key."""
+        return path in self._paths or path.startswith(self._folders)
+
+    def are_always_answered(self, path: str) -> bool:
+        """Tell of a route's path whether it is never refused for overload: what needs no key, and the metrics."""
+        return self.has(path) or path == metrics_route.METRICS_PATH
 
 
 def load_test_set(settings: Settings, model: LoadedModel) -> Split:
@@ -133,6 +137,8 @@ class ServiceApp(FastAPI):
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
         self.request_log = RequestLog(self._count, least_status=_LEAST_LOGGED[settings.log_requests])
+        self.keys = ApiKeys(settings)
+        self.open_paths = OpenPaths(has_docs=settings.docs)
         self.operations = OPERATIONS
         """What the fast path answers; without them, FastAPI's routes do."""
 
@@ -149,6 +155,7 @@ class ServiceApp(FastAPI):
         app = super().build_middleware_stack()
         self.user_middleware = callers
         cors = [_make_cors(settings.cors_origins)] if settings.cors_origins else []
+        limited = [Middleware(RateLimitMiddleware, is_exempt=self.open_paths.are_always_answered)]
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
             Middleware(
@@ -160,8 +167,9 @@ class ServiceApp(FastAPI):
             *([Middleware(ErrorMiddleware), *callers] if callers else []),
             Middleware(HeadMiddleware),
             Middleware(ErrorMiddleware),
-            Middleware(OverloadMiddleware, is_open=is_always_answered),
-            Middleware(ApiKeyMiddleware, keys=settings.api_keys, is_open=is_open),
+            Middleware(OverloadMiddleware, is_open=self.open_paths.are_always_answered),
+            Middleware(ApiKeyMiddleware, keys=self.keys, is_open=self.open_paths.has),
+            *(limited if settings.rate_limit else []),
             Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):
@@ -175,7 +183,7 @@ def _make_cors(origins: Sequence[str]) -> Middleware:
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Retry-After"],
+        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         max_age=3600,
     )
 
@@ -201,15 +209,15 @@ def create_app(  # noqa: PLR0913  # the parts of a service
         lifespan: is entered with the service once that is ready, and left before it stops.
 
     Raises:
-        SettingsError: the root path is the beginning of a route's path, or requests are to be traced and OpenTelemetry
-            is not installed.
+        SettingsError: the root path is the beginning of a route's path, the file of API keys is broken, or requests are
+            to be traced and OpenTelemetry is not installed.
     """
     check_tracing(settings)
 
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
-        service = app.service = await _start_service(settings, load_model, load_test_set, start_tracing)
+        service = app.service = await _start_service(settings, app.keys, load_model, load_test_set, start_tracing)
         monitor = asyncio.create_task(service.monitor())
         try:
             async with lifespan(service):
@@ -245,19 +253,30 @@ def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = null
         SettingsError: as `create_app` does.
     """
     app = create_app(settings, lifespan=lifespan)
-    app.openapi()
+    if settings.docs:
+        app.openapi()
     return app
 
 
 def _add_routes(app: ServiceApp, settings: Settings) -> None:
-    add_exception_handlers(app)
-    routers = [router for router in _ROUTERS if settings.metrics_port is None or router is not metrics_route.router]
+    add_exception_handlers(app, has_docs=settings.docs)
+    hidden = () if settings.docs else _FOR_PEOPLE
+    if settings.metrics_port is not None:
+        hidden = (*hidden, metrics_route.router)
+    routers = [router for router in _ROUTERS if router not in hidden]
     for router in routers:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
-    app.mount(documentation.STATIC_PATH, documentation.make_static_files())
-    app.mount(page.STATIC_PATH, page.make_static_files())
+    if settings.docs:
+        app.mount(documentation.STATIC_PATH, documentation.make_static_files())
+        app.mount(page.STATIC_PATH, page.make_static_files())
     _check_root_path(settings.root_path, [route.path for route in app.routes if isinstance(route, Route | Mount)])
-    complete_openapi(app, find_service=lambda: app.service, needs_key=bool(settings.api_keys), is_open=is_open)
+    complete_openapi(
+        app,
+        find_service=lambda: app.service,
+        needs_key=settings.needs_key,
+        is_open=app.open_paths.has,
+        is_limited=settings.rate_limit is not None,
+    )
 
 
 def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
@@ -268,7 +287,11 @@ def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
 
 
 async def _start_service(
-    settings: Settings, load_model: ModelLoader, load_test_set: TestSetLoader, start_tracing: TracingStarter
+    settings: Settings,
+    keys: ApiKeys,
+    load_model: ModelLoader,
+    load_test_set: TestSetLoader,
+    start_tracing: TracingStarter,
 ) -> Service:
     try:
         model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
@@ -299,7 +322,17 @@ async def _start_service(
         request_limit=RequestLimit(settings.max_concurrent_requests),
         metrics=metrics,
         spans=spans,
+        keys=keys,
+        rate_limit=_make_rate_limit(settings),
     )
+
+
+def _make_rate_limit(settings: Settings) -> "RateLimit | None":
+    if settings.rate_limit is None:
+        return None
+    from fashion_api.service.rate_limit import RateLimit  # noqa: PLC0415  # a tenth of a second, only where it is used
+
+    return RateLimit(settings.rate_limit, shares=settings.workers)
 
 
 def _load(

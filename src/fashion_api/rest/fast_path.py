@@ -81,6 +81,9 @@ async def answer(scope: Scope, receive: Receive, operation: Operation, parameter
     request.service.batcher.check_room(1)  # first, so that a refusal costs little
     record = get_record(scope)
     job, whole_at = await _read_job(request, operation)
+    limit = request.service.rate_limit
+    if limit is not None:
+        limit.take_more(record.client, len(job.images) - 1)
     ticket = request.service.batcher.submit(job.images, deadline=request.deadline, batches=record.batches)
     decoded_at = time.perf_counter()
     predictions = await _wait_for(request, ticket)

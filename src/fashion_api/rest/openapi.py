@@ -11,14 +11,15 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from fashion_api.rest import problems
-from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, UNAUTHORIZED, ProblemKind
+from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, RATE_LIMITED, UNAUTHORIZED, ProblemKind
 from fashion_api.service.service import Service
 from fashion_api.wire.json_schema import complete_schemas, make_bounds
 from fashion_api.wire.models import ProblemDetails
 
+_OF_THE_OPERATOR = "A key from who runs the service."
 _SCHEMES = {
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "One of FASHION_API_KEYS."},
-    "bearer": {"type": "http", "scheme": "bearer", "description": "One of FASHION_API_KEYS."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _OF_THE_OPERATOR},
+    "bearer": {"type": "http", "scheme": "bearer", "description": _OF_THE_OPERATOR},
 }
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -65,6 +66,7 @@ def complete_openapi(
     find_service: Callable[[], Service | None],
     needs_key: bool,
     is_open: Callable[[str], bool],
+    is_limited: bool,
 ) -> None:
     """Have `app.openapi` give the complete document; threads may call it.
 
@@ -87,6 +89,8 @@ def complete_openapi(
                 _correct_media_types(completed)
                 _copy_examples(completed)
                 _describe_keys(completed, is_open if needs_key else None)
+                if is_limited:
+                    _add_problem(completed, RATE_LIMITED, is_open)
                 completed_of = document, service
             return completed
 
@@ -141,7 +145,16 @@ def _describe_keys(document: dict[str, Any], is_open: Callable[[str], bool] | No
             continue
         for operation in item.values():
             operation["security"] = [{name: []} for name in _SCHEMES]
-            for status, response in responses(UNAUTHORIZED).items():
+    _add_problem(document, UNAUTHORIZED, is_open)
+
+
+def _add_problem(document: dict[str, Any], kind: ProblemKind, is_open: Callable[[str], bool]) -> None:
+    """Describe a problem of all routes but those that are open."""
+    for path, item in document["paths"].items():
+        if is_open(path):
+            continue
+        for operation in item.values():
+            for status, response in responses(kind).items():
                 problem = {"$ref": _REFERENCE.format(model=ProblemDetails.__name__)}
                 content = {PROBLEM_MEDIA_TYPE: {"schema": problem}}
                 operation["responses"].setdefault(str(status), {**response, "content": content}).pop("model", None)

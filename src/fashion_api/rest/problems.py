@@ -1,5 +1,6 @@
 """What each error becomes over HTTP: `application/problem+json`, RFC 9457."""
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope, Send
 
 from fashion_api import errors
-from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError
+from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError, Quota, RateLimitedError
 from fashion_api.rest.scope import get_record
-from fashion_api.wire.operation import Reply
+from fashion_api.wire.operation import NO_STORE, Headers, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,13 @@ OVERLOADED = ProblemKind(
     "Overloaded",
     "Too many requests are waiting, and this one was not taken in. Try again later.",
 )
+RATE_LIMITED = ProblemKind(
+    "rate-limited",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many images",
+    "This client, known by its key or else by its address, has asked for more images than one client may. Each request "
+    "counts as its images, at least as one. `Retry-After` says when there is room again.",
+)
 PENDING = ProblemKind(
     "not-predicted-yet",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -135,6 +143,7 @@ KINDS = (
     UNSUPPORTED,
     NOT_READY,
     OVERLOADED,
+    RATE_LIMITED,
     PENDING,
     NO_DATA,
     DEADLINE,
@@ -157,10 +166,11 @@ _KIND_OF: Mapping[type, ProblemKind] = {
     errors.DataError: NO_DATA,
     errors.NotReadyError: NOT_READY,
     errors.OverloadedError: OVERLOADED,
+    errors.RateLimitedError: RATE_LIMITED,
     errors.PendingError: PENDING,
     errors.DeadlineExceededError: DEADLINE,
 }
-REFUSALS = frozenset([UNAUTHORIZED, TOO_LARGE, TOO_SLOW, NOT_READY, OVERLOADED, DEADLINE])
+REFUSALS = frozenset([UNAUTHORIZED, TOO_LARGE, TOO_SLOW, NOT_READY, OVERLOADED, RATE_LIMITED, DEADLINE])
 """The kinds of problem that are the service's limits, and no fault of what was asked."""
 _KIND_OF_STATUS = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED, INVALID)}
 
@@ -171,6 +181,8 @@ class Problem(NamedTuple):
     kind: ProblemKind
     detail: str
     faults: Sequence[Fault] = ()
+    headers: Headers = ()
+    """Of the response, besides those of its kind."""
 
 
 _INTERNAL_PROBLEM = Problem(INTERNAL, "something went wrong here; the log has it under the request_id")
@@ -188,7 +200,18 @@ def explain(error: Exception, *, request_id: str) -> Problem:
             "the service has no test set; its operator can get one with "
             "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
         )
+    if isinstance(error, RateLimitedError):
+        return Problem(kind, str(error), headers=_describe_quota(error.quota))
     return Problem(kind, str(error), error.faults if isinstance(error, InvalidRequestError) else ())
+
+
+def _describe_quota(quota: Quota) -> Headers:
+    """Say when to ask again, and what there is (draft-ietf-httpapi-ratelimit-headers-10)."""
+    return (
+        (b"retry-after", b"%d" % quota.reset_s),
+        (b"ratelimit-policy", b'"images";q=%d;w=%d' % (quota.images, quota.window_s)),
+        (b"ratelimit", b'"images";r=%d;t=%d' % (quota.remaining, quota.reset_s)),
+    )
 
 
 def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
@@ -204,12 +227,12 @@ def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
     }
     if problem.faults:
         details["errors"] = [{"where": fault.where, "message": fault.message} for fault in problem.faults[:MAX_FAULTS]]
-    headers: tuple[tuple[str, str], ...] = ()
+    headers = problem.headers
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = (("retry-after", str(RETRY_AFTER_S)),)
+        headers = ((b"retry-after", b"%d" % RETRY_AFTER_S),)
     elif kind is UNAUTHORIZED:
-        headers = (("www-authenticate", "Bearer"),)
-    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), headers)
+        headers = ((b"www-authenticate", b"Bearer"),)
+    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), (NO_STORE, *headers))
 
 
 async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
@@ -219,21 +242,26 @@ async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Answer a request."""
-    headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", reply.media_type.encode())]
-    headers += [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+    headers = [
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"content-type", reply.media_type.encode()),
+        *reply.headers,
+    ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
 def to_response(reply: Reply) -> Response:
     """Give a reply in FastAPI's form."""
-    return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
+    response = Response(reply.body, reply.status, media_type=reply.media_type)
+    response.raw_headers += reply.headers
+    return response
 
 
-def add_exception_handlers(app: FastAPI) -> None:
-    """Have FastAPI's own errors answered with problems."""
+def add_exception_handlers(app: FastAPI, *, has_docs: bool) -> None:
+    """Have FastAPI's own errors answered with problems; `has_docs`: whether they may lead to /docs."""
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
-    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(HTTPException, functools.partial(_answer_http_exception, has_docs=has_docs))
 
 
 def _respond(request: Request, problem: Problem) -> Response:
@@ -247,13 +275,13 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
     return _respond(request, Problem(INVALID, errors.summarise_faults(faults), faults))
 
 
-async def _answer_http_exception(request: Request, error: Exception) -> Response:
+async def _answer_http_exception(request: Request, error: Exception, *, has_docs: bool) -> Response:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     kind = _KIND_OF_STATUS.get(status) or ProblemKind(
         status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
     )
     details = {
-        NOT_FOUND: f"there is nothing at {request.scope['path']}; /docs shows what there is",
+        NOT_FOUND: f"there is nothing at {request.scope['path']}{'; /docs shows what there is' if has_docs else ''}",
         METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
     }
     response = _respond(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))

@@ -20,6 +20,7 @@ class RequestRecord:
     __slots__ = (
         "batches",
         "client",
+        "key_name",
         "mount",
         "refusal",
         "request_id",
@@ -49,12 +50,14 @@ class RequestRecord:
         """Of its response; 0 until that has started."""
         self.refusal: str | None = None
         """The kind of problem, where the service refuses it."""
+        self.key_name: str | None = None
+        """What the API key is called that its caller has shown."""
+        self.client = ""
+        """Whose images they are, where those are limited."""
         self.work: Work | None = None
         """What was done for it."""
         self.batches: list[Batch] = []
         """Those that some of its images were computed in."""
-        self.client: str | None = None
-        """The name of the API key that it has shown, if keys have names."""
 
 
 def keep_record(scope: Scope, record: RequestRecord) -> None:

@@ -10,10 +10,12 @@ import logging
 import mmap
 import os
 import socket
+import ssl
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +26,14 @@ _YIELD_S = 0.001
 _YIELDS = 10  # after so many in a row, the other worker is taken to be busy
 _OUT_OF_DESCRIPTORS_S = 0.1
 _REPORT_S = 60.0
+MAX_HANDSHAKES = 128
+"""The most connections whose TLS handshake is under way; on more, the oldest of them is closed."""
 
 
-def name_address(sock: socket.socket) -> str:
+def name_address(sock: socket.socket, *, scheme: str = "http") -> str:
     """Give the address of a bound socket as a URL without a path."""
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class ConnectionTable:
@@ -68,6 +72,16 @@ class ConnectionTable:
         return min((count for slot, count in enumerate(self._counts) if slot != without), default=_ABSENT)
 
 
+@dataclass(frozen=True)
+class Tls:
+    """How connections are encrypted."""
+
+    context: ssl.SSLContext
+    handshake_timeout_s: float
+    shutdown_timeout_s: float
+    """How long a caller may take to answer that the connection ends."""
+
+
 class Acceptor:
     """Accepts the connections of one worker.
 
@@ -77,9 +91,10 @@ class Acceptor:
         count_connections: gives how many the worker has.
         table: the connections of all workers; `None` where there is one.
         slot: the worker's place in it.
+        tls: encrypts connections, whose protocol is made when the handshake is over; `None`: they are not encrypted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it stands between
         self,
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
@@ -87,13 +102,15 @@ class Acceptor:
         *,
         table: ConnectionTable | None = None,
         slot: int = 0,
+        tls: Tls | None = None,
     ) -> None:
         self._sock = sock
         self._make_protocol = make_protocol
         self._count_connections = count_connections
         self._table = table
         self._slot = slot
-        self._opening: set[asyncio.Task[None]] = set()
+        self._tls = tls
+        self._opening: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._yields = 0
         self._at_once = 1
@@ -176,14 +193,23 @@ class Acceptor:
             return False
         connection.setblocking(False)  # noqa: FBT003  # the socket's own interface
         task = self._loop.create_task(self._open(connection))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        self._opening[task] = None
+        task.add_done_callback(self._opening.pop)
+        if self._tls is not None and len(self._opening) > MAX_HANDSHAKES:
+            next(iter(self._opening)).cancel()
         return True
 
     async def _open(self, connection: socket.socket) -> None:
+        tls = self._tls
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, connection)
-        except OSError:  # it was broken off meanwhile
+            await self._loop.connect_accepted_socket(
+                self._make_protocol,
+                connection,
+                ssl=None if tls is None else tls.context,
+                ssl_handshake_timeout=None if tls is None else tls.handshake_timeout_s,
+                ssl_shutdown_timeout=None if tls is None else tls.shutdown_timeout_s,
+            )
+        except (OSError, asyncio.CancelledError):  # it was broken off meanwhile, or is no TLS, or takes too long
             connection.close()
 
     def _report(self, error: OSError) -> None:

@@ -27,6 +27,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from fashion_api.errors import FashionError, HeadTimeoutError, OverloadedError
 from fashion_api.rest.middleware.request_log import make_request_id
 from fashion_api.rest.problems import explain, write_problem
+from fashion_api.server.accepting import MAX_HANDSHAKES
 from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_offers, read_head
 from fashion_api.server.gathering import GatheringTransport
 from fashion_api.settings import Settings
@@ -71,7 +72,8 @@ class Connections:
         """Those beyond the limit, the oldest first."""
         self.count_refusal: Callable[[int, str], None] = lambda _status, _kind: None
         """Counts a refusal by its status and its kind of problem."""
-        self.limit = _fit_open_files(settings.max_connections)
+        handshakes = 0 if settings.tls_cert is None else MAX_HANDSHAKES
+        self.limit = _fit_open_files(settings.max_connections, _RESERVED_FILES + handshakes)
         self.head_timeout_s = settings.header_timeout_s
         self.body_timeout_s = settings.request_timeout_s + settings.header_timeout_s
         """More than the app takes to answer that a body is late."""
@@ -384,21 +386,23 @@ def _write_refusal(error: FashionError, head: bytes, count: Callable[[int, str],
         "content-type": reply.media_type,
         "content-length": str(len(reply.body)),
         "x-request-id": request_id,
+        "x-content-type-options": "nosniff",
         "connection": "close",
     }
-    lines = (f"{name}: {value}\r\n" for name, value in [*fields.items(), *reply.headers])
-    text = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n{''.join(lines)}\r\n"
-    return text.encode() + (b"" if head.startswith(b"HEAD ") else reply.body)
+    lines = (f"{name}: {value}\r\n" for name, value in fields.items())
+    more = b"".join(b"%b: %b\r\n" % field for field in reply.headers)
+    text = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n{''.join(lines)}"
+    return text.encode() + more + b"\r\n" + (b"" if head.startswith(b"HEAD ") else reply.body)
 
 
-def _fit_open_files(limit: int) -> int:
-    """Give how many connections leave the process files for the rest of its work."""
+def _fit_open_files(limit: int, reserved: int) -> int:
+    """Give how many connections leave the process so many files for the rest of its work."""
     if sys.platform == "win32":  # which has no such limit
         return limit
     import resource  # noqa: PLC0415  # see above
 
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = max(1, open_files - _RESERVED_FILES) if open_files != resource.RLIM_INFINITY else limit
+    room = max(1, open_files - reserved) if open_files != resource.RLIM_INFINITY else limit
     if room < limit:
         message = "FASHION_MAX_CONNECTIONS is %d; at most %d connections are accepted, for ulimit -n is %d"
         logger.warning(message, limit, room, open_files)

@@ -44,7 +44,7 @@ class _TextFormatter(logging.Formatter):
             f"{_format_second(second)}.{milliseconds:03d}Z {record.levelname:<8} {record.name}: {event.method} "
             f"{event.route or '(no route)'} {event.status} {event.duration_ms:.1f} ms {event.request_id}"
             f"{self._worker}{'' if event.work is None else _write_work(event.work)}"
-            f"{'' if event.client is None else f' client={event.client}'}"
+            f"{'' if event.key_name is None else f' key_name={event.key_name}'}"
             f"{'' if event.trace is None else f' trace_id={event.trace.trace_id}'}"
         )
 
@@ -90,8 +90,8 @@ def _describe_more(event: RequestEvent, worker: int | None) -> dict[str, object]
         described["images"] = event.work.images
         described["queue_ms"] = round(event.work.queue_s * 1e3, 2)
         described["compute_ms"] = round(event.work.compute_s * 1e3, 2)
-    if event.client is not None:
-        described["client"] = event.client
+    if event.key_name is not None:
+        described["key_name"] = event.key_name
     if event.trace is not None:
         described["trace_id"] = event.trace.trace_id
     return described

@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import sys
+from ipaddress import ip_address
 
 from fashion_api.errors import SettingsError
 from fashion_api.server.accepting import name_address
 from fashion_api.server.log_queue import flush_log_queues, queue_log_lines
+from fashion_api.server.tls import check_certificate
+from fashion_api.service.keys import ApiKeys
 from fashion_api.service.tracing import check_tracing
 from fashion_api.settings import Settings
 
@@ -22,15 +25,21 @@ def run_server(settings: Settings) -> bool:
         False where the service could not start; the reason is logged.
 
     Raises:
-        SettingsError: the address cannot be listened on.
+        SettingsError: the address cannot be listened on, or a file that the settings name is broken.
         KeyboardInterrupt: Ctrl-C stopped it.
     """
     if settings.workers > 1 and sys.platform == "win32":
         raise SettingsError("FASHION_WORKERS: several workers cannot share a socket on Windows; run one")
     check_tracing(settings)  # here, and not in each worker
+    ApiKeys(settings)  # so that a broken file is one line here, and not one of each worker
+    check_certificate(settings)
     sock = bind(settings.host, settings.port)
+    _warn_of_strangers(settings, sock)
     queue_log_lines()
-    logger.info("will serve on %s (documentation: /docs) once the model is loaded", name_address(sock))
+    documentation = " (documentation: /docs)" if settings.docs else ""
+    logger.info(
+        "will serve on %s%s once the model is loaded", name_address(sock, scheme=settings.scheme), documentation
+    )
     with sock:
         has_started, stop_signal = _run_workers(settings, sock) if settings.workers > 1 else _run_here(settings, sock)
     if has_started:
@@ -41,6 +50,16 @@ def run_server(settings: Settings) -> bool:
     if is_interrupted:
         raise KeyboardInterrupt
     return has_started
+
+
+def _warn_of_strangers(settings: Settings, sock: socket.socket) -> None:
+    """Warn where others than this machine's own users can reach the service, and none of them needs a key."""
+    host = sock.getsockname()[0].partition("%")[0]  # the scope of an address of IPv6
+    if not settings.needs_key and not ip_address(host).is_loopback:
+        logger.warning(
+            "everybody who can reach %s can use the service: neither FASHION_API_KEYS nor FASHION_API_KEYS_FILE is set",
+            host,
+        )
 
 
 def _run_here(settings: Settings, sock: socket.socket) -> tuple[bool, int | None]:

@@ -17,11 +17,13 @@ from types import FrameType
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from fashion_api.errors import SettingsError
 from fashion_api.rest.app import create_described_app
-from fashion_api.server.accepting import Acceptor, ConnectionTable, name_address
+from fashion_api.server.accepting import Acceptor, ConnectionTable, Tls, name_address
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
+from fashion_api.server.tls import SHUTDOWN_TIMEOUT_S, reload_certificate
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 
@@ -74,6 +76,8 @@ class Worker(uvicorn.Server):
         self._sock = sock
         self._seat = seat
         self._service: Service | None = None
+        self._on_hangup: list[Callable[[], None]] = [reopen_log_files]
+        """What SIGHUP has done, on the event loop."""
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
 
@@ -93,6 +97,7 @@ class Worker(uvicorn.Server):
         self._service = service
         service.slot = 0 if self._seat is None else self._seat.slot
         service.count_connections = lambda: len(self._connections.open)
+        self._on_hangup.append(service.keys.reload)
         self._connections.count_refusal = service.metrics.count_refused_connection
         yield
 
@@ -103,11 +108,18 @@ class Worker(uvicorn.Server):
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.handle_exit)
         if SIGHUP is not None:
-            signal.signal(SIGHUP, lambda *_: reopen_log_files())
+            signal.signal(SIGHUP, lambda *_: self._loop.call_soon_threadsafe(self._hang_up))
         if self._seat is not None:
             self._loop.add_reader(self._seat.link, self._notice_end_of_supervisor)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
         yield
+
+    def _hang_up(self) -> None:
+        for act in self._on_hangup:
+            try:
+                act()
+            except SettingsError as error:
+                logger.error("all stays as it was: %s", error)  # noqa: TRY400  # the message has all
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's
         """Obey SIGTERM or SIGINT."""
@@ -145,11 +157,19 @@ class Worker(uvicorn.Server):
             lambda: len(self.server_state.connections),
             table=None if seat is None else seat.table,
             slot=0 if seat is None else seat.slot,
+            tls=self._make_tls(),
         )
         self._acceptor.start(self.config.backlog)
-        logger.info("ready: %s/", name_address(self._sock))
+        logger.info("ready: %s/", name_address(self._sock, scheme=self._settings.scheme))
         if seat is not None:
             self._beat(seat.link)
+
+    def _make_tls(self) -> Tls | None:
+        context = self.config.ssl
+        if context is None:
+            return None
+        self._on_hangup.append(functools.partial(reload_certificate, context, self._settings))
+        return Tls(context, self._settings.header_timeout_s, SHUTDOWN_TIMEOUT_S)
 
     def _make_protocol(self) -> asyncio.Protocol:
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class  # what `http=` takes
@@ -180,6 +200,8 @@ def make_config(settings: Settings, connections: Connections, make_app: Callable
         lambda: track_answers(make_app()),
         factory=True,
         http=make_protocol(connections),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
         timeout_keep_alive=settings.keep_alive_s,
         # The default on Windows cannot watch a listening socket.
         loop="asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto",

@@ -4,6 +4,7 @@ Its arguments are its slot, the number of slots, and the descriptors of the list
 and of the link to the supervisor. The settings come on standard input.
 """
 
+import logging
 import os
 import pickle
 import signal
@@ -25,6 +26,7 @@ def main() -> int:
     from fashion_api.server.log_queue import flush_log_queues, queue_log_lines  # noqa: PLC0415  # see above
     from fashion_api.server.logs import configure_logging  # noqa: PLC0415  # see above
     from fashion_api.server.metrics import share_metrics  # noqa: PLC0415  # see above
+    from fashion_api.server.tls import check_certificate  # noqa: PLC0415  # see above
     from fashion_api.server.worker import Seat, Worker  # noqa: PLC0415  # see above
 
     slot, slots, listener, table, link = map(int, sys.argv[1:])
@@ -39,7 +41,12 @@ def main() -> int:
     seat = Seat(slot, ConnectionTable(table, slots), socket.socket(fileno=link))
     seat.link.setblocking(False)  # noqa: FBT003  # the socket's own interface
     worker = Worker(settings, socket.socket(fileno=listener), seat=seat)
-    status = 0 if worker.run_until_stopped() else STARTUP_FAILURE
+    try:
+        check_certificate(settings)
+        status = 0 if worker.run_until_stopped() else STARTUP_FAILURE
+    except SettingsError as error:  # a file that they name has changed since the supervisor has read it
+        logging.getLogger(__name__).critical("cannot start: %s", error)
+        status = STARTUP_FAILURE
     if not flush_log_queues():  # nobody reads standard error; Python would wait for it
         os._exit(status)
     return status

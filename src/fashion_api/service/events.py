@@ -75,7 +75,7 @@ class RequestEvent(NamedTuple):
     work: Work | None = None
     trace: TraceContext | None = None
     """`None` where the caller has named none, and nothing is traced."""
-    client: str | None = None
+    key_name: str | None = None
     """The name of the API key that was shown; `None` where keys have no names, or none was needed."""
     scheme: str = "http"
     batches: Sequence[Batch] = ()

@@ -11,12 +11,14 @@ from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
+from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.survey import Findings, Survey
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
+    from fashion_api.service.rate_limit import RateLimit
     from fashion_api.service.spans import SpanWriter
 
 _MONITOR_S = 1.0
@@ -37,6 +39,9 @@ class Service:
     body_memory: BodyMemory
     request_limit: RequestLimit
     metrics: Metrics
+    keys: ApiKeys
+    rate_limit: "RateLimit | None" = None
+    """Of each client, where there is one."""
     spans: "SpanWriter | None" = None
     """Writes the spans of requests and batches, where they are traced."""
     is_draining: bool = False
@@ -101,6 +106,8 @@ class Service:
     async def aclose(self) -> None:
         """Finish what was taken in, and end the threads."""
         self.drain()
+        if self.rate_limit is not None:
+            self.rate_limit.close()
         await self.survey.aclose()
         await self.decoder.aclose()
         await self.preparer.aclose()

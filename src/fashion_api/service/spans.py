@@ -216,8 +216,8 @@ def _describe_request(event: RequestEvent) -> dict[str, str | int]:
     }
     if event.route is not None:
         described["http.route"] = event.route
-    if event.client is not None:
-        described["fashion.client"] = event.client
+    if event.key_name is not None:
+        described["fashion.key_name"] = event.key_name
     return described
 
 

@@ -99,7 +99,7 @@ def draw_labelled_image(service: Service, index: int, *, scale: int) -> Reply:
     """
     test_set = service.get_test_set()
     png = encode_png(test_set.images[test_set.check_index(index)], scale=scale)
-    return Reply(200, "image/png", png, (("cache-control", "private, max-age=86400"),))
+    return Reply(200, "image/png", png, ((b"cache-control", b"private, max-age=86400"),))
 
 
 def _find_class(labels: Sequence[str], label: str, parameter: str) -> int:

@@ -42,13 +42,17 @@ class RequestHead(NamedTuple):
         return self.find_header(b"content-type").partition(";")[0].strip().lower()
 
 
+NO_STORE = (b"cache-control", b"no-store")
+"""The header of a reply that nobody may keep."""
+
+
 class Reply(NamedTuple):
     """A response; the carrier adds the request's id and what its protocol wants."""
 
     status: int
     media_type: str
     body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = (NO_STORE,)
     """Those besides the body's length and type; names in lower case."""
 
 

@@ -9,6 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from fashion_api.errors import UnauthenticatedError
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
+from fashion_api.rest.scope import RequestRecord, get_record, keep_record
+from fashion_api.service.keys import ApiKeys
+from fashion_api.settings import Settings
 from tests.asgi import Call, make_scope
 from tests.clock import run
 from tests.conftest import MakeClient
@@ -16,12 +19,14 @@ from tests.conftest import MakeClient
 
 def may_pass(scope: Scope, keys: tuple[str, ...] = ("first", "second")) -> bool:
     """Whether a request comes to the app; its path is open if it is /open."""
+    keep_record(scope, RequestRecord("id"))
     reached: list[Scope] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
         reached.append(scope)
 
-    guard = ApiKeyMiddleware(app, keys=[SecretStr(key) for key in keys], is_open=lambda path: path == "/open")
+    known = ApiKeys(Settings(_env_file=None, api_keys=tuple(SecretStr(key) for key in keys)))
+    guard = ApiKeyMiddleware(app, keys=known, is_open=lambda path: path == "/open")
 
     async def test() -> None:
         with contextlib.suppress(UnauthenticatedError):
@@ -73,6 +78,13 @@ def test_without_keys_every_request_passes() -> None:
 def test_other_protocols_need_no_key() -> None:
     """What is no HTTP request is passed on as it is."""
     assert may_pass({"type": "lifespan"})
+
+
+def test_name_of_the_key_is_kept() -> None:
+    """What is known of a request has the name of its key, for the log, and never the key."""
+    scope = make_scope("GET", "/closed", [(b"x-api-key", b"second")])
+    assert may_pass(scope)
+    assert get_record(scope).key_name == "FASHION_API_KEYS[1]"
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,11 @@ def test_named_networks_are_trusted(client: str) -> None:
 @pytest.mark.parametrize(
     "header",
     [(PREFIX, b"//evil.example"), (PREFIX, b"evil"), (PREFIX, b"/a b"), (PREFIX, b"/"), (PREFIX, b""),
-     (PREFIX, b'/"><script>'), (PREFIX, b"/\xe9"), (PROTO, b"javascript"), (PROTO, b""), (b"x-forwarded-port", b"1")],
+     (PREFIX, b'/"><script>'), (PREFIX, b"/\xe9"), (PROTO, b"javascript"), (PROTO, b""), (b"x-forwarded-port", b"1"),
+     (b"x-forwarded-for", b"evil")],
     ids=["another host", "no slash", "a blank", "nothing but a slash", "empty", "markup", "other letters",
-         "another scheme", "no scheme", "another header"],
+         "another scheme", "no scheme", "another header",
+         "no address"],
 )  # fmt: skip
 def test_odd_values_are_passed_over(header: tuple[bytes, bytes]) -> None:
     """A prefix or a scheme that could harm a page or a redirect is not taken."""

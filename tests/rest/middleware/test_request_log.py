@@ -230,7 +230,7 @@ def test_name_of_the_key_is_noted(caplog: pytest.LogCaptureFixture) -> None:
 
     async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
         get_record(scope).route = "/api/v1/model"
-        get_record(scope).client = "shop"
+        get_record(scope).key_name = "shop"
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
@@ -243,7 +243,7 @@ def test_name_of_the_key_is_noted(caplog: pytest.LogCaptureFixture) -> None:
 
     caplog.set_level(logging.INFO)
     run(test)
-    assert [event.client for event in list_events(caplog)] == ["shop"]
+    assert [event.key_name for event in list_events(caplog)] == ["shop"]
 
 
 def test_trace_of_the_caller_is_noted(caplog: pytest.LogCaptureFixture) -> None:

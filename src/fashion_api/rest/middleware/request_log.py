@@ -1,4 +1,4 @@
-"""Request ids and the request log: outside of everything but the proxy's headers."""
+"""Request ids, the request log and what every response has: outside of everything but the proxy's headers."""
 
 import asyncio
 import logging
@@ -18,6 +18,7 @@ from fashion_api.wire.trace_context import TRACE_RESPONSE, read_trace_context, w
 logger = logging.getLogger(__name__)
 
 _REQUEST_ID = b"x-request-id"
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a caller who disconnected before the response."""
@@ -62,6 +63,7 @@ def _log(events: list[RequestEvent], level: int) -> None:
 class RequestLogMiddleware:
     """Gives every request an id, its caller's own if that is sane, and logs it when it is over.
 
+    No response may be taken for another type than it says.
     While the service drains, responses ask their callers to connect anew.
 
     Args:
@@ -91,7 +93,7 @@ class RequestLogMiddleware:
         trace = self._find_trace(scope["headers"])
         record = RequestRecord(request_id, scope.get("root_path", ""), started_at=started, trace=trace)
         keep_record(scope, record)
-        own_headers = [(_REQUEST_ID, record.request_id.encode())]
+        own_headers = [(_REQUEST_ID, record.request_id.encode()), _NO_SNIFFING]
         if trace is not None and trace.span_id is not None:
             own_headers.append((TRACE_RESPONSE, write_trace_response(trace)))
 
@@ -127,7 +129,7 @@ class RequestLogMiddleware:
                     record.refusal,
                     record.work,
                     trace,
-                    record.client,
+                    record.key_name,
                     scope.get("scheme", "http"),
                     record.batches,
                 )

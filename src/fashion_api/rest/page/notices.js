@@ -17,6 +17,10 @@ const WORDS = {
     'It does so once, while nobody asks it anything else. The page asks again by itself.',
   ],
   overloaded: ['The service is busy', 'It has more requests than it can take. Wait a moment, and ask again.'],
+  'rate-limited': [
+    'You have asked for many pictures in a short time',
+    'The service answers so many a second for each who asks. Wait a moment, and ask again.',
+  ],
   'deadline-exceeded': ['That took too long', 'The service is busy. Wait a moment, and ask again.'],
   unauthorized: ['The service asks for a key', 'Ask whoever runs it for one, and enter it.'],
   'no-test-set': [

@@ -14,12 +14,15 @@ from fashion_api.rest.static_files import CompressedFiles
 from fashion_api.wire.json_body import JSON
 
 router = APIRouter(include_in_schema=False)
+problems_router = APIRouter(include_in_schema=False)
+"""The page to which each error leads; it is there where the others are hidden, too."""
 
 STATIC_PATH = "/static-docs"
 # Both pages have inline scripts and styles, and ReDoc would load its maker's logo from elsewhere.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; worker-src blob:"
+    "img-src 'self' data: blob:; worker-src blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
 )
 
 _WAY_BACK = b'<p style="margin: 1rem; font: 1rem sans-serif"><a href="./">Ask the model on its page</a></p>'
@@ -73,7 +76,7 @@ def _finish(page: HTMLResponse) -> HTMLResponse:
     return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY})
 
 
-@router.get(PROBLEMS_PATH)
+@problems_router.get(PROBLEMS_PATH)
 async def explain_problems() -> HTMLResponse:
     """Explain the kinds of problem."""
     return show_kinds()

@@ -1,0 +1,125 @@
+"""API keys: who may use the service. They come from the settings, and from a file that has digests only."""
+
+import hashlib
+import logging
+import secrets
+import time
+import tomllib
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from fashion_api.settings import Settings, name_variable
+
+logger = logging.getLogger(__name__)
+
+NAME = r"[A-Za-z0-9_-]{1,64}"
+"""What a key may be called: a bare key of TOML (https://toml.io/en/v1.0.0#keys)."""
+_PREFIX = "fashion_"  # by which tools that look for lost secrets know one
+_RANDOM_BYTES = 24
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    expires: date | None = None
+
+
+_FILE = TypeAdapter(dict[Annotated[str, Field(pattern=f"^{NAME}$")], _Entry])
+
+
+class ApiKey(NamedTuple):
+    """A key that is accepted."""
+
+    name: str
+    digest: bytes
+    """Its SHA-256."""
+    expires_at_s: float = float("inf")
+    """Seconds since 1970 from which on it is not accepted."""
+
+
+class ApiKeys:
+    """The keys that are in force.
+
+    Raises:
+        SettingsError: the file cannot be read, or is not a file of keys.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = self._read()
+        self.are_needed = settings.needs_key
+        """Whether a request needs a key. Nobody may pass where all have expired."""
+
+    def find_name(self, shown: bytes) -> str | None:
+        """Give the name of the key that is shown; `None` where it is not accepted."""
+        digest = hashlib.sha256(shown).digest()
+        # Each is compared, so that the time it takes does not say which key was near.
+        found = [key for key in self._keys if secrets.compare_digest(digest, key.digest)]
+        return found[0].name if found and time.time() < found[0].expires_at_s else None
+
+    def reload(self) -> None:
+        """Read the file anew; where it is broken, the keys stay as they are.
+
+        Raises:
+            SettingsError: it is broken.
+        """
+        if self._settings.api_keys_file is not None:
+            self._keys = self._read()
+            logger.info("%d API key(s) are in force", len(self._keys))
+
+    def _read(self) -> tuple[ApiKey, ...]:
+        variable = name_variable("api_keys")
+        given = [
+            ApiKey(f"{variable}[{place}]", hashlib.sha256(key.get_secret_value().encode()).digest())
+            for place, key in enumerate(self._settings.api_keys)
+        ]
+        path = self._settings.api_keys_file
+        if path is None:
+            return tuple(given)
+        try:
+            return (*given, *read_keys(path))
+        except OSError as error:
+            raise self._settings.make_error("api_keys_file", f"{path}: {error.strerror}") from error
+        except ValueError as error:
+            raise self._settings.make_error("api_keys_file", f"{path}: {_describe(error)}") from error
+
+
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """Read a file of keys.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not TOML, has other entries than those of keys, or none.
+    """
+    with path.open("rb") as file:
+        entries = _FILE.validate_python(tomllib.load(file))
+    if not entries:
+        raise ValueError("holds no key; `fashion-api keys new NAME` makes one")
+    return tuple(
+        ApiKey(name, bytes.fromhex(entry.sha256), float("inf") if entry.expires is None else _begin(entry.expires))
+        for name, entry in entries.items()
+    )
+
+
+def make_key(name: str, expires: date | None = None) -> tuple[str, str]:
+    """Make a key of 192 random bits; gives it, and its line for the file."""
+    key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    end = "" if expires is None else f", expires = {expires.isoformat()}"
+    return key, f'{name} = {{ sha256 = "{hashlib.sha256(key.encode()).hexdigest()}"{end} }}'
+
+
+def _begin(day: date) -> float:
+    return datetime.combine(day, time_of_day(), UTC).timestamp()
+
+
+def _describe(error: ValueError) -> str:
+    """Say what is wrong, without what was written there: it may be a key."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -1,0 +1,67 @@
+"""The counters of clients."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from fashion_api.errors import RateLimitedError
+from fashion_api.service.rate_limit import WINDOW_S, RateLimit
+
+
+@pytest.fixture
+def limit() -> Iterator[RateLimit]:
+    limit = RateLimit(10, shares=2)
+    yield limit
+    limit.close()
+
+
+def test_limit_is_shared_out_among_processes(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two processes lets half of the images through."""
+    monkeypatch.setattr(time, "time", lambda: 1e6)
+    passed = 0
+    with suppress(RateLimitedError):
+        while passed < 1000:
+            limit.take("client")
+            passed += 1
+    assert passed == 10 * WINDOW_S / 2
+
+
+def test_window_slides(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Around the border of two windows there pass no more than in one of them."""
+    monkeypatch.setattr(time, "time", lambda: 1e6 + WINDOW_S - 0.001)
+    limit.take("client")
+    limit.take_more("client", 49)
+    monkeypatch.setattr(time, "time", lambda: 1e6 + WINDOW_S + 0.2)
+    limit.take("client")
+    with pytest.raises(RateLimitedError):
+        limit.take("client")
+
+
+def test_clients_that_stay_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counters go when two windows have passed, by one thread, which ends with the limit."""
+    before = set(threading.enumerate())
+    limit = RateLimit(10)
+    for number in range(1000):
+        limit.take(f"address {number}")
+    assert limit.clients == 1000
+    (timer,) = [thread for thread in set(threading.enumerate()) - before if thread.is_alive() and thread.daemon]
+    assert isinstance(timer, threading.Timer)
+    assert timer.interval == WINDOW_S
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * WINDOW_S + 1)
+    timer.function()
+    assert limit.clients == 0
+    limit.close()
+    timer.join(10)
+    assert not timer.is_alive()
+
+
+def test_service_without_a_limit_does_not_have_the_library() -> None:
+    """Where there is no limit, nothing of it is imported."""
+    code = "import sys, fashion_api.server.worker; sys.exit('limits' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603  # our own command
