@@ -157,6 +157,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
+    metrics: bool = Field(
+        default=True,
+        description="Whether requests, batches and predictions are counted, and given at /metrics: true or false.",
+    )
     metrics_port: int | None = Field(
         None,
         ge=1,

@@ -196,12 +196,13 @@ def create_app(
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, load_model, load_test_set)
-        monitor = asyncio.create_task(service.monitor())
+        monitor = asyncio.create_task(service.monitor()) if settings.metrics else None
         try:
             async with lifespan(service):
                 yield
         finally:
-            monitor.cancel()
+            if monitor is not None:
+                monitor.cancel()
             await service.aclose()
             app.request_log.flush()
             app.service = None
@@ -235,7 +236,8 @@ def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = null
 
 def _add_routes(app: ServiceApp, settings: Settings) -> None:
     add_exception_handlers(app)
-    routers = [router for router in _ROUTERS if settings.metrics_port is None or router is not metrics_route.router]
+    has_metrics = settings.metrics and settings.metrics_port is None
+    routers = [router for router in _ROUTERS if has_metrics or router is not metrics_route.router]
     for router in routers:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
     app.mount(documentation.STATIC_PATH, documentation.make_static_files())

@@ -72,8 +72,10 @@ class Service:
 
     def count(self, events: Sequence[RequestEvent]) -> None:
         """Count requests that are over, and the batches since the last call."""
-        self.metrics.count_requests(events)
-        self.metrics.count_batches(self.batcher.take_batch_sizes())
+        batch_sizes = self.batcher.take_batch_sizes()
+        if self.settings.metrics:
+            self.metrics.count_requests(events)
+            self.metrics.count_batches(batch_sizes)
 
     async def monitor(self) -> None:
         """Measure each second what comes and goes, until cancelled."""
@@ -84,6 +86,7 @@ class Service:
                 queue_images=self.batcher.waiting_images,
                 connections=self.count_connections(),
             )
+            self.metrics.set_ready(is_ready=not self.is_draining)
             self.metrics.measure_process(self.slot)
             due = loop.time() + _MONITOR_S
             await asyncio.sleep(_MONITOR_S)

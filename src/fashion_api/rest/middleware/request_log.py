@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fashion_api.rest.scope import RequestRecord, find_route, is_draining, keep_record
+from fashion_api.rest.scope import RequestRecord, find_refusal, find_route, is_draining, keep_record
 from fashion_api.service.events import RequestEvent
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,9 @@ class RequestLogMiddleware:
         except ClientDisconnect:
             pass  # nobody is there to be answered
         finally:
-            status = record.status or CLIENT_CLOSED_REQUEST
+            status = record.status
+            if not status:
+                status, record.refusal = find_refusal(scope) or (CLIENT_CLOSED_REQUEST, record.refusal)
             duration_ms = (time.perf_counter() - started) * 1e3
             self._log.add(
                 RequestEvent(
