@@ -4,50 +4,11 @@ import os
 import signal
 import socket
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.server.scraping import read, total, wait_for_total
 from tests.server.service_process import Service, ask, connect, serve
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-LIMIT_S = 30
-"""After so long a test gives up."""
-
-
-def read(port: int, path: str = "/metrics") -> Samples:
-    """The samples at an address."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=LIMIT_S) as answer:
-        return dict(_list_samples(answer.read().decode()))
-
-
-def _list_samples(text: str) -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], float]]:
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            yield (sample.name, frozenset(sample.labels.items())), sample.value
-
-
-def total(samples: Samples, name: str, /, **labels: str) -> float:
-    """The sum of the samples with this name and these labels."""
-    return sum(
-        value for (found, its_labels), value in samples.items() if found == name and labels.items() <= its_labels
-    )
-
-
-def wait_for_total(port: int, wanted: float, name: str, /, **labels: str) -> Samples:
-    """Read until a sum is reached, and never passed."""
-    give_up_at = time.monotonic() + LIMIT_S
-    while True:
-        samples = read(port)
-        found = total(samples, name, **labels)
-        if found >= wanted or time.monotonic() > give_up_at:
-            assert found == wanted
-            return samples
-        time.sleep(0.02)
-
 
 PREDICTION = "/api/v1/test-images/3/prediction"
 ROUTE = "/api/v1/test-images/{index}/prediction"
@@ -115,3 +76,26 @@ def test_port_in_use_stops_the_start() -> None:
         with serve(is_ready=False, FASHION_METRICS_PORT=str(port)) as service:
             service.log.wait_for(f"FASHION_METRICS_PORT: cannot listen on 127.0.0.1 port {port}")
             assert service.wait() == 1
+
+
+def test_request_whose_body_goes_wrong_is_counted_once() -> None:
+    """A refusal that answers a request which the app has begun with is that request's answer, and no second one."""
+    with serve(workers=1) as service:
+        with connect(service.port) as connection:
+            connection.sendall(
+                b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\nno length\r\n"
+            )
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        samples = wait_for_total(service.port, 1, "fashion_refusals_total", reason="bad-request")
+        assert total(samples, "fashion_requests_total", route="/api/v1/predictions", status="400") == 1
+        assert total(samples, "fashion_requests_total", route="(no route)") == 0
+        assert total(samples, "fashion_requests_total", status="499") == 0
+
+
+def test_metrics_that_are_off_have_no_port() -> None:
+    """Where nothing is counted, the port for the metrics is not listened on."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with serve(FASHION_METRICS="false", FASHION_METRICS_PORT=str(port)), pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

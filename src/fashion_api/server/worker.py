@@ -21,7 +21,6 @@ from fashion_api.rest.app import create_described_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable, name_address
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
-from fashion_api.server.metrics import remove_shared_metrics
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
@@ -77,6 +76,8 @@ class Worker(uvicorn.Server):
         self._service: Service | None = None
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
+        self.is_alone = False
+        """Whether its supervisor has gone."""
 
     def run_until_stopped(self) -> bool:
         """Serve; gives whether it could start."""
@@ -172,7 +173,7 @@ class Worker(uvicorn.Server):
         if self._seat is not None:  # it never sends anything: its end is all that there is to read
             self._loop.remove_reader(self._seat.link)
             logger.error("the supervisor has gone: stopping")
-            remove_shared_metrics()
+            self.is_alone = True
             self.handle_exit(signal.SIGTERM, None)
 
 

@@ -24,7 +24,7 @@ def main() -> int:
     from fashion_api.server.accepting import ConnectionTable  # noqa: PLC0415  # most of a second, with the next ones
     from fashion_api.server.log_queue import flush_log_queues, queue_log_lines  # noqa: PLC0415  # see above
     from fashion_api.server.logs import configure_logging  # noqa: PLC0415  # see above
-    from fashion_api.server.metrics import share_metrics  # noqa: PLC0415  # see above
+    from fashion_api.server.metrics import remove_shared_metrics, share_metrics  # noqa: PLC0415  # see above
     from fashion_api.server.worker import Seat, Worker  # noqa: PLC0415  # see above
 
     slot, slots, listener, table, link = map(int, sys.argv[1:])
@@ -40,6 +40,8 @@ def main() -> int:
     seat.link.setblocking(False)  # noqa: FBT003  # the socket's own interface
     worker = Worker(settings, socket.socket(fileno=listener), seat=seat)
     status = 0 if worker.run_until_stopped() else STARTUP_FAILURE
+    if worker.is_alone:  # nobody else is there to do it
+        remove_shared_metrics()
     if not flush_log_queues():  # nobody reads standard error; Python would wait for it
         os._exit(status)
     return status

@@ -48,6 +48,8 @@ _GAUGES = {
 }
 _ENDS = ("exit", "killed", "SIGKILL", "SIGSEGV", "SIGABRT")
 """The usual ends of a worker, which are there from the start: a rate sees no counter that begins with 1."""
+_OUTCOMES = ("taken", "refused")
+"""Of a change of the model's file: it is served, or cannot be; they are there from the start too."""
 _NOVELTIES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 4.0, 8.0)
 
 
@@ -130,6 +132,8 @@ class Metrics:
             "fashion_expected_accepted_share", "Share of the test images that the model accepts; NaN: not known."
         )
         self._changes = counter("fashion_model_changes", "Changes of the model's file.", ["outcome"])
+        for outcome in _OUTCOMES:
+            self._changes.labels(outcome)
         self._processor_s = 0.0
         self._processor = counter("fashion_process_cpu_seconds", "Processor time of a worker.", ["worker"])
         self._memory = gauge("fashion_process_resident_memory_bytes", "Memory of a worker.", ["worker"])
