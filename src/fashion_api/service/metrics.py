@@ -75,7 +75,11 @@ class WorkerMetrics:
 
     def __init__(self, registry: prometheus.CollectorRegistry | None) -> None:
         self._workers = prometheus.Gauge(
-            "fashion_workers", "Worker processes.", ["state"], multiprocess_mode="livesum", registry=registry
+            "fashion_workers",
+            "Worker processes: ready, or starting.",
+            ["state"],
+            multiprocess_mode="livesum",
+            registry=registry,
         )
         self._ends = prometheus.Counter(
             "fashion_worker_ends", "Worker processes of several that have ended.", ["reason"], registry=registry
@@ -104,14 +108,20 @@ class Metrics:
         histogram = partial(Histogram, registry=registry)
         gauge = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livesum")
         said = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livemax")
-        self._requests = counter("fashion_requests", "Answers.", ["route", "method", "status"])
+        self._requests = counter(
+            "fashion_requests", "Answers; status 499: the caller left before.", ["route", "method", "status"]
+        )
         self._durations = histogram(
             "fashion_request_duration_seconds", "From the head to the answer.", ["route"], buckets=_REQUEST_S
         )
-        self._refusals = counter("fashion_refusals", "Requests that were refused.", ["reason"])
+        self._refusals = counter("fashion_refusals", "Requests that were refused, by the kind of problem.", ["reason"])
         self._steps = [histogram(f"fashion_{step}_seconds", text, buckets=_STEP_S) for step, text in _STEPS.items()]
         self._batches = histogram("fashion_batch_images", "Images computed together.", buckets=_IMAGES)
-        self._predictions = counter("fashion_predictions", "Images by predicted class.", ["label", "accepted"])
+        self._predictions = counter(
+            "fashion_predictions",
+            "Images by predicted class; accepted is true, false, or unknown for a model that scores no novelty.",
+            ["label", "accepted"],
+        )
         self._probabilities = histogram(
             "fashion_top_probability", "Probability of the predicted class.", buckets=_SHARES
         )
@@ -131,7 +141,7 @@ class Metrics:
         self._expected_accepted = expected(
             "fashion_expected_accepted_share", "Share of the test images that the model accepts; NaN: not known."
         )
-        self._changes = counter("fashion_model_changes", "Changes of the model's file.", ["outcome"])
+        self._changes = counter("fashion_model_changes", "Changes of the model's file: taken or refused.", ["outcome"])
         for outcome in _OUTCOMES:
             self._changes.labels(outcome)
         self._processor_s = 0.0
