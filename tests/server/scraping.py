@@ -2,7 +2,7 @@
 
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,20 +23,32 @@ def _list_samples(text: str) -> Iterator[tuple[tuple[str, frozenset[tuple[str, s
             yield (sample.name, frozenset(sample.labels.items())), sample.value
 
 
+def find(samples: Samples, name: str, /, **labels: str) -> list[tuple[float, dict[str, str]]]:
+    """The samples with this name and these labels, each with all its labels."""
+    return [
+        (value, dict(its_labels))
+        for (found, its_labels), value in samples.items()
+        if found == name and labels.items() <= its_labels
+    ]
+
+
 def total(samples: Samples, name: str, /, **labels: str) -> float:
     """The sum of the samples with this name and these labels."""
-    return sum(
-        value for (found, its_labels), value in samples.items() if found == name and labels.items() <= its_labels
-    )
+    return sum(value for value, _ in find(samples, name, **labels))
 
 
-def wait_for_total(port: int, wanted: float, name: str, /, **labels: str) -> Samples:
-    """Read until a sum is reached, and never passed."""
+def wait_for(port: int, wanted: float, measure: Callable[[Samples], float]) -> Samples:
+    """Read until a figure is reached, and never passed."""
     give_up_at = time.monotonic() + LIMIT_S
     while True:
         samples = read(port)
-        found = total(samples, name, **labels)
+        found = measure(samples)
         if found >= wanted or time.monotonic() > give_up_at:
             assert found == wanted
             return samples
         time.sleep(0.02)
+
+
+def wait_for_total(port: int, wanted: float, name: str, /, **labels: str) -> Samples:
+    """Read until the sum of some samples is reached, and never passed."""
+    return wait_for(port, wanted, lambda samples: total(samples, name, **labels))

@@ -4,58 +4,81 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.server.scraping import read, total, wait_for_total
-from tests.server.service_process import Service, ask, connect, serve
+from tests.server.scraping import Samples, find, read, total, wait_for, wait_for_total
+from tests.server.service_process import Service, ask, begin_request, connect, serve
 
 PREDICTION = "/api/v1/test-images/3/prediction"
 ROUTE = "/api/v1/test-images/{index}/prediction"
 
 
-def send_requests(service: Service, *, connections: int, each: int) -> int:
-    """Ask for predictions over several connections, and send bytes that are no HTTP; gives how many were answered."""
+def send_requests(service: Service, *, connections: int) -> int:
+    """Ask for predictions and other things over several connections; gives how many requests were sent."""
+    asked = {PREDICTION: b"200", "/livez": b"200", "/nothing": b"404", "/api/v1/test-images/no/prediction": b"422"}
     for _ in range(connections):
         with connect(service.port) as connection:
-            for _ in range(each):
-                assert ask(connection, PREDICTION).startswith(b"HTTP/1.1 200 ")
-    with connect(service.port) as connection:
-        connection.sendall(b"no HTTP\r\n\r\n")
-        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
-    return connections * each
+            for path, status in asked.items():
+                assert ask(connection, path).startswith(b"HTTP/1.1 " + status)
+            connection.sendall(b"no HTTP\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        with connect(service.port) as connection:
+            begin_request(connection)  # and leave
+    return connections * (len(asked) + 2)
+
+
+def total_asked(samples: Samples) -> float:
+    """The requests, without those for the metrics."""
+    return total(samples, "fashion_requests_total") - total(samples, "fashion_requests_total", route="/metrics")
+
+
+def wait_for_requests(port: int, wanted: float) -> Samples:
+    """Read until so many requests were counted, and never more."""
+    return wait_for(port, wanted, total_asked)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_answer_is_counted(workers: int) -> None:
-    """Whichever worker is asked, the metrics are the sums of all, and those of one kind agree with those of another."""
+    """Whichever worker is asked, the metrics are the sums of all, and those of one kind agree with those of another.
+
+    Refusals, bytes that are no HTTP and callers who leave before they are answered are among them.
+    """
     with serve(workers=workers) as service:
-        sent = send_requests(service, connections=4, each=5)
-        samples = wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
-        assert total(samples, "fashion_requests_total", route=ROUTE, method="GET", status="200") == sent
-        assert total(samples, "fashion_requests_total", route="(no route)", status="400") == 1
-        assert total(samples, "fashion_refusals_total", reason="bad-request") == 1
+        sent = send_requests(service, connections=4)
+        samples = wait_for_requests(service.port, sent)
+        assert total(samples, "fashion_requests_total", route=ROUTE, method="GET", status="200") == 4
+        assert total(samples, "fashion_requests_total", route="(no route)", method="other", status="400") == 4
+        assert total(samples, "fashion_requests_total", route="/api/v1/predictions", status="499") == 4
+        assert total(samples, "fashion_refusals_total", reason="bad-request") == 4
         for name in ("decode_seconds", "queue_wait_seconds", "compute_seconds", "encode_seconds"):
-            assert total(samples, f"fashion_{name}_count") == sent
+            assert total(samples, f"fashion_{name}_count") == 4
         for name in ("top_probability_count", "novelty_count", "predictions_total", "batch_images_sum"):
-            assert total(samples, f"fashion_{name}") == sent
-        assert total(samples, "fashion_request_duration_seconds_count", route=ROUTE) == sent
+            assert total(samples, f"fashion_{name}") == 4
+        for route in {labels["route"] for _, labels in find(samples, "fashion_requests_total")}:
+            durations = total(samples, "fashion_request_duration_seconds_count", route=route)
+            assert durations == total(samples, "fashion_requests_total", route=route)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_nothing_falls_when_a_worker_is_killed() -> None:
-    """The worker that replaces a killed one goes on with its numbers, and its end is counted."""
-    with serve(workers=2) as service:
-        sent = send_requests(service, connections=8, each=2)
-        wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+def test_nothing_falls_when_a_worker_is_killed(tmp_path: Path) -> None:
+    """The worker that replaces a killed one goes on with its numbers and its files, and its end is counted."""
+    with serve(workers=2, TMPDIR=str(tmp_path)) as service:
+        sent = send_requests(service, connections=8)
+        before = wait_for_requests(service.port, sent)
+        files = {path.name for path in tmp_path.rglob("*.db")}
         for worker in service.find_workers():
             os.kill(worker, signal.SIGKILL)
         service.wait_until_ready(times=4)
         samples = wait_for_total(service.port, 2, "fashion_worker_ends_total", reason="SIGKILL")
-        assert total(samples, "fashion_requests_total", route=ROUTE) == sent
-        sent += send_requests(service, connections=8, each=2)
-        wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+        assert total_asked(samples) == sent
+        counted = [key for key in before if key[0].endswith(("_total", "_count", "_sum", "_bucket"))]
+        assert not [key for key in counted if samples[key] < before[key]]
+        sent += send_requests(service, connections=8)
+        wait_for_requests(service.port, sent)
         wait_for_total(service.port, 2, "fashion_workers", state="ready")
+        assert {path.name for path in tmp_path.rglob("*.db")} == files
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -164,11 +164,11 @@ def test_model_that_is_no_longer_served_is_0() -> None:
     metrics = Metrics()
     metrics.set_model(fake_model())
     metrics.set_model(evaluated_model(0.9))
-    metrics.count_model_change("taken")
+    metrics.count_model_change("served")
     labels = {"name": "fake", "engine": "fake"}
     assert find(metrics, "fashion_model_info", version="0123456789ab", **labels) == 0
     assert find(metrics, "fashion_model_info", version="evaluated", **labels) == 1
-    assert find(metrics, "fashion_model_changes_total", outcome="taken") == 1
+    assert find(metrics, "fashion_model_changes_total", outcome="served") == 1
     assert find(metrics, "fashion_model_changes_total", outcome="refused") == 0
 
 

@@ -48,8 +48,8 @@ _GAUGES = {
 }
 _ENDS = ("exit", "killed", "SIGKILL", "SIGSEGV", "SIGABRT")
 """The usual ends of a worker, which are there from the start: a rate sees no counter that begins with 1."""
-_OUTCOMES = ("taken", "refused")
-"""Of a change of the model's file: it is served, or cannot be; they are there from the start too."""
+_OUTCOMES = ("served", "waiting", "refused")
+"""Of a change of the model's file; they are there from the start too."""
 _NOVELTIES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 4.0, 8.0)
 
 
@@ -112,7 +112,10 @@ class Metrics:
             "fashion_requests", "Answers; status 499: the caller left before.", ["route", "method", "status"]
         )
         self._durations = histogram(
-            "fashion_request_duration_seconds", "From the head to the answer.", ["route"], buckets=_REQUEST_S
+            "fashion_request_duration_seconds",
+            "From the head to the answer; 0 where there was no whole head.",
+            ["route"],
+            buckets=_REQUEST_S,
         )
         self._refusals = counter("fashion_refusals", "Requests that were refused, by the kind of problem.", ["reason"])
         self._steps = [histogram(f"fashion_{step}_seconds", text, buckets=_STEP_S) for step, text in _STEPS.items()]
@@ -141,7 +144,9 @@ class Metrics:
         self._expected_accepted = expected(
             "fashion_expected_accepted_share", "Share of the test images that the model accepts; NaN: not known."
         )
-        self._changes = counter("fashion_model_changes", "Changes of the model's file: taken or refused.", ["outcome"])
+        self._changes = counter(
+            "fashion_model_changes", "Changes of the model's file: served, waiting or refused.", ["outcome"]
+        )
         for outcome in _OUTCOMES:
             self._changes.labels(outcome)
         self._processor_s = 0.0
@@ -181,7 +186,7 @@ class Metrics:
         self._expected_accepted.set(math.nan if accepted is None else accepted)
 
     def count_model_change(self, outcome: str) -> None:
-        """Count what came of a change of the model's file, in a word."""
+        """Count a change of the model's file: `served`, `waiting` for the rest of it, or `refused`."""
         self._changes.labels(outcome).inc()
 
     def set_gauges(self, **values: float) -> None:
@@ -191,6 +196,8 @@ class Metrics:
 
     def count_requests(self, events: Sequence[RequestEvent]) -> None:
         """Count requests that are over."""
+        if not events:
+            return
         columns: Any = RequestEvent._make(zip(*events, strict=True))  # a tuple of values in each field
         answers = zip(columns.route, columns.method, columns.status, strict=True)
         for (route, method, status), count in Tally(answers).items():
@@ -209,6 +216,7 @@ class Metrics:
     def count_refused_connection(self, status: int, reason: str) -> None:
         """Count what was refused before it was a request: bytes that are no HTTP, say."""
         self._requests.labels(NO_ROUTE, _OTHER_METHOD, str(status)).inc()
+        self._durations.labels(NO_ROUTE).observe(0.0)
         self._refusals.labels(reason).inc()
 
     def count_batches(self, images: Sequence[int]) -> None:
