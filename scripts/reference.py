@@ -59,6 +59,7 @@ def _describe_settings(fields: Sequence[str]) -> str:
         field = TrainingSettings.model_fields[name]
         is_unset = field.default_factory is not None or field.default in (None, "", ())
         default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
+        default = default.lower() if isinstance(field.default, bool) else default
         parts.append(
             f"### `{name_variable(name)}`\n\n{field.description}" + ("" if is_unset else f" Default: `{default}`")
         )

@@ -16,6 +16,8 @@ def write_default(name: str) -> str:
     field = TrainingSettings.model_fields[name]
     if field.default is None or field.default_factory is not None:
         return ""
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return ",".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default)
 
 

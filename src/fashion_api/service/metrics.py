@@ -98,7 +98,7 @@ class WorkerMetrics:
 
 
 class Metrics:
-    """What one worker counts. To be used on the event loop."""
+    """What one worker counts. To be used on the event loop; `write` and `registry` from any thread."""
 
     def __init__(self) -> None:
         is_alone = FOLDER_VARIABLE not in os.environ
