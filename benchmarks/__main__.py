@@ -15,6 +15,7 @@ from benchmarks.lag import measure_ceiling, measure_lag
 from benchmarks.lineup import LINEUP, PEERS, SERVICE, Contender
 from benchmarks.measure import GENERATOR_CORE, SERVER_CORE, Bench, measure, measure_engine
 from benchmarks.overload import measure_overload
+from benchmarks.production import measure_production
 from benchmarks.results import Results, Round, Row
 from benchmarks.servers import ContenderError
 from benchmarks.slow_callers import measure_slow_callers
@@ -198,6 +199,10 @@ def _compare_before(_benches: Benches, run: Results, options: Options) -> None:
     run.comparison = before.compare(bench, options.against, options.rounds)
 
 
+def _measure_production(benches: Benches, run: Results, options: Options) -> None:
+    run.production = measure_production(benches.own, options.rounds)
+
+
 def _measure_overload(benches: Benches, run: Results, _: Options) -> None:
     run.overload = measure_overload(benches.own)
 
@@ -217,6 +222,7 @@ def _measure_endurance(benches: Benches, run: Results, options: Options) -> None
 
 _ALONE: Mapping[str, Callable[[Benches, Results, Options], None]] = {
     "before": _compare_before,
+    "production": _measure_production,
     "overload": _measure_overload,
     "slow-callers": _measure_slow_callers,
     "lag": _measure_lag,

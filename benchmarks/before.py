@@ -4,7 +4,7 @@ import io
 import subprocess
 import tarfile
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,13 @@ def compare(bench: Bench, revision: str, rounds: int) -> Comparison:
             for target in by_form.values():
                 verify(target)
             targets[contender.name] = by_form
-        return Comparison(revision, [_measure_round(bench, targets, number) for number in range(rounds)])
+        return Comparison(
+            revision,
+            [
+                measure_round(bench, targets, number, forms=SERVICE.forms, concurrencies=COMPARED_AT)
+                for number in range(rounds)
+            ],
+        )
 
 
 def find_model(revision: str) -> Path:
@@ -52,13 +58,24 @@ def find_model(revision: str) -> Path:
     return _extract(revision) / "models" / "fashion_mnist.h5"
 
 
-def _measure_round(bench: Bench, targets: Mapping[str, Mapping[str, Target]], number: int) -> Throughputs:
-    """Ask for each form at each concurrency; who is asked first changes from round to round."""
+def measure_round(
+    bench: Bench,
+    targets: Mapping[str, Mapping[str, Target]],
+    number: int,
+    *,
+    forms: Sequence[str],
+    concurrencies: Sequence[int],
+) -> Throughputs:
+    """Ask running servers, by name and form, at each concurrency; who is asked first changes from round to round.
+
+    Raises:
+        ContenderError: one answers wrongly.
+    """
     names = deque(targets)
     names.rotate(number)
     round_: Throughputs = {name: {} for name in names}
-    for form in SERVICE.forms:
-        for concurrency in COMPARED_AT:
+    for form in forms:
+        for concurrency in concurrencies:
             for name in names:
                 target = targets[name][form]
                 tally = run_closed(target, concurrency=concurrency, seconds=bench.seconds, warm_up_s=WARM_UP_S)

@@ -9,8 +9,19 @@ from benchmarks import plots
 from benchmarks.before import COMPARED_AT, EARLIER
 from benchmarks.lineup import CONSTANT, GRANIAN, LINEUP, SERVICE, Contender
 from benchmarks.measure import CONCURRENCIES, LOADS
-from benchmarks.results import Comparison, Loop, Overload, Results, Round, Row, need
-from benchmarks.targets import AGAINST_BEFORE, digits, get_throughput, judge, share_of_before, share_of_limit, show
+from benchmarks.production import OFF, ON, PRODUCTION_AT, PRODUCTION_FORMS
+from benchmarks.results import Comparison, Loop, Overload, Results, Round, Row, Spread, Throughputs, need
+from benchmarks.targets import (
+    AGAINST_BEFORE,
+    AGAINST_OFF,
+    digits,
+    get_throughput,
+    judge,
+    share_of_before,
+    share_of_limit,
+    share_of_off,
+    show,
+)
 
 README = Path(__file__).with_name("README.md")
 PLOT = README.with_name("results") / "latest.png"
@@ -37,6 +48,8 @@ def _write_all(run: Results, plot: Path) -> Iterator[str]:
     yield from _section("Targets", _targets(run))
     if run.comparison is not None:
         yield from _section("Against an earlier revision, side by side", _compare(run.comparison))
+    if run.production:
+        yield from _section("With all that serves the operation, and without", _tabulate_production(run.production))
     if _has_lineup(run):
         yield f"![Throughput and latency of everyone compared]({plot})\n"
         yield from _section("Closed loop: the service, by form of request", _forms(run))
@@ -101,6 +114,26 @@ def _compare(comparison: Comparison) -> Iterator[str]:
             rows.append((form, str(at), before, now, ratio, target, granian, granian_ratio))
     yield f"Right answers a second: revision {comparison.revision} and now. A ratio is of figures of the same round.\n"
     yield from _table(head, rows)
+
+
+def _tabulate_production(pairs: Sequence[Throughputs]) -> Iterator[str]:
+    rows = []
+    for form in PRODUCTION_FORMS:
+        for at in PRODUCTION_AT:
+            on, off = (show(Spread.of([get_throughput(pair, name, form, at) for pair in pairs])) for name in (ON, OFF))
+            ratio = Spread.of([share_of_off(pair, form, at) for pair in pairs])
+            rows.append(
+                (
+                    form,
+                    str(at),
+                    off,
+                    on,
+                    f"{ratio.median:.3f} ({ratio.low:.3f}–{ratio.high:.3f})" if ratio else "—",
+                    f"≥ {AGAINST_OFF:g}",
+                )
+            )
+    yield f"Right answers a second, in {len(pairs)} pairs. A ratio is of the figures of one pair.\n"
+    yield from _table(("form", "concurrency", "off", "on", "ratio", "target"), rows)
 
 
 def _forms(run: Results) -> Iterator[str]:

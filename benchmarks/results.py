@@ -167,6 +167,8 @@ class Results:
     is_quick: bool = False
     rounds: list[Round] = field(default_factory=list)
     comparison: Comparison | None = None
+    production: list[Throughputs] = field(default_factory=list)
+    """With all that serves its operation on, and off."""
     overload: Overload | None = None
     slow_callers: list[SlowCallersRound] = field(default_factory=list)
     ceiling: float | None = None

@@ -9,6 +9,7 @@ from benchmarks.before import COMPARED_AT, EARLIER
 from benchmarks.inputs import FORMS
 from benchmarks.lineup import PEERS, SERVICE
 from benchmarks.measure import CONCURRENCIES
+from benchmarks.production import OFF, ON, PRODUCTION_AT, PRODUCTION_FORMS
 from benchmarks.results import Loop, Results, Round, Row, Spread, Throughputs, need
 
 _MB = 1e6
@@ -19,6 +20,8 @@ _MODELS = (("the tutorial's model", False), ("the project's model", True))
 
 AGAINST_BEFORE = {"index": 0.88, "array": 0.86, "multipart": 0.78}
 """The least share of the earlier revision's throughput, by form of request."""
+AGAINST_OFF = 0.98
+"""The least share of the throughput without all that serves the operation."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ def judge(run: Results) -> list[Verdict]:
     """Hold a run against every target."""
     return [
         *_judge_comparison(run),
+        *_judge_production(run),
         *_judge_shares(run),
         *_judge_peers(run),
         *_judge_twice(run),
@@ -71,6 +75,22 @@ def _judge_comparison(run: Results) -> Iterator[Verdict]:
             yield _at_least(
                 f"throughput against the earlier revision, concurrency {concurrency}, {form}", least, spread
             )
+
+
+def share_of_off(pair: Throughputs, form: str, concurrency: int) -> float:
+    """The throughput with all that serves the operation, as a share of that without."""
+    on, off = (get_throughput(pair, name, form, concurrency) for name in (ON, OFF))
+    return on / off
+
+
+def _judge_production(run: Results) -> Iterator[Verdict]:
+    if not run.production:
+        return
+    for concurrency in PRODUCTION_AT:
+        for form in PRODUCTION_FORMS:
+            spread = Spread.of([share_of_off(pair, form, concurrency) for pair in run.production])
+            figure = f"throughput with metrics and logs against without, concurrency {concurrency}, {form}"
+            yield _at_least(figure, AGAINST_OFF, spread)
 
 
 def _judge_shares(run: Results) -> Iterator[Verdict]:

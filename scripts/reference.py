@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/reference/ that come from the code: settings, commands, routes and problems.
+"""Write the pages of docs/reference/ that come from the code: settings, commands, routes, problems and metrics.
 
 usage: reference.py
 """
@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
 
+from prometheus_client import CollectorRegistry
+
 from fashion_api import Settings, create_app
 from fashion_api.rest.problems import KINDS
+from fashion_api.service.metrics import Metrics
 from fashion_api.settings import TrainingSettings, name_variable
 from fashion_api.training.report.markdown import flow, table
 
@@ -32,6 +35,7 @@ def render_all() -> Iterator[tuple[str, str]]:
         ("commands.md", render_commands),
         ("routes.md", render_routes),
         ("problems.md", render_problems),
+        ("metrics.md", render_metrics),
     ):
         yield name, f"<!-- Written by `make reference`; what is changed here by hand is lost. -->\n\n{render()}\n"
 
@@ -104,6 +108,29 @@ def render_problems() -> str:
     """)
     kinds = (f"## {kind.name}\n\n**{int(kind.status)}** {kind.title}. {kind.meaning}" for kind in KINDS)
     return "\n\n".join(("# Problems", about, *kinds))
+
+
+def render_metrics() -> str:
+    """Write the metrics, with their kinds and labels."""
+    about = flow("""
+        `/metrics` gives them as Prometheus text, or as OpenMetrics where `Accept` asks for that; on the service's own
+        address, or on `FASHION_METRICS_PORT`. Over several workers they are sums; a worker that replaces another goes
+        on with its counters. [Operate it](../how-to/operate.md#watch) says how to use them. A histogram is `_bucket`,
+        `_sum` and `_count`; times are in seconds.
+    """)
+    registry = Metrics().registry
+    rows = (
+        (f"`{name}`", family.type, ", ".join(_get_labels(registry, family.name)), family.documentation)
+        for family in registry.collect()
+        for name in [f"{family.name}_total" if family.type == "counter" else family.name]
+    )
+    return "\n\n".join(("# Metrics", about, _tabulate(("metric", "kind", "labels", "what it is"), rows)))
+
+
+def _get_labels(registry: CollectorRegistry, name: str) -> Sequence[str]:
+    collector = registry._names_to_collectors[name]  # noqa: SLF001  # the library has no public way to the labels
+    labels: Sequence[str] = collector._labelnames  # type: ignore[attr-defined]  # noqa: SLF001  # the same
+    return [f"`{label}`" for label in labels]
 
 
 if __name__ == "__main__":

@@ -164,6 +164,10 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(
         None, description="The private key of FASHION_TLS_CERT, in PEM, without a password; unset: http."
     )
+    metrics: bool = Field(
+        default=True,
+        description="Whether requests, batches and predictions are counted, and given at /metrics: true or false.",
+    )
     metrics_port: int | None = Field(
         None,
         ge=1,

@@ -18,7 +18,7 @@ SAMPLES = {"ankle-boot": 0, "pullover": 1, "trouser": 2, "bag": 18, "dress": 42}
 
 
 def test_pages_are_what_the_code_gives() -> None:
-    """`make reference` would change nothing: settings, commands, routes and problems are those of the code."""
+    """`make reference` would change nothing: settings, commands, routes, problems and metrics are those of the code."""
     render_all = runpy.run_path(str(ROOT / "scripts" / "reference.py"))["render_all"]
     stale = [name for name, text in render_all() if (REFERENCE / name).read_text() != text]
     assert not stale, f"`make reference` writes {stale} anew"

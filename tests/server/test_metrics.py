@@ -4,97 +4,81 @@ import os
 import signal
 import socket
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.server.service_process import Service, ask, connect, serve
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-LIMIT_S = 30
-"""After so long a test gives up."""
-
-
-def read(port: int, path: str = "/metrics") -> Samples:
-    """The samples at an address."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=LIMIT_S) as answer:
-        return dict(_list_samples(answer.read().decode()))
-
-
-def _list_samples(text: str) -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], float]]:
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            yield (sample.name, frozenset(sample.labels.items())), sample.value
-
-
-def total(samples: Samples, name: str, /, **labels: str) -> float:
-    """The sum of the samples with this name and these labels."""
-    return sum(
-        value for (found, its_labels), value in samples.items() if found == name and labels.items() <= its_labels
-    )
-
-
-def wait_for_total(port: int, wanted: float, name: str, /, **labels: str) -> Samples:
-    """Read until a sum is reached, and never passed."""
-    give_up_at = time.monotonic() + LIMIT_S
-    while True:
-        samples = read(port)
-        found = total(samples, name, **labels)
-        if found >= wanted or time.monotonic() > give_up_at:
-            assert found == wanted
-            return samples
-        time.sleep(0.02)
-
+from tests.server.scraping import Samples, find, read, total, wait_for, wait_for_total
+from tests.server.service_process import Service, ask, begin_request, connect, serve
 
 PREDICTION = "/api/v1/test-images/3/prediction"
 ROUTE = "/api/v1/test-images/{index}/prediction"
 
 
-def send_requests(service: Service, *, connections: int, each: int) -> int:
-    """Ask for predictions over several connections, and send bytes that are no HTTP; gives how many were answered."""
+def send_requests(service: Service, *, connections: int) -> int:
+    """Ask for predictions and other things over several connections; gives how many requests were sent."""
+    asked = {PREDICTION: b"200", "/livez": b"200", "/nothing": b"404", "/api/v1/test-images/no/prediction": b"422"}
     for _ in range(connections):
         with connect(service.port) as connection:
-            for _ in range(each):
-                assert ask(connection, PREDICTION).startswith(b"HTTP/1.1 200 ")
-    with connect(service.port) as connection:
-        connection.sendall(b"no HTTP\r\n\r\n")
-        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
-    return connections * each
+            for path, status in asked.items():
+                assert ask(connection, path).startswith(b"HTTP/1.1 " + status)
+            connection.sendall(b"no HTTP\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        with connect(service.port) as connection:
+            begin_request(connection)  # and leave
+    return connections * (len(asked) + 2)
+
+
+def total_asked(samples: Samples) -> float:
+    """The requests, without those for the metrics."""
+    return total(samples, "fashion_requests_total") - total(samples, "fashion_requests_total", route="/metrics")
+
+
+def wait_for_requests(port: int, wanted: float) -> Samples:
+    """Read until so many requests were counted, and never more."""
+    return wait_for(port, wanted, total_asked)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_answer_is_counted(workers: int) -> None:
-    """Whichever worker is asked, the metrics are the sums of all, and those of one kind agree with those of another."""
+    """Whichever worker is asked, the metrics are the sums of all, and those of one kind agree with those of another.
+
+    Refusals, bytes that are no HTTP and callers who leave before they are answered are among them.
+    """
     with serve(workers=workers) as service:
-        sent = send_requests(service, connections=4, each=5)
-        samples = wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
-        assert total(samples, "fashion_requests_total", route=ROUTE, method="GET", status="200") == sent
-        assert total(samples, "fashion_requests_total", route="(no route)", status="400") == 1
-        assert total(samples, "fashion_refusals_total", reason="bad-request") == 1
+        sent = send_requests(service, connections=4)
+        samples = wait_for_requests(service.port, sent)
+        assert total(samples, "fashion_requests_total", route=ROUTE, method="GET", status="200") == 4
+        assert total(samples, "fashion_requests_total", route="(no route)", method="other", status="400") == 4
+        assert total(samples, "fashion_requests_total", route="/api/v1/predictions", status="499") == 4
+        assert total(samples, "fashion_refusals_total", reason="bad-request") == 4
         for name in ("decode_seconds", "queue_wait_seconds", "compute_seconds", "encode_seconds"):
-            assert total(samples, f"fashion_{name}_count") == sent
+            assert total(samples, f"fashion_{name}_count") == 4
         for name in ("top_probability_count", "novelty_count", "predictions_total", "batch_images_sum"):
-            assert total(samples, f"fashion_{name}") == sent
-        assert total(samples, "fashion_request_duration_seconds_count", route=ROUTE) == sent
+            assert total(samples, f"fashion_{name}") == 4
+        for route in {labels["route"] for _, labels in find(samples, "fashion_requests_total")}:
+            durations = total(samples, "fashion_request_duration_seconds_count", route=route)
+            assert durations == total(samples, "fashion_requests_total", route=route)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_nothing_falls_when_a_worker_is_killed() -> None:
-    """The worker that replaces a killed one goes on with its numbers, and its end is counted."""
-    with serve(workers=2) as service:
-        sent = send_requests(service, connections=8, each=2)
-        wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+def test_nothing_falls_when_a_worker_is_killed(tmp_path: Path) -> None:
+    """The worker that replaces a killed one goes on with its numbers and its files, and its end is counted."""
+    with serve(workers=2, TMPDIR=str(tmp_path)) as service:
+        sent = send_requests(service, connections=8)
+        before = wait_for_requests(service.port, sent)
+        files = {path.name for path in tmp_path.rglob("*.db")}
         for worker in service.find_workers():
             os.kill(worker, signal.SIGKILL)
         service.wait_until_ready(times=4)
         samples = wait_for_total(service.port, 2, "fashion_worker_ends_total", reason="SIGKILL")
-        assert total(samples, "fashion_requests_total", route=ROUTE) == sent
-        sent += send_requests(service, connections=8, each=2)
-        wait_for_total(service.port, sent, "fashion_requests_total", route=ROUTE)
+        assert total_asked(samples) == sent
+        counted = [key for key in before if key[0].endswith(("_total", "_count", "_sum", "_bucket"))]
+        assert not [key for key in counted if samples[key] < before[key]]
+        sent += send_requests(service, connections=8)
+        wait_for_requests(service.port, sent)
         wait_for_total(service.port, 2, "fashion_workers", state="ready")
+        assert {path.name for path in tmp_path.rglob("*.db")} == files
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -115,3 +99,26 @@ def test_port_in_use_stops_the_start() -> None:
         with serve(is_ready=False, FASHION_METRICS_PORT=str(port)) as service:
             service.log.wait_for(f"FASHION_METRICS_PORT: cannot listen on 127.0.0.1 port {port}")
             assert service.wait() == 1
+
+
+def test_request_whose_body_goes_wrong_is_counted_once() -> None:
+    """A refusal that answers a request which the app has begun with is that request's answer, and no second one."""
+    with serve(workers=1) as service:
+        with connect(service.port) as connection:
+            connection.sendall(
+                b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\nno length\r\n"
+            )
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        samples = wait_for_total(service.port, 1, "fashion_refusals_total", reason="bad-request")
+        assert total(samples, "fashion_requests_total", route="/api/v1/predictions", status="400") == 1
+        assert total(samples, "fashion_requests_total", route="(no route)") == 0
+        assert total(samples, "fashion_requests_total", status="499") == 0
+
+
+def test_metrics_that_are_off_have_no_port() -> None:
+    """Where nothing is counted, the port for the metrics is not listened on."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with serve(FASHION_METRICS="false", FASHION_METRICS_PORT=str(port)), pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

@@ -121,9 +121,13 @@ def test_worker_that_cannot_start_any_more_does_not_end_the_others(tmp_path: Pat
 
 
 @pytest.mark.parametrize("delay_s", ["0", "0.5"])
-def test_workers_drain_and_end_when_their_supervisor_has_gone(delay_s: str) -> None:
-    """After `kill -9` of the supervisor, requests under way are finished, all workers end, and the port is free."""
-    with serve(workers=2, FASHION_DRAIN_DELAY_S=delay_s) as service:
+def test_workers_drain_and_end_when_their_supervisor_has_gone(tmp_path: Path, delay_s: str) -> None:
+    """After `kill -9` of the supervisor, requests under way are finished, all workers end, and the port is free.
+
+    No temporary file stays.
+    """
+    with serve(workers=2, FASHION_DRAIN_DELAY_S=delay_s, TMPDIR=str(tmp_path)) as service:
+        assert list(tmp_path.iterdir())
         with connect(service.port) as connection:
             begin_request(connection)
             service.send(signal.SIGKILL)
@@ -133,6 +137,7 @@ def test_workers_drain_and_end_when_their_supervisor_has_gone(delay_s: str) -> N
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", service.port))
+        assert not list(tmp_path.iterdir())
 
 
 def test_worker_that_starts_ends_when_its_supervisor_has_gone() -> None:

@@ -1,14 +1,21 @@
 """What is counted of requests, and how Prometheus is given it."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.inference.manifest import read_manifest
 from fashion_api.service.events import RequestEvent, Work
 from fashion_api.service.metrics import Histogram, Metrics
+from fashion_api.settings import FASHION_MNIST_LABELS
 from tests.fakes import FakeClassifier, NovelClassifier, fake_model
+from tests.servers import ROOT
 
 
 def event(
@@ -23,7 +30,7 @@ def event(
     return RequestEvent(0.0, method, route, status, 20.0, "id", refusal, work)
 
 
-def find(metrics: Metrics, name: str, **labels: str) -> float | None:
+def find(metrics: Metrics, name: str, /, **labels: str) -> float | None:
     """A sample of a metric."""
     return metrics.registry.get_sample_value(name, labels)
 
@@ -66,6 +73,24 @@ def test_invented_methods_and_paths_add_no_series() -> None:
     assert find(metrics, "fashion_requests_total", route="(no route)", method="other", status="405") == 100
 
 
+def test_requests_of_several_models_and_routes_are_told_apart() -> None:
+    """In one flush, each route has its durations, and each model's classes go by its own labels."""
+    first, second = fake_model(), replace(fake_model(), labels=tuple("abcdefghij"))
+    predictions = FakeClassifier().classify(np.full((2, 28, 28), 3, np.uint8))
+    metrics = Metrics()
+    metrics.count_requests(
+        [
+            event("/predict", work=Work(first, 2, predictions, 0.1, 0.1, 0.1, 0.1, 0.1)),
+            event("/livez"),
+            event("/predict", work=Work(second, 2, predictions, 0.1, 0.1, 0.1, 0.1, 0.1)),
+        ]
+    )
+    assert find(metrics, "fashion_request_duration_seconds_count", route="/predict") == 2
+    assert find(metrics, "fashion_request_duration_seconds_count", route="/livez") == 1
+    assert find(metrics, "fashion_predictions_total", label="Dress", accepted="unknown") == 2
+    assert find(metrics, "fashion_predictions_total", label="d", accepted="unknown") == 2
+
+
 @pytest.mark.parametrize(
     ("classifier", "accepted"),
     [(NovelClassifier(), ["true", "false"]), (FakeClassifier(), ["unknown", "unknown"])],
@@ -104,3 +129,53 @@ def test_images_that_no_caller_sent_are_no_predictions() -> None:
     metrics.count_requests([event(work=Work(fake_model(), 101, None, 0.0, 0.001, 0.002, 0.003, 0.004))])
     assert find(metrics, "fashion_compute_seconds_count") == 1
     assert find(metrics, "fashion_top_probability_count") == 0
+
+
+def evaluated_model(accepted: float | None) -> LoadedModel:
+    """A model that took 3 of 10 test images for trousers, and the others for T-shirts."""
+    model = fake_model(NovelClassifier())
+    manifest = read_manifest(ROOT / "models" / "fashion_mnist.h5")
+    assert manifest is not None
+    assert manifest.evaluation is not None
+    assert manifest.evaluation.novelty is not None
+    assert manifest.evaluation.novelty.articles is not None
+    articles = manifest.evaluation.novelty.articles.model_copy(update={"accepted": accepted})
+    novelty = manifest.evaluation.novelty.model_copy(update={"articles": None if accepted is None else articles})
+    matrix = ((4, 1, *[0] * 8), (3, 2, *[0] * 8))
+    evaluation = manifest.evaluation.model_copy(update={"images": 10, "confusion_matrix": matrix, "novelty": novelty})
+    return replace(model, version="evaluated", manifest=manifest.model_copy(update={"evaluation": evaluation}))
+
+
+def test_shares_of_the_test_set_are_those_of_the_manifest() -> None:
+    """What a model made of the test set is there to compare with; what its manifest does not say is NaN."""
+    metrics = Metrics()
+    metrics.set_model(evaluated_model(0.9))
+    shares = [find(metrics, "fashion_expected_share", label=label) for label in FASHION_MNIST_LABELS]
+    assert shares == [0.7, 0.3, *[0] * 8]
+    assert find(metrics, "fashion_expected_accepted_share") == 0.9
+    metrics.set_model(evaluated_model(None))
+    assert math.isnan(find(metrics, "fashion_expected_accepted_share") or 0)
+    metrics.set_model(fake_model())
+    assert math.isnan(find(metrics, "fashion_expected_share", label="Trouser") or 0)
+
+
+def test_model_that_is_no_longer_served_is_0() -> None:
+    """After a change, the info of the model before is 0, and the change is counted."""
+    metrics = Metrics()
+    metrics.set_model(fake_model())
+    metrics.set_model(evaluated_model(0.9))
+    metrics.count_model_change("served")
+    labels = {"name": "fake", "engine": "fake"}
+    assert find(metrics, "fashion_model_info", version="0123456789ab", **labels) == 0
+    assert find(metrics, "fashion_model_info", version="evaluated", **labels) == 1
+    assert find(metrics, "fashion_model_changes_total", outcome="served") == 1
+    assert find(metrics, "fashion_model_changes_total", outcome="refused") == 0
+
+
+@pytest.mark.parametrize("is_ready", [True, False], ids=["ready", "stopping"])
+def test_worker_that_is_alone_says_whether_it_is_ready(*, is_ready: bool) -> None:
+    """It is one ready worker, as a supervisor would say it; and none has ended."""
+    metrics = Metrics()
+    metrics.set_ready(is_ready=is_ready)
+    assert find(metrics, "fashion_workers", state="ready") == is_ready
+    assert find(metrics, "fashion_worker_ends_total", reason="SIGKILL") == 0

@@ -209,3 +209,13 @@ class EvaluationRecord(Record):
         None, description="What a search for accepted nonsense reached; null without a novelty threshold."
     )
     cost: CostRecord | None = Field(None, description="What one prediction costs.")
+
+    @property
+    def predicted_shares(self) -> tuple[float, ...]:
+        """The share of the test images that is taken for each class, in the order of the labels."""
+        return tuple(sum(column) / self.images for column in zip(*self.confusion_matrix, strict=False))
+
+    @property
+    def accepted_share(self) -> float | None:
+        """The share of the test images that is accepted; `None` for a model without a novelty output."""
+        return None if self.novelty is None or self.novelty.articles is None else self.novelty.articles.accepted

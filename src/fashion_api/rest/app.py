@@ -218,12 +218,13 @@ def create_app(  # noqa: PLR0913  # the parts of a service
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
         service = app.service = await _start_service(settings, app.keys, load_model, load_test_set, start_tracing)
-        monitor = asyncio.create_task(service.monitor())
+        monitor = asyncio.create_task(service.monitor()) if settings.metrics else None
         try:
             async with lifespan(service):
                 yield
         finally:
-            monitor.cancel()
+            if monitor is not None:
+                monitor.cancel()
             await service.aclose()
             app.request_log.flush()
             app.service = None
@@ -261,7 +262,7 @@ def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = null
 def _add_routes(app: ServiceApp, settings: Settings) -> None:
     add_exception_handlers(app, has_docs=settings.docs)
     hidden = () if settings.docs else _FOR_PEOPLE
-    if settings.metrics_port is not None:
+    if not settings.metrics or settings.metrics_port is not None:
         hidden = (*hidden, metrics_route.router)
     routers = [router for router in _ROUTERS if router not in hidden]
     for router in routers:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's

@@ -1,6 +1,6 @@
 """What is kept in and read from an ASGI scope."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.routing import Match
 from starlette.types import Scope
@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from fashion_api.service.events import Batch, TraceContext, Work
 
 _RECORD = "fashion_api.record"
+REFUSAL_KEY = "fashion_api.refusal"
+"""In the `state` of a scope: a list, which has a `Refusal` once the server has answered in place of the app."""
+
+
+class Refusal(NamedTuple):
+    """A refusal of the server's own, of a request that the app has begun with: its body has gone wrong."""
+
+    status: int
+    kind: str
+    """The kind of problem."""
 
 
 class RequestRecord:
@@ -100,6 +110,12 @@ def find_route(scope: Scope) -> str | None:
             found: str = candidate.path
             return found
     return None
+
+
+def find_refusal(scope: Scope) -> Refusal | None:
+    """Give the refusal with which the server has answered this request, if it has."""
+    refusals: list[Refusal] = scope.get("state", {}).get(REFUSAL_KEY, [])
+    return refusals[0] if refusals else None
 
 
 def is_draining(scope: Scope) -> bool:

@@ -27,6 +27,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from fashion_api.errors import FashionError, HeadTimeoutError, OverloadedError
 from fashion_api.rest.middleware.request_log import make_request_id
 from fashion_api.rest.problems import explain, write_problem
+from fashion_api.rest.scope import REFUSAL_KEY, Refusal
 from fashion_api.server.accepting import MAX_HANDSHAKES
 from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_offers, read_head
 from fashion_api.server.gathering import GatheringTransport
@@ -150,7 +151,9 @@ class GuardedConnection(asyncio.Protocol):
         **options: object,
     ) -> None:
         self._connections = connections
-        self._inner = inner(app_state={**app_state, _STATE_KEY: self}, **options)
+        self._refusals: list[Refusal] = []
+        """The refusal of a request that the app has begun with."""
+        self._inner = inner(app_state={**app_state, _STATE_KEY: self, REFUSAL_KEY: self._refusals}, **options)
         self._transport: asyncio.Transport
         self._answers: GatheringTransport
         self._is_guest = False
@@ -305,8 +308,13 @@ class GuardedConnection(asyncio.Protocol):
             self._lose_inner(ConnectionAbortedError())
         self._answers.flush()
         if not is_answered:
-            self._transport.write(_write_refusal(error, head, self._connections.count_refusal))
+            count = self._connections.count_refusal if not is_late else self._note_refusal
+            self._transport.write(_write_refusal(error, head, count))
         self._end()
+
+    def _note_refusal(self, status: int, kind: str) -> None:
+        """Have the app count the refusal with the request that it is the answer to."""
+        self._refusals.append(Refusal(status, kind))
 
     def _end(self) -> None:
         """End the connection when the caller has read what was written, or after a while."""

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
-from fashion_api.service.metrics import FOLDER_VARIABLE
+from fashion_api.service.metrics import FOLDER_VARIABLE, WorkerMetrics
 from fashion_api.settings import Settings
 
 _SUPERVISOR = "supervisor"
@@ -39,7 +39,7 @@ def serve_metrics(
     Raises:
         SettingsError: the port cannot be listened on.
     """
-    if settings.metrics_port is None:
+    if settings.metrics_port is None or not settings.metrics:
         yield
         return
     try:
@@ -66,36 +66,27 @@ def share_metrics(name: int | str) -> None:
     values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]  # the library's
 
 
-class WorkerMetrics:
-    """What a supervisor counts, and the folder of the metrics of all its processes, which is removed in the end."""
+class SharedMetrics:
+    """The folder of the metrics of several workers, which is removed in the end, and what their supervisor counts."""
 
     def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="fashion-api-metrics-")
-        os.environ[FOLDER_VARIABLE] = self.folder
+        self._folder = tempfile.mkdtemp(prefix="fashion-api-metrics-")
+        os.environ[FOLDER_VARIABLE] = self._folder
         share_metrics(_SUPERVISOR)
-        self._workers = prometheus.Gauge(
-            "fashion_workers", "Worker processes.", ["state"], multiprocess_mode="livesum", registry=None
-        )
-        self._ends = prometheus.Counter(
-            "fashion_worker_ends", "Worker processes that have ended.", ["reason"], registry=None
-        )
+        self.workers = WorkerMetrics(None)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.remove()
-
-    def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def set_workers(self, *, ready: int, starting: int) -> None:
-        """Say how many workers there are."""
-        self._workers.labels("ready").set(ready)
-        self._workers.labels("starting").set(starting)
+        remove_shared_metrics()
 
     def count_end(self, slot: int, reason: str) -> None:
         """Count the end of a worker; what it had open is gone."""
-        self._ends.labels(reason).inc()
-        mark_process_dead(slot, self.folder)  # type: ignore[no-untyped-call]  # the library's
+        self.workers.count_end(reason)
+        mark_process_dead(slot, self._folder)  # type: ignore[no-untyped-call]  # the library's
+
+
+def remove_shared_metrics() -> None:
+    """Remove the folder that the environment names; who has files of it open may go on writing."""
+    shutil.rmtree(os.environ[FOLDER_VARIABLE], ignore_errors=True)

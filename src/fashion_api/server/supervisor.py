@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from fashion_api.server.accepting import ConnectionTable
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
-from fashion_api.server.metrics import WorkerMetrics
+from fashion_api.server.metrics import SharedMetrics
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, hold_signals
 from fashion_api.server.worker_process import STARTUP_FAILURE
 from fashion_api.settings import Settings
@@ -114,7 +114,7 @@ class Supervisor:
         self._sock = sock
         self._table_descriptor = ConnectionTable.create(settings.workers)
         self._table = ConnectionTable(self._table_descriptor, settings.workers)
-        self._metrics = WorkerMetrics()
+        self._metrics = SharedMetrics()
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, _WorkerProcess] = {}
         self._ends: deque[float] = deque()
@@ -227,7 +227,7 @@ class Supervisor:
             return
         self._check_at = time.monotonic() + _CHECK_S
         ready = sum(worker.is_ready for worker in self._workers.values())
-        self._metrics.set_workers(ready=ready, starting=len(self._workers) - ready)
+        self._metrics.workers.set_workers(ready=ready, starting=len(self._workers) - ready)
         settings = self._settings
         for worker in self._workers.values():
             worker.waited_s += _CHECK_S

@@ -80,6 +80,8 @@ class Worker(uvicorn.Server):
         """What SIGHUP has done, on the event loop."""
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
+        self.is_alone = False
+        """Whether its supervisor has gone."""
 
     def run_until_stopped(self) -> bool:
         """Serve; gives whether it could start."""
@@ -191,6 +193,7 @@ class Worker(uvicorn.Server):
         if self._seat is not None:  # it never sends anything: its end is all that there is to read
             self._loop.remove_reader(self._seat.link)
             logger.error("the supervisor has gone: stopping")
+            self.is_alone = True
             self.handle_exit(signal.SIGTERM, None)
 
 

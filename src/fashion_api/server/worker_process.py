@@ -25,7 +25,7 @@ def main() -> int:
     from fashion_api.server.accepting import ConnectionTable  # noqa: PLC0415  # most of a second, with the next ones
     from fashion_api.server.log_queue import flush_log_queues, queue_log_lines  # noqa: PLC0415  # see above
     from fashion_api.server.logs import configure_logging  # noqa: PLC0415  # see above
-    from fashion_api.server.metrics import share_metrics  # noqa: PLC0415  # see above
+    from fashion_api.server.metrics import remove_shared_metrics, share_metrics  # noqa: PLC0415  # see above
     from fashion_api.server.tls import check_certificate  # noqa: PLC0415  # see above
     from fashion_api.server.worker import Seat, Worker  # noqa: PLC0415  # see above
 
@@ -47,6 +47,9 @@ def main() -> int:
     except SettingsError as error:  # a file that they name has changed since the supervisor has read it
         logging.getLogger(__name__).critical("cannot start: %s", error)
         status = STARTUP_FAILURE
+    status = 0 if worker.run_until_stopped() else STARTUP_FAILURE
+    if worker.is_alone:  # nobody else is there to do it
+        remove_shared_metrics()
     if not flush_log_queues():  # nobody reads standard error; Python would wait for it
         os._exit(status)
     return status

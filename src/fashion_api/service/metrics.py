@@ -4,13 +4,17 @@ Each worker counts what it does, some twenty times a second and not with each re
 numbers into files of one folder (the library's multi-process mode), from which any of them reads the sums.
 """
 
+import math
 import os
 import sys
 import time
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from importlib.metadata import version
+from itertools import repeat, zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,100 +46,120 @@ _GAUGES = {
     "connections": "Open connections.",
     "queue_images": "Images in the queue.",
 }
+_ENDS = ("exit", "killed", "SIGKILL", "SIGSEGV", "SIGABRT")
+"""The usual ends of a worker, which are there from the start: a rate sees no counter that begins with 1."""
+_OUTCOMES = ("served", "waiting", "refused")
+"""Of a change of the model's file; they are there from the start too."""
 _NOVELTIES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 4.0, 8.0)
 
 
 class Histogram(prometheus.Histogram):
     """A histogram that takes many values at once: one at a time, they took 2 µs each."""
 
+    def _prepare_buckets(self, source_buckets: Sequence[float | str]) -> None:
+        super()._prepare_buckets(source_buckets)
+        self._bounds = np.asarray(self._upper_bounds)
+
     def observe_all(self, amounts: npt.ArrayLike) -> None:
         """Observe the given amounts, in any order."""
-        amounts = np.asarray(amounts, np.float64)
-        counts = np.bincount(np.searchsorted(self._upper_bounds, amounts), minlength=len(self._upper_bounds))
-        for place in np.flatnonzero(counts).tolist():
-            self._buckets[place].inc(int(counts[place]))
-        self._sum.inc(float(amounts.sum()))
+        values = np.asarray(amounts, np.float64)
+        counts = np.bincount(self._bounds.searchsorted(values)).tolist()
+        for bucket, count in zip(self._buckets, counts, strict=False):  # beyond the last value, all are 0
+            if count:
+                bucket.inc(count)
+        self._sum.inc(float(values.sum()))
+
+
+class WorkerMetrics:
+    """How many workers there are, and how they end; what a supervisor knows of several, and one alone of itself."""
+
+    def __init__(self, registry: prometheus.CollectorRegistry | None) -> None:
+        self._workers = prometheus.Gauge(
+            "fashion_workers",
+            "Worker processes: ready, or starting.",
+            ["state"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._ends = prometheus.Counter(
+            "fashion_worker_ends", "Worker processes of several that have ended.", ["reason"], registry=registry
+        )
+        for reason in _ENDS:
+            self._ends.labels(reason)
+
+    def set_workers(self, *, ready: int, starting: int) -> None:
+        """Say how many workers there are."""
+        self._workers.labels("ready").set(ready)
+        self._workers.labels("starting").set(starting)
+
+    def count_end(self, reason: str) -> None:
+        """Count the end of a worker."""
+        self._ends.labels(reason).inc()
 
 
 class Metrics:
-    """What one worker counts. To be used on the event loop."""
+    """What one worker counts. To be used on the event loop; `write` and `registry` from any thread."""
 
     def __init__(self) -> None:
         is_alone = FOLDER_VARIABLE not in os.environ
         self._registry = registry = prometheus.CollectorRegistry() if is_alone else None
         """That of a worker which is alone; several have none, and are read from their files."""
-        self._requests = prometheus.Counter(
-            "fashion_requests", "Answers.", ["route", "method", "status"], registry=registry
+        counter = partial(prometheus.Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        gauge = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livesum")
+        said = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livemax")
+        self._requests = counter(
+            "fashion_requests", "Answers; status 499: the caller left before.", ["route", "method", "status"]
         )
-        self._durations = Histogram(
+        self._durations = histogram(
             "fashion_request_duration_seconds",
-            "From the head to the answer.",
+            "From the head to the answer; 0 where there was no whole head.",
             ["route"],
             buckets=_REQUEST_S,
-            registry=registry,
         )
-        self._refusals = prometheus.Counter(
-            "fashion_refusals", "Requests that were refused.", ["reason"], registry=registry
+        self._refusals = counter("fashion_refusals", "Requests that were refused, by the kind of problem.", ["reason"])
+        self._steps = [histogram(f"fashion_{step}_seconds", text, buckets=_STEP_S) for step, text in _STEPS.items()]
+        self._batches = histogram("fashion_batch_images", "Images computed together.", buckets=_IMAGES)
+        self._predictions = counter(
+            "fashion_predictions",
+            "Images by predicted class; accepted is true, false, or unknown for a model that scores no novelty.",
+            ["label", "accepted"],
         )
-        self._steps = [
-            Histogram(f"fashion_{step}_seconds", text, buckets=_STEP_S, registry=registry)
-            for step, text in _STEPS.items()
-        ]
-        self._batches = Histogram(
-            "fashion_batch_images", "Images computed together.", buckets=_IMAGES, registry=registry
+        self._probabilities = histogram(
+            "fashion_top_probability", "Probability of the predicted class.", buckets=_SHARES
         )
-        self._predictions = prometheus.Counter(
-            "fashion_predictions", "Images by predicted class.", ["label", "accepted"], registry=registry
+        self._novelties = histogram("fashion_novelty", "Novelty; an image over 1 is not accepted.", buckets=_NOVELTIES)
+        self._gauges = {name: gauge(f"fashion_{name}", text) for name, text in _GAUGES.items()}
+        self._lag = histogram(
+            "fashion_event_loop_lag_seconds", "How late the event loop runs a timer.", buckets=_STEP_S
         )
-        self._probabilities = Histogram(
-            "fashion_top_probability", "Probability of the predicted class.", buckets=_SHARES, registry=registry
+        self._model = said("fashion_model_info", "1 for the model that is served.", ["name", "version", "engine"])
+        self._served: prometheus.Gauge | None = None
+        expected = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livemostrecent")
+        self._expected_shares = expected(
+            "fashion_expected_share",
+            "Share of the test images that the model takes for this class; NaN: not known.",
+            ["label"],
         )
-        self._novelties = Histogram(
-            "fashion_novelty", "Novelty; an image over 1 is not accepted.", buckets=_NOVELTIES, registry=registry
+        self._expected_accepted = expected(
+            "fashion_expected_accepted_share", "Share of the test images that the model accepts; NaN: not known."
         )
-        self._gauges = {
-            name: prometheus.Gauge(f"fashion_{name}", text, multiprocess_mode="livesum", registry=registry)
-            for name, text in _GAUGES.items()
-        }
-        self._lag = Histogram(
-            "fashion_event_loop_lag_seconds",
-            "How late the event loop runs a timer.",
-            buckets=_STEP_S,
-            registry=registry,
+        self._changes = counter(
+            "fashion_model_changes", "Changes of the model's file: served, waiting or refused.", ["outcome"]
         )
-        self._model = prometheus.Gauge(
-            "fashion_model_info",
-            "The model that is served.",
-            ["name", "version", "engine"],
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
+        for outcome in _OUTCOMES:
+            self._changes.labels(outcome)
         self._processor_s = 0.0
-        self._processor = prometheus.Counter(
-            "fashion_process_cpu_seconds", "Processor time of a worker.", ["worker"], registry=registry
-        )
-        self._memory = prometheus.Gauge(
-            "fashion_process_resident_memory_bytes",
-            "Memory of a worker.",
-            ["worker"],
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-        self._descriptors = prometheus.Gauge(
-            "fashion_process_open_fds",
-            "Open files of a worker.",
-            ["worker"],
-            multiprocess_mode="livesum",
-            registry=registry,
-        )
-        build = prometheus.Gauge(
-            "fashion_build_info",
-            "The version of fashion-api.",
-            ["version"],
-            multiprocess_mode="livemax",
-            registry=registry,
-        )
-        build.labels(version("fashion-api")).set(1)
+        self._processor = counter("fashion_process_cpu_seconds", "Processor time of a worker.", ["worker"])
+        self._memory = gauge("fashion_process_resident_memory_bytes", "Memory of a worker.", ["worker"])
+        self._descriptors = gauge("fashion_process_open_fds", "Open files of a worker.", ["worker"])
+        said("fashion_build_info", "The version of fashion-api.", ["version"]).labels(version("fashion-api")).set(1)
+        self._workers = WorkerMetrics(registry) if is_alone else None
+
+    def set_ready(self, *, is_ready: bool) -> None:
+        """Say whether a worker that is alone takes requests; of several, their supervisor counts those that do."""
+        if self._workers is not None:
+            self._workers.set_workers(ready=int(is_ready), starting=0)
 
     def measure_process(self, worker: int) -> None:
         """Measure this process, the worker of this slot."""
@@ -149,8 +173,21 @@ class Metrics:
             self._descriptors.labels(name).set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
 
     def set_model(self, model: LoadedModel) -> None:
-        """Say which model is served."""
-        self._model.labels(model.name, model.version, model.engine).set(1)
+        """Say which model is served, and what it made of the test set."""
+        if self._served is not None:
+            self._served.set(0)
+        self._served = self._model.labels(model.name, model.version, model.engine)
+        self._served.set(1)
+        evaluation = None if model.manifest is None else model.manifest.evaluation
+        shares = () if evaluation is None else evaluation.predicted_shares[: len(model.labels)]
+        for label, share in zip_longest(model.labels, shares, fillvalue=math.nan):
+            self._expected_shares.labels(label).set(share)
+        accepted = None if evaluation is None else evaluation.accepted_share
+        self._expected_accepted.set(math.nan if accepted is None else accepted)
+
+    def count_model_change(self, outcome: str) -> None:
+        """Count a change of the model's file: `served`, `waiting` for the rest of it, or `refused`."""
+        self._changes.labels(outcome).inc()
 
     def set_gauges(self, **values: float) -> None:
         """Say how much there is now of what comes and goes."""
@@ -159,27 +196,27 @@ class Metrics:
 
     def count_requests(self, events: Sequence[RequestEvent]) -> None:
         """Count requests that are over."""
-        by_route: dict[str, list[float]] = {}
-        answers: Tally[tuple[str, str, int]] = Tally()
-        refusals: Tally[str] = Tally()
-        for event in events:
-            route = event.route or NO_ROUTE
-            answers[route, event.method if event.method in _METHODS else _OTHER_METHOD, event.status] += 1
-            by_route.setdefault(route, []).append(event.duration_ms / 1e3)
-            if event.refusal is not None:
-                refusals[event.refusal] += 1
-        for (route, method, status), count in answers.items():
-            self._requests.labels(route, method, str(status)).inc(count)
-        for route, durations in by_route.items():
-            self._durations.labels(route).observe_all(durations)
-        for reason, count in refusals.items():
+        if not events:
+            return
+        columns: Any = RequestEvent._make(zip(*events, strict=True))  # a tuple of values in each field
+        answers = zip(columns.route, columns.method, columns.status, strict=True)
+        for (route, method, status), count in Tally(answers).items():
+            known = method if method in _METHODS else _OTHER_METHOD
+            self._requests.labels(route or NO_ROUTE, known, str(status)).inc(count)
+        durations: dict[str | None, list[float]] = {}
+        for route, duration_ms in zip(columns.route, columns.duration_ms, strict=True):
+            durations.setdefault(route, []).append(duration_ms)
+        for route, amounts in durations.items():
+            self._durations.labels(route or NO_ROUTE).observe_all(np.array(amounts) / 1e3)
+        for reason, count in Tally(filter(None, columns.refusal)).items():
             self._refusals.labels(reason).inc(count)
-        if work := [event.work for event in events if event.work is not None]:
+        if work := list(filter(None, columns.work)):
             self._count_work(work)
 
     def count_refused_connection(self, status: int, reason: str) -> None:
         """Count what was refused before it was a request: bytes that are no HTTP, say."""
         self._requests.labels(NO_ROUTE, _OTHER_METHOD, str(status)).inc()
+        self._durations.labels(NO_ROUTE).observe(0.0)
         self._refusals.labels(reason).inc()
 
     def count_batches(self, images: Sequence[int]) -> None:
@@ -192,27 +229,27 @@ class Metrics:
         self._lag.observe(seconds)
 
     def _count_work(self, work: Sequence[Work]) -> None:
-        for step, durations in zip(
-            self._steps, zip(*(part[-len(_STEPS) :] for part in work), strict=True), strict=True
-        ):
-            step.observe_all(durations)
-        for model in {id(part.model): part.model for part in work}.values():
-            answered = [part.predictions for part in work if part.model is model and part.predictions is not None]
-            if answered:
-                self._count_predictions(model, answered)
+        columns: Any = Work._make(zip(*work, strict=True))  # a tuple of values in each field
+        durations = (columns.decode_s, columns.queue_s, columns.compute_s, columns.encode_s)
+        for step, amounts in zip(self._steps, durations, strict=True):
+            step.observe_all(amounts)
+        for model in {id(model): model for model in columns.model}.values():
+            answered = zip(columns.model, columns.predictions, strict=True)
+            parts = [part for its_model, part in answered if its_model is model and part is not None]
+            if parts:
+                self._count_predictions(model, parts)
 
     def _count_predictions(self, model: LoadedModel, parts: Sequence[Predictions]) -> None:
         predictions = Predictions.join(parts)
         class_ids = predictions.class_ids
-        self._probabilities.observe_all(predictions.probabilities.max(axis=1))
-        accepted = ["unknown"] * len(class_ids)
+        self._probabilities.observe_all(predictions.probabilities[np.arange(len(class_ids)), class_ids])
+        accepted: Iterable[str] = repeat("unknown")
         thresholds = None if model.calibration is None else model.calibration.novelty
         if thresholds is not None and predictions.novelty is not None:
-            limits = [thresholds.get_threshold(class_id) for class_id in range(len(model.labels))]
-            novelty = predictions.novelty / np.asarray(limits)[class_ids]
+            novelty = thresholds.scale(predictions.novelty, class_ids)
             self._novelties.observe_all(novelty)
-            accepted = np.where(novelty <= 1, "true", "false").tolist()
-        for (class_id, is_accepted), count in Tally(zip(class_ids.tolist(), accepted, strict=True)).items():
+            accepted = map(("false", "true").__getitem__, (novelty <= 1).tolist())
+        for (class_id, is_accepted), count in Tally(zip(class_ids.tolist(), accepted, strict=False)).items():
             self._predictions.labels(model.labels[class_id], is_accepted).inc(count)
 
     @property

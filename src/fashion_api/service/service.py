@@ -84,8 +84,9 @@ class Service:
     def count(self, events: Sequence[RequestEvent]) -> None:
         """Count and trace requests that are over, and the batches since the last call."""
         batches = self.batcher.take_batches()
-        self.metrics.count_requests(events)
-        self.metrics.count_batches([batch.images for batch in batches])
+        if self.settings.metrics:
+            self.metrics.count_requests(events)
+            self.metrics.count_batches([batch.images for batch in batches])
         if self.spans is not None:
             self.spans.write(events, batches)
 
@@ -98,6 +99,7 @@ class Service:
                 queue_images=self.batcher.waiting_images,
                 connections=self.count_connections(),
             )
+            self.metrics.set_ready(is_ready=not self.is_draining)
             self.metrics.measure_process(self.slot)
             due = loop.time() + _MONITOR_S
             await asyncio.sleep(_MONITOR_S)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fashion_api.rest.scope import RequestRecord, find_route, is_draining, keep_record
+from fashion_api.rest.scope import RequestRecord, find_refusal, find_route, is_draining, keep_record
 from fashion_api.service.events import PROBES, RequestEvent, TraceContext
 from fashion_api.wire.operation import Headers
 from fashion_api.wire.trace_context import TRACE_RESPONSE, read_trace_context, write_trace_response
@@ -116,7 +116,9 @@ class RequestLogMiddleware:
         except ClientDisconnect:
             pass  # nobody is there to be answered
         finally:
-            status = record.status or CLIENT_CLOSED_REQUEST
+            status = record.status
+            if not status:
+                status, record.refusal = find_refusal(scope) or (CLIENT_CLOSED_REQUEST, record.refusal)
             duration_ms = (time.perf_counter() - started) * 1e3
             self._log.add(
                 RequestEvent(

@@ -1,0 +1,46 @@
+"""The service with all that serves its operation on, beside itself with all of it off."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+from benchmarks.before import measure_round
+from benchmarks.lineup import SERVICE
+from benchmarks.load import Target
+from benchmarks.measure import CONCURRENCIES, Bench
+from benchmarks.results import Throughputs
+from benchmarks.servers import verify
+
+ON, OFF = "on", "off"
+PRODUCTION_FORMS = ("index", "array")
+PRODUCTION_AT = (CONCURRENCIES[0], CONCURRENCIES[-1])
+_PAIRS_A_ROUND = 2  # so that the usual rounds are ten pairs
+
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    ON: {"FASHION_METRICS": "true", "FASHION_LOG_REQUESTS": "all"},
+    OFF: {"FASHION_METRICS": "false", "FASHION_LOG_REQUESTS": "none"},
+}
+
+
+def measure_production(bench: Bench, rounds: int) -> list[Throughputs]:
+    """Run both at once on one core, and ask one after the other, so that they share what the machine does.
+
+    Raises:
+        ContenderError: one does not start, or answers wrongly.
+    """
+    with ExitStack() as stack:
+        targets = {name: _start(bench, stack, name) for name in _SETTINGS}
+        return [
+            measure_round(bench, targets, number, forms=PRODUCTION_FORMS, concurrencies=PRODUCTION_AT)
+            for number in range(rounds * _PAIRS_A_ROUND)
+        ]
+
+
+def _start(bench: Bench, stack: ExitStack, name: str) -> Mapping[str, Target]:
+    contender = replace(SERVICE, name=f"service-{name}")  # whose log is its own
+    server = stack.enter_context(bench.run(contender, settings=_SETTINGS[name]))
+    targets = {form: bench.target(contender, server, form) for form in PRODUCTION_FORMS}
+    server.wait_for(targets[PRODUCTION_FORMS[0]])
+    for target in targets.values():
+        verify(target)
+    return targets
