@@ -47,7 +47,6 @@ def main() -> int:
     except SettingsError as error:  # a file that they name has changed since the supervisor has read it
         logging.getLogger(__name__).critical("cannot start: %s", error)
         status = STARTUP_FAILURE
-    status = 0 if worker.run_until_stopped() else STARTUP_FAILURE
     if worker.is_alone:  # nobody else is there to do it
         remove_shared_metrics()
     if not flush_log_queues():  # nobody reads standard error; Python would wait for it
