@@ -15,6 +15,7 @@ from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.decoder import Decoder
+from fashion_api.service.following import ModelFollower
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.service import Service
@@ -96,6 +97,11 @@ def fake_service(
         metrics=Metrics(),
         test_set=test_set or fake_test_set(),
     )
+
+
+def fake_follower(service: Service | None = None) -> ModelFollower:
+    """What holds a service in force, on the running event loop, and follows no file."""
+    return ModelFollower(service or fake_service(), lambda _: None, load=fake_model, seen=())
 
 
 def fake_app(

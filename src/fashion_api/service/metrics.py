@@ -110,6 +110,13 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=registry,
         )
+        self._model_in_force: tuple[str, str, str] | None = None
+        self._model_changes = prometheus.Counter(
+            "fashion_model_changes",
+            "Changes of the model's file, by what became of them.",
+            ["outcome"],
+            registry=registry,
+        )
         self._processor_s = 0.0
         self._processor = prometheus.Counter(
             "fashion_process_cpu_seconds", "Processor time of a worker.", ["worker"], registry=registry
@@ -150,7 +157,14 @@ class Metrics:
 
     def set_model(self, model: LoadedModel) -> None:
         """Say which model is served."""
-        self._model.labels(model.name, model.version, model.engine).set(1)
+        if self._model_in_force is not None:  # several workers' files cannot forget a series
+            self._model.labels(*self._model_in_force).set(0)
+        self._model_in_force = model.name, model.version, model.engine
+        self._model.labels(*self._model_in_force).set(1)
+
+    def count_model_change(self, outcome: str) -> None:
+        """Count a change of the model's file: `served`, `waiting` or `refused`."""
+        self._model_changes.labels(outcome).inc()
 
     def set_gauges(self, **values: float) -> None:
         """Say how much there is now of what comes and goes."""
