@@ -294,7 +294,7 @@ CALIBRATED = fake_model(NovelClassifier())
 CONTRACTS = [
     pytest.param({"labels": ("a", "b")}, "its labels are a, b, not T-shirt/top, ", id="labels"),
     pytest.param(
-        {"input": InputSpec(height=32, width=20)}, "it takes images of 32×20 pixels, not 28×28 pixels", id="image size"
+        {"input": InputSpec(height=32, width=20)}, "it takes images of 32×20 pixels, not 28×28", id="image size"
     ),
     pytest.param({"manifest": None}, "it has no manifest", id="no manifest"),
 ]

@@ -42,6 +42,17 @@ class LoadedModel:
         return None if self.manifest is None else self.manifest.calibration
 
 
+def find_differences(model: LoadedModel, other: LoadedModel) -> list[str]:
+    """Say in what a caller would have to know which of two models answers: labels and image size."""
+    differences = []
+    if model.labels != other.labels:
+        differences.append(f"its labels are {', '.join(model.labels)}, not {', '.join(other.labels)}")
+    if model.input.shape != other.input.shape:
+        sizes = ["×".join(map(str, spec.shape)) for spec in (model.input, other.input)]
+        differences.append(f"it takes images of {sizes[0]} pixels, not {sizes[1]}")
+    return differences
+
+
 def load_model(settings: Settings) -> LoadedModel:
     """Read, verify, load, test and warm up the settings' model. Takes seconds; blocks.
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from fashion_api.errors import IncompleteModelError, ModelError, OtherModelError, UncompiledModelError
 from fashion_api.inference.compiled_cache import digest_path, shipped_path
-from fashion_api.inference.loading import LoadedModel
-from fashion_api.inference.manifest import InputSpec, manifest_path
+from fashion_api.inference.loading import LoadedModel, find_differences
+from fashion_api.inference.manifest import manifest_path
 from fashion_api.inference.model_file import find_model
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.service import PendingModel, Service
@@ -182,21 +182,13 @@ def _check_contract(model: LoadedModel, old: LoadedModel) -> None:
     Raises:
         OtherModelError: it has other labels, takes images of another size, or has lost its manifest.
     """
-    differences = []
-    if model.labels != old.labels:
-        differences.append(f"its labels are {', '.join(model.labels)}, not {', '.join(old.labels)}")
-    if model.input.shape != old.input.shape:
-        differences.append(f"it takes images of {_write_size(model.input)}, not {_write_size(old.input)}")
+    differences = find_differences(model, old)
     if model.manifest is None and old.manifest is not None:
         differences.append("it has no manifest")
     if differences:
         error = OtherModelError(f"{'; '.join(differences)}: restart to serve it")
         error.version = model.version
         raise error
-
-
-def _write_size(spec: InputSpec) -> str:
-    return f"{spec.height}×{spec.width} pixels"
 
 
 def _name(model: LoadedModel) -> str:
