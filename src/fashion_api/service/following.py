@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import ctypes
 import logging
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +110,7 @@ class ModelFollower:
             if is_retry or await asyncio.to_thread(look_at, self._settings.model_path) != self._seen:
                 await self._settle()
                 await self._try()
+                await asyncio.to_thread(_release_memory)
 
     async def _settle(self) -> None:
         """Wait until the files stay as they are."""
@@ -174,6 +177,8 @@ class ModelFollower:
         await survey.aclose()
         await batcher.aclose()
         self.service.metrics.count_batches(batcher.take_batch_sizes())
+        del batcher, survey
+        await asyncio.to_thread(_release_memory)
 
 
 def _check_contract(model: LoadedModel, old: LoadedModel) -> None:
@@ -189,6 +194,12 @@ def _check_contract(model: LoadedModel, old: LoadedModel) -> None:
         error = OtherModelError(f"{'; '.join(differences)}: restart to serve it")
         error.version = model.version
         raise error
+
+
+def _release_memory() -> None:
+    """Give freed memory back to the system, where the C library can: without, 120 changes took 30 MB."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # glibc's
+        trim(0)
 
 
 def _name(model: LoadedModel) -> str:

@@ -71,7 +71,7 @@ def test_calibration_is_of_each_model() -> None:
 
 def test_novelty_is_of_the_models_that_score_it() -> None:
     """Of a model with a novelty output, the shares accepted and refused are given; of another, neither."""
-    moments: "list[Moment]" = []
+    moments: list[Moment] = []
     compared = compare_models(fake_model(), fake_model(NovelClassifier()), make_test_set(), show=moments.append)
     assert (compared.old.accepted, compared.old.refused) == (None, None)
     assert compared.new.accepted == 1.0
