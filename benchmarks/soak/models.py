@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ _LIMIT_S = 60.0
 _MOST_DIFFERENCE = 1e-6
 _MOST_GROWTH = 5 * 2**20  # of a worker
 _MOST_SLOWER = 2.0
+_LOOKS = 10
 _NO_TENSORFLOW = "import sys\nsys.modules['tensorflow'] = None\n"
 
 Files = dict[str, bytes]
@@ -262,7 +264,9 @@ def _check(calls: Sequence[_Call], versions: Sequence[_Version], found: _Found, 
 
 def _judge(found: _Found, *, workers: int, changes: int, broken_every: int, is_strict: bool) -> dict[str, str]:
     before_s, during_s = (find_percentile(values, 0.99) for values in (found.before_s, found.during_s))
-    early, late = found.rss[changes // 10 - 1], found.rss[-1]
+    # Medians: just after a change, the old model may still be there.
+    first = max(0, changes // 10 - _LOOKS)
+    early, late = median(found.rss[first : first + _LOOKS]), median(found.rss[-_LOOKS:])
     name = "one worker" if workers == 1 else f"{workers} workers"
     memory = f"{early / 2**20:.1f} MiB, {late / 2**20:.1f} MiB"
     times = f"{before_s * 1e3:.1f} ms, {during_s * 1e3:.1f} ms"
@@ -275,5 +279,5 @@ def _judge(found: _Found, *, workers: int, changes: int, broken_every: int, is_s
         f"{name}: answers, none lost, each of the version that it names": f"{found.answers}, within "
         f"{found.difference:.0e}",
         f"{name}: p99 in the second before a change, and during it": times,
-        f"{name}: memory after {changes // 10} changes, and after all": memory,
+        f"{name}: memory after {first + _LOOKS} changes, and after all (medians of {_LOOKS})": memory,
     }
