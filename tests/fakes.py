@@ -15,6 +15,7 @@ from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.decoder import Decoder
+from fashion_api.service.following import ModelFollower
 from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
@@ -98,6 +99,11 @@ def fake_service(
         keys=ApiKeys(settings),
         test_set=test_set or fake_test_set(),
     )
+
+
+def fake_follower(service: Service | None = None) -> ModelFollower:
+    """What holds a service in force, on the running event loop, and follows no file."""
+    return ModelFollower(service or fake_service(), lambda _: None, load=fake_model, seen=())
 
 
 def fake_app(

@@ -1,1 +1,1 @@
-"""Long runs that prove the service reliable: restarts, killed workers, slow callers, overload, endurance."""
+"""Long runs that prove the service reliable: restarts, kills, slow callers, overload, endurance, changed models."""

@@ -16,6 +16,7 @@ from benchmarks import machine
 from benchmarks.environments import ROOT
 from benchmarks.soak.crowds import crowd_slowly, overload, probe_at_twice_the_capacity
 from benchmarks.soak.endurance import endure
+from benchmarks.soak.models import change_models
 from benchmarks.soak.restarts import kill_workers, restart
 from benchmarks.soak.service import SoakError
 
@@ -28,6 +29,7 @@ PARTS: dict[str, Part] = {
     "overload": overload,
     "probes": probe_at_twice_the_capacity,
     "endurance": endure,
+    "models": change_models,
 }
 RESULTS = ROOT / "benchmarks" / "results" / "soak.json"
 REPORT = ROOT / "docs" / "explanation" / "reliability.md"

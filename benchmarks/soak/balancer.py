@@ -27,13 +27,18 @@ async def exchange(streams: _Streams, request: bytes) -> tuple[int, bool]:
 
 
 async def _exchange(streams: _Streams, request: bytes) -> tuple[str, bool]:
+    head, body = await ask(streams, request)
+    outcome = OVERLOADED if b"/problems#overloaded" in body else head[9:12].decode()
+    return outcome, not _CLOSE.search(head)
+
+
+async def ask(streams: _Streams, request: bytes) -> tuple[bytes, bytes]:
+    """Send a request and read its answer; gives its head and its body."""
     reader, writer = streams
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
-    body = await reader.readexactly(int(length[1])) if length else b""
-    outcome = OVERLOADED if b"/problems#overloaded" in body else head[9:12].decode()
-    return outcome, not _CLOSE.search(head)
+    return head, await reader.readexactly(int(length[1])) if length else b""
 
 
 def write_get(path: str) -> bytes:

@@ -6,6 +6,9 @@
     ├── DataError                       the data set is at hand but cannot be used as it is
     │   └── DataNotFoundError           the data set is nowhere to be found (says how to get it)
     ├── ModelError                      the `.h5` or its manifest cannot be served (says which, and why)
+    │   ├── IncompleteModelError        a part of it is missing or of another model, perhaps still to be written
+    │   ├── UncompiledModelError        it has no compiled form, and nothing here can build it
+    │   ├── OtherModelError             it cannot take the place of the model in force (says what differs)
     │   └── DamagedModelError           its compiled form cannot be loaded
     ├── TrainingError                   training cannot start or go on
     ├── RequestError                    the caller's request cannot be answered as it is
@@ -63,6 +66,21 @@ class DataNotFoundError(DataError):
 
 class ModelError(FashionError):
     """The model's file or its manifest cannot be served."""
+
+    version: str | None = None
+    """The version of the `.h5`, where that could be read."""
+
+
+class IncompleteModelError(ModelError):
+    """The `.h5` is missing, or it and its manifest do not agree; they may be in the midst of being exchanged."""
+
+
+class UncompiledModelError(ModelError):
+    """The model has no compiled form, and TensorFlow, which builds it, is not installed."""
+
+
+class OtherModelError(ModelError):
+    """The model answers otherwise than the one in force, so that callers would have to know."""
 
 
 class DamagedModelError(ModelError):

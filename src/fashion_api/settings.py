@@ -130,6 +130,13 @@ class Settings(BaseSettings):
         Path("models/fashion_mnist.h5"),
         description="The Keras `.h5` to serve; its manifest is the `.json` beside it.",
     )
+    model_poll_s: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Seconds between two looks at the model's file, which is followed where it has changed; 0: only on "
+        "SIGHUP.",
+    )
     max_model_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="The largest `.h5` that is read, in bytes.")
     engine: Literal["onnx", "keras"] = Field(
         "onnx", description="What computes the answers: onnx, the model's compiled form, or keras, the model as it is."

@@ -11,9 +11,22 @@ from fashion_api.settings import Settings
 
 MODEL = Path(__file__).parents[2] / "models" / "fashion_mnist.h5"
 
-pytestmark = pytest.mark.tensorflow
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["new.h5", "--model-path", "old.h5"], "--model-path: the model is named twice"),
+        (["new.h5", "--output", "new.h5"], "--output: new.h5 must end in .onnx"),
+    ],
+    ids=["two models", "another name"],
+)
+def test_wrong_call_is_refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that is named twice, or an output that is no compiled form's name, is a wrong call."""
+    assert run(["compile", *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
+@pytest.mark.tensorflow
 def test_compiled_model_predicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -25,6 +38,10 @@ def test_compiled_model_predicts(
         True
     ] * 4
     compiled = Path(output.out.strip())
+    shipped = tmp_path / "shipped.onnx"
+    assert run(["compile", str(MODEL), "--cache-dir", str(cache), "--output", str(shipped)]) == 0
+    assert capsys.readouterr().out == f"{shipped}\n"
+    assert shipped.read_bytes() == compiled.read_bytes()
     assert (compiled.is_relative_to(cache), compiled.suffix) == (True, ".onnx")
 
     monkeypatch.delenv("FASHION_CACHE_DIR")  # the data set is in the usual places

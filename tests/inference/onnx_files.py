@@ -1,6 +1,7 @@
 """Small ONNX files, made without Keras."""
 
 import numpy as np
+import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 
@@ -26,9 +27,12 @@ def keep_elsewhere(tensor: TensorProto, location: str) -> TensorProto:
     return elsewhere
 
 
-def make_classifier_onnx(*, scale: float = 1.0, location: str | None = None) -> bytes:
+def make_classifier_onnx(
+    *, scale: float = 1.0, kernel: npt.NDArray[np.float32] | None = None, location: str | None = None
+) -> bytes:
     """The compiled form of a model of images of 4×5 and three classes; its weights may be in another file."""
-    weights = numpy_helper.from_array(np.full((20, 3), scale, np.float32), "weights")
+    kernel = np.full((20, 3), scale, np.float32) if kernel is None else kernel
+    weights = numpy_helper.from_array(kernel, "weights")
     if location is not None:
         weights = keep_elsewhere(weights, location)
     return make_onnx(

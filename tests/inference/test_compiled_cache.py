@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from onnx import helper
 
-from fashion_api.errors import ModelError
+from fashion_api.errors import ModelError, UncompiledModelError
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.compiled_cache import compile_cached, compiled_path
 from fashion_api.inference.loading import compile_model, load_model
-from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.settings import Settings
 from tests.fakes import FAKE_CALIBRATION
@@ -204,6 +204,62 @@ def test_form_without_a_digest_is_not_served(stored: Path, monkeypatch: pytest.M
         load_model(served_from(tmp_path))
 
 
+def ship(stored: Path, tmp_path: Path) -> Path:
+    """Write the compiled form beside its `.h5`, as `compile --output` does, and take it out of the cache."""
+    shipped = compile_model(served_from(tmp_path), tmp_path / "model.onnx")
+    assert shipped.read_bytes() == stored.read_bytes()
+    stored.unlink()
+    return shipped
+
+
+def test_form_beside_its_h5_is_served(stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where neither the cache nor TensorFlow is, the form beside the `.h5` is; `sha256sum --check` can verify it."""
+    shipped = ship(stored, tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert load_model(served_from(tmp_path)).engine == "onnx"
+    lines = shipped.with_name("model.onnx.sha256").read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert lines[1:] == [f"{sha256_hex(shipped.read_bytes())}  model.onnx"]
+
+
+def _exchange_model(shipped: Path) -> None:
+    shipped.with_suffix(".h5").write_bytes(make_h5() + b" ")
+
+
+def _damage(shipped: Path) -> None:
+    shipped.write_bytes(shipped.read_bytes() + b" ")
+
+
+def _leave_record_out(shipped: Path) -> None:
+    shipped.with_name("model.onnx.sha256").unlink()
+
+
+def _write_empty_record(shipped: Path) -> None:
+    shipped.with_name("model.onnx.sha256").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (_exchange_model, "it was built from another model"),
+        (_damage, "it does not have the digest"),
+        (_write_empty_record, "it was built from another model"),
+        (_leave_record_out, "it has no compiled form yet"),
+    ],
+    ids=["of another model", "damaged", "empty record", "no record"],
+)
+def test_form_beside_its_h5_is_verified(
+    harm: Callable[[Path], None], reason: str, stored: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A form beside the `.h5` that is not what was built from it is refused by name, with the way out."""
+    shipped = ship(stored, tmp_path)
+    harm(shipped)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    way_out = rf"`fashion-api compile .*--output {shipped}`"
+    with pytest.raises(UncompiledModelError, match=rf"model\.h5: .*{reason}.*{way_out}"):
+        load_model(served_from(tmp_path))
+
+
 def test_form_that_this_version_cannot_run_is_named(stored: Path, tmp_path: Path) -> None:
     """A compiled form that ONNX Runtime refuses, though it is what was built, is an error that says what to remove."""
     stored.write_bytes(make_onnx(helper.make_node("Softmax", ["images"], ["other"])))
@@ -363,3 +419,17 @@ print([name for name in ("tensorflow", "keras", "h5py", "onnx", "matplotlib") if
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
     assert result.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("is_beside_target", [True, False], ids=["beside the file", "beside the link"])
+def test_manifest_of_a_link_is_beside_its_file(tmp_path: Path, *, is_beside_target: bool) -> None:
+    """Of a model that is a link, the manifest is the one beside its file, or else the one beside the link."""
+    link, target = tmp_path / "model.h5", tmp_path / "versions" / "second.h5"
+    write_atomically(target, make_h5())
+    link.symlink_to(target)
+    spec = InputSpec(height=4, width=5)
+    for path, name in ((link, "of the link"), (target, "of the file")):
+        if path is link or is_beside_target:
+            write_manifest(path, Manifest(name=name, sha256=sha256_hex(make_h5()), labels=LABELS, input=spec))
+    file = read_model_file(served_from(tmp_path))
+    assert (file.name, file.path) == (("of the file", target) if is_beside_target else ("of the link", link))

@@ -13,7 +13,7 @@ from jsonschema_rs import Draft202012Validator
 
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.rest.app import ServiceApp, create_app, create_described_app
-from fashion_api.service.service import Service
+from fashion_api.service.following import ModelFollower
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.wire.json_schema import BOUND
 from tests.conftest import await_predictions
@@ -193,7 +193,7 @@ def test_document_is_made_off_the_event_loop(settings: Settings) -> None:
     threads = {}
 
     @asynccontextmanager
-    async def note_loop(_service: Service) -> AsyncIterator[None]:
+    async def note_loop(_follower: ModelFollower) -> AsyncIterator[None]:
         threads["loop"] = threading.get_ident()
         yield
 

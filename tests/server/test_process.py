@@ -12,8 +12,7 @@ from types import FrameType
 import pytest
 
 from fashion_api.server.process import own_process
-from fashion_api.service.service import Service
-from tests.fakes import fake_service
+from tests.fakes import fake_follower, fake_service
 
 EMBEDDED = """
 import asyncio, gc, signal
@@ -49,7 +48,7 @@ def test_memory_of_a_process_of_its_own_is_frozen() -> None:
     """In a process of its own, the garbage collector no longer walks what is there when the service is ready."""
 
     async def main() -> None:
-        async with own_process(fake_service()):
+        async with own_process(fake_follower()):
             assert gc.get_freeze_count() > 0
 
     asyncio.run(main())
@@ -68,7 +67,7 @@ def test_sigterm_drains_at_once_and_is_obeyed_later() -> None:
             stopped.set()
 
         signal.signal(signal.SIGTERM, stop)
-        async with own_process(service):
+        async with own_process(fake_follower(service)):
             signal.raise_signal(signal.SIGTERM)
             assert (service.is_draining, obeyed) == (True, [])
             await stopped.wait()
@@ -84,7 +83,7 @@ def test_sigterm_that_nobody_handles_only_drains() -> None:
     async def main() -> None:
         service = fake_service()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        async with own_process(service):
+        async with own_process(fake_follower(service)):
             signal.raise_signal(signal.SIGTERM)
             await asyncio.sleep(0)
             assert service.is_draining
@@ -95,10 +94,10 @@ def test_sigterm_that_nobody_handles_only_drains() -> None:
 def test_other_threads_change_no_handler() -> None:
     """Outside the main thread, where Python takes no signals, no handler is changed."""
 
-    async def enter(service: Service) -> object:
-        async with own_process(service):
+    async def enter() -> object:
+        async with own_process(fake_follower()):
             return signal.getsignal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     with ThreadPoolExecutor() as pool:
-        assert pool.submit(lambda: asyncio.run(enter(fake_service()))).result() is before
+        assert pool.submit(lambda: asyncio.run(enter())).result() is before

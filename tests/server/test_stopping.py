@@ -1,6 +1,10 @@
-"""Signals, to a service with one worker and with two: it stops on two of them, and opens its log files on a third."""
+"""Signals, to a service with one worker and with two: it stops on two of them, and reads anew what
+has changed on a third.
+"""
 
+import json
 import os
+import shutil
 import signal
 import sys
 from contextlib import ExitStack, suppress
@@ -148,6 +152,27 @@ def test_hangup_ends_and_restarts_nothing(tmp_path: Path, workers: int) -> None:
         assert [service.pid, *service.find_workers()] == processes
         assert service.stop() == 0
         assert file.read_text().count("GET /api/v1/model 200") == 20
+
+
+@WORKERS
+def test_hangup_has_the_model_followed(tmp_path: Path, workers: int) -> None:
+    """On SIGHUP, every worker takes over the model to which the link leads by then."""
+    link = tmp_path / "served.h5"
+    for name in ("a", "b"):
+        path = tmp_path / name / "model.h5"
+        path.parent.mkdir()
+        shutil.copy(ROOT / "models" / "fashion_mnist.h5", path)
+        manifest = json.loads((ROOT / "models" / "fashion_mnist.json").read_text()) | {"name": name}
+        path.with_suffix(".json").write_text(json.dumps(manifest))
+    link.symlink_to(tmp_path / "a" / "model.h5")
+    with serve(workers=workers, FASHION_MODEL_PATH=str(link), FASHION_MODEL_POLL_S="0") as service:
+        processes = [service.pid, *service.find_workers()]
+        link.unlink()
+        link.symlink_to(tmp_path / "b" / "model.h5")
+        service.send(signal.SIGHUP)
+        service.log.wait_for("the model is now b ", times=workers)
+        assert b'"name":"b"' in get(service.port, "/api/v1/model")
+        assert [service.pid, *service.find_workers()] == processes
 
 
 @WORKERS

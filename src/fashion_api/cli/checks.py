@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.errors import DamagedModelError, DataError, ModelError, SettingsError
-from fashion_api.inference.compiled_cache import compiled_path, read_compiled
+from fashion_api.inference.compiled_cache import compiled_path, read_compiled, read_shipped
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
 from fashion_api.inference.loading import load_model_file
 from fashion_api.inference.model_file import ModelFile, read_model_file
@@ -144,7 +144,7 @@ def _check_engine(file: ModelFile, settings: Settings) -> Check:
 def _find_lack(file: ModelFile, settings: Settings) -> str:
     """Say why there is no compiled form that can be used; empty where there is one."""
     try:
-        is_there = read_compiled(file, settings.cache_dir) is not None
+        is_there = read_compiled(file, settings.cache_dir) is not None or read_shipped(file) is not None
     except DamagedModelError as error:
         return f"the compiled form {compiled_path(file, settings.cache_dir)} is built anew, as {error}"
     except ModelError as error:

@@ -3,12 +3,17 @@
 import logging
 import sys
 import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
-from fashion_api.settings import Settings
+from fashion_api.errors import FlagError
+from fashion_api.settings import Settings, name_flag
 
 
 class _Steps(logging.Handler):
@@ -30,7 +35,21 @@ class _Steps(logging.Handler):
     model_path="The Keras `.h5` to compile; its manifest is the `.json` beside it",
     cache_dir="The cache, to which the compiled form is written; unset: the user's cache directory.",
 )
-def compile_model(settings: Settings) -> Status:
+def compile_model(
+    settings: Settings,
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL.h5]", help="The same as --model-path.", show_default=False)
+    ] = None,
+    *,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL.onnx",
+            help="Write it to this file too, and its record beside it. Beside the `.h5` and named as that is, it is "
+            "served where neither TensorFlow nor the cache is.",
+        ),
+    ] = None,
+) -> Status:
     """Build the form of a model that is served.
 
     TensorFlow exports the model to ONNX, and the two are compared: about half a minute, once. The first start of the
@@ -39,14 +58,21 @@ def compile_model(settings: Settings) -> Status:
     Examples:
         fashion-api compile
         fashion-api compile --model-path models/compact.h5 --cache-dir /srv/cache
+        fashion-api compile new.h5 --output new.onnx
     """
+    if model is not None:
+        if settings.name_source("model_path") == name_flag("model_path"):
+            raise FlagError("--model-path: the model is named twice; leave it out")
+        settings = settings.model_copy(update={"model_path": Path(model)})
+    if output is not None and Path(output).suffix != ".onnx":
+        raise FlagError(f"--output: {output} must end in .onnx")
     from fashion_api.inference import loading  # noqa: PLC0415  # only where it runs
 
     steps, logger = _Steps(), logging.getLogger("fashion_api.inference")
     logger.addHandler(steps)
     try:
         with Waiting("compiling", shows_log=True):
-            path = loading.compile_model(settings)
+            path = loading.compile_model(settings, Path(output) if output else None)
     finally:
         logger.removeHandler(steps)
     if not steps.has_any:

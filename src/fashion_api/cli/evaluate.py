@@ -46,7 +46,7 @@ def evaluate(settings: Settings) -> Status:
     """Score a model on the test set, and write its card.
 
     The scores go into the model's manifest, the figures beside it, and the card into the README.md there. A service
-    that runs shows them after its next start.
+    that runs follows the manifest, and shows them.
 
     Examples:
         fashion-api evaluate

@@ -28,6 +28,7 @@ class Commands(LazyGroup):
         "data": ("fashion_api.cli.data:app", "Download, verify or show the data set."),
         "train": ("fashion_api.cli.train:train", "Train a model by a recipe."),
         "evaluate": ("fashion_api.cli.evaluate:evaluate", "Score a model on the test set, and write its card."),
+        "compare": ("fashion_api.cli.compare:compare", "Compare a model with the one that it is to replace."),
         "compile": ("fashion_api.cli.compile:compile_model", "Build the form of a model that is served."),
         "keys": ("fashion_api.cli.keys:app", "Make API keys."),
         "doctor": ("fashion_api.cli.doctor:doctor", "Say what was found here, and what keeps it from serving."),

@@ -1,17 +1,19 @@
 """The cache of compiled models: each with its digest, in a folder that no other user may write to.
 
 The digest tells of damage and of mix-ups. Who may write to the folder may write both files; that is why others may not.
+A compiled form may also lie beside its `.h5`: who may write there may exchange the `.h5` as well.
 """
 
 import contextlib
 import logging
 import os
+import shlex
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fashion_api.errors import DamagedModelError, ModelError
+from fashion_api.errors import DamagedModelError, ModelError, UncompiledModelError
 from fashion_api.files import make_folder, read_file, sha256_hex, write_atomically
 from fashion_api.inference.compiler import COMPILER_VERSION, compile_in_child
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
@@ -25,14 +27,23 @@ LOCK_TIMEOUT_S = 900
 _MAX_GROWTH = 4
 """The most times that a compiled form may be larger than its `.h5`."""
 _MAX_OVERHEAD_BYTES = 16 * 1024 * 1024
+_RECORD_WORDS = 4
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def compiled_path(file: ModelFile, cache_dir: Path) -> Path:
     """Give the path of a model's compiled form in the cache; its name has all that it is built from."""
+    return cache_dir / "compiled" / f"{_identify(file)}.onnx"
+
+
+def _identify(file: ModelFile) -> str:
     low, high = file.input.pixel_range
-    name = f"{file.sha256}-pixels-{low:g}-{high:g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}.onnx"
-    return cache_dir / "compiled" / name
+    return f"{file.sha256}-pixels-{low:g}-{high:g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}"
+
+
+def shipped_path(model_path: Path) -> Path:
+    """Give the path of the compiled form beside a `.h5`."""
+    return model_path.with_suffix(".onnx")
 
 
 def digest_path(path: Path) -> Path:
@@ -46,21 +57,29 @@ def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
     If several processes ask at the same time, one builds it and the others wait.
 
     Raises:
-        ModelError: it is not in the cache and cannot be built; says why, and what to do.
+        UncompiledModelError: there is none, and TensorFlow is not installed.
+        ModelError: it cannot be built; says why, and what to do.
     """
     lack = "it has no compiled form yet"
-    try:
-        compiled = read_compiled(file, cache_dir)
-    except DamagedModelError as error:
-        compiled, lack = None, f"its compiled form {compiled_path(file, cache_dir)} cannot be used: {error}"
-        logger.warning(lack)
-    if compiled is not None:
-        return compiled
+    readers: tuple[tuple[Path, Callable[[], bytes | None]], ...] = (
+        (compiled_path(file, cache_dir), lambda: read_compiled(file, cache_dir)),
+        (shipped_path(file.path), lambda: read_shipped(file)),
+    )
+    for path, read in readers:
+        try:
+            compiled = read()
+        except DamagedModelError as error:
+            lack = f"its compiled form {path} cannot be used: {error}"
+            logger.warning(lack)
+        else:
+            if compiled is not None:
+                return compiled
     folder = compiled_path(file, cache_dir).parent
     if not has_tensorflow():
-        raise ModelError(
-            f"{lack}; TensorFlow, which builds it, is not installed: either run `fashion-api compile` where it is and "
-            f"bring {folder} along, or {INSTALL_TENSORFLOW}"
+        model, output = shlex.quote(str(file.path)), shlex.quote(str(shipped_path(file.path)))
+        raise UncompiledModelError(
+            f"{lack}; TensorFlow, which builds it, is not installed: either run `fashion-api compile {model} --output "
+            f"{output}` where it is and bring both files along, or {INSTALL_TENSORFLOW}"
         )
     try:
         with _lock(file, cache_dir):
@@ -95,21 +114,61 @@ def read_compiled(file: ModelFile, cache_dir: Path) -> bytes | None:
         ModelError: it cannot be read, or others may write to the cache.
     """
     path = compiled_path(file, cache_dir)
-    max_bytes = _MAX_GROWTH * len(file.content) + _MAX_OVERHEAD_BYTES
     try:
         _check_folders(path.parent, cache_dir)
         digest = read_file(digest_path(path), max_bytes=1024, follow_links=False).split(maxsplit=1)
-        compiled = read_file(path, max_bytes=max_bytes, follow_links=False)
+        compiled = read_file(path, max_bytes=_find_max_bytes(file), follow_links=False)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ModelError(
             f"its compiled form {error.filename} cannot be read: {error.strerror}; remove it, or set FASHION_CACHE_DIR"
         ) from error
-    if not digest or digest[0] != sha256_hex(compiled).encode():
+    _check_compiled(compiled, digest[0] if digest else b"")
+    return compiled
+
+
+def read_shipped(file: ModelFile) -> bytes | None:
+    """Read the compiled form beside a `.h5`, and check it; `None` where there is none, or none with a record.
+
+    Raises:
+        DamagedModelError: it is not the one that was built, or was built from another model.
+        ModelError: it cannot be read.
+    """
+    path = shipped_path(file.path)
+    try:
+        record = read_file(digest_path(path), max_bytes=1024).decode("ascii", "replace").split()
+        compiled = read_file(path, max_bytes=_find_max_bytes(file))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelError(f"its compiled form {error.filename} cannot be read: {error.strerror}; remove it") from error
+    if len(record) < _RECORD_WORDS or record[1] != _identify(file):
+        raise DamagedModelError("it was built from another model, or by another version")
+    _check_compiled(compiled, record[2].encode())
+    return compiled
+
+
+def write_shipped(file: ModelFile, compiled: bytes, path: Path) -> None:
+    """Write the compiled form of a model to `path`, and beside it the record of what it was built from.
+
+    The record is in the format of `sha256sum`, to which its first line is a comment.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_atomically(path, compiled)
+    write_atomically(digest_path(path), f"# {_identify(file)}\n{sha256_hex(compiled)}  {path.name}\n".encode())
+
+
+def _find_max_bytes(file: ModelFile) -> int:
+    return _MAX_GROWTH * len(file.content) + _MAX_OVERHEAD_BYTES
+
+
+def _check_compiled(compiled: bytes, digest: bytes) -> None:
+    if digest != sha256_hex(compiled).encode():
         raise DamagedModelError("it does not have the digest that was kept with it")
     check_graph(compiled)
-    return compiled
 
 
 @contextlib.contextmanager

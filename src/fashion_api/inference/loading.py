@@ -12,7 +12,7 @@ import numpy as np
 from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiled_cache import compile_cached, compiled_path
+from fashion_api.inference.compiled_cache import compile_cached, compiled_path, shipped_path, write_shipped
 from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path
 from fashion_api.inference.model_file import IMAGE_SIZE, LABELS, ModelFile, read_model_file
@@ -40,6 +40,17 @@ class LoadedModel:
     def calibration(self) -> Calibration | None:
         """The manifest's calibration, if it has one."""
         return None if self.manifest is None else self.manifest.calibration
+
+
+def find_differences(model: LoadedModel, other: LoadedModel) -> list[str]:
+    """Say in what a caller would have to know which of two models answers: labels and image size."""
+    differences = []
+    if model.labels != other.labels:
+        differences.append(f"its labels are {', '.join(model.labels)}, not {', '.join(other.labels)}")
+    if model.input.shape != other.input.shape:
+        sizes = ["×".join(map(str, spec.shape)) for spec in (model.input, other.input)]
+        differences.append(f"it takes images of {sizes[0]} pixels, not {sizes[1]}")
+    return differences
 
 
 def load_model(settings: Settings) -> LoadedModel:
@@ -99,7 +110,8 @@ def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> Class
     try:
         return OnnxClassifier(compiled, threads=threads)
     except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
-        path = compiled_path(file, settings.cache_dir)
+        paths = compiled_path(file, settings.cache_dir), shipped_path(file.path)
+        path = next((path for path in paths if path.exists()), paths[0])
         raise ModelError(f"{error}: remove {path}, to have it built anew") from error
 
 
@@ -112,16 +124,24 @@ def load_network(file: ModelFile) -> Any:  # noqa: ANN401  # Keras ships no type
     return load_keras_model(file.content, file.input, said_by=file.name_source(*IMAGE_SIZE))
 
 
-def compile_model(settings: Settings) -> Path:
-    """Build the compiled form of the settings' model, unless it is in the cache, and give its path.
+def compile_model(settings: Settings, output: Path | None = None) -> Path:
+    """Build the compiled form of the settings' model, unless there is one, and give its path.
+
+    Args:
+        settings: the model, and the cache that keeps the compiled form.
+        output: where it is written as well, with a record of what it was built from.
 
     Raises:
         ModelError: it cannot be built.
+        OSError: it cannot be written to `output`.
     """
     file = read_model_file(settings)
     with file.named_in_errors():
-        compile_cached(file, settings.cache_dir)
-    return compiled_path(file, settings.cache_dir)
+        compiled = compile_cached(file, settings.cache_dir)
+    if output is None:
+        return compiled_path(file, settings.cache_dir)
+    write_shipped(file, compiled, output)
+    return output
 
 
 def self_test(classifier: Classifier, file: ModelFile) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashion_api.errors import ModelError
+from fashion_api.errors import IncompleteModelError, ModelError
 from fashion_api.files import read_file, sha256_hex
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path, read_manifest
@@ -64,17 +64,24 @@ class ModelFile:
             yield
         except ModelError as error:
             error.args = (f"{self.path}: {error}",)
+            error.version = self.version
             raise
+
+
+def find_model(path: Path) -> Path:
+    """Give the file that a link leads to, where that has its manifest beside it; else the path as it is."""
+    target = path.resolve()
+    return target if manifest_path(target).exists() else path
 
 
 def read_model_file(settings: Settings) -> ModelFile:
     """Read the settings' model and its manifest.
 
     Raises:
-        ModelError: the `.h5` is missing or is no HDF5 file, the manifest is of another file or is none, or a setting
-            contradicts it.
+        IncompleteModelError: the `.h5` is missing, or the manifest is of another file.
+        ModelError: the `.h5` is no HDF5 file, the manifest is none, or a setting contradicts it.
     """
-    path = settings.model_path
+    path = find_model(settings.model_path)
     content = _read_h5(path, settings.max_model_bytes)
     manifest = read_manifest(path)
     sha256 = sha256_hex(content)
@@ -82,7 +89,7 @@ def read_model_file(settings: Settings) -> ModelFile:
         spec = InputSpec(height=settings.image_height, width=settings.image_width, pixel_range=_TUTORIAL_PIXEL_RANGE)
         return ModelFile(path, content, sha256, settings.class_names, spec, manifest)
     _check_digest(path, manifest, sha256)
-    _check_settings(settings, manifest)
+    _check_settings(settings, manifest, manifest_path(path))
     return ModelFile(path, content, sha256, manifest.labels, manifest.input, manifest)
 
 
@@ -93,7 +100,7 @@ def _read_h5(path: Path, max_bytes: int) -> bytes:
         way_out = "name another with --model-path or FASHION_MODEL_PATH (the project's repository has some in models/)"
         if path.suffix == ".h5":
             way_out += f", or train one with `fashion-api train --model-path {shlex.quote(str(path))}`"
-        raise ModelError(f"there is no model {path}: {way_out}") from None
+        raise IncompleteModelError(f"there is no model {path}: {way_out}") from None
     except OSError as error:
         too_large = "; raise FASHION_MAX_MODEL_BYTES to read it" if error.errno == errno.EFBIG else ""
         raise ModelError(f"the model {path} cannot be read: {error.strerror}{too_large}") from error
@@ -104,15 +111,15 @@ def _read_h5(path: Path, max_bytes: int) -> bytes:
 
 def _check_digest(path: Path, manifest: Manifest, sha256: str) -> None:
     if manifest.sha256 != sha256:
-        raise ModelError(
+        raise IncompleteModelError(
             f"{path} is not the file that {manifest_path(path)} describes: its SHA-256 is "
             f"{sha256[:_VERSION_DIGITS]}…, the manifest says {manifest.sha256[:_VERSION_DIGITS]}…"
         )
 
 
-def _check_settings(settings: Settings, manifest: Manifest) -> None:
+def _check_settings(settings: Settings, manifest: Manifest, path: Path) -> None:
     """Compare the manifest with the settings that the operator has set explicitly."""
-    path, given = manifest_path(settings.model_path), settings.model_fields_set
+    given = settings.model_fields_set
     if "class_names" in given and settings.class_names != manifest.labels:
         raise ModelError(f"FASHION_CLASS_NAMES and the labels in {path} differ; unset it, or correct one of them")
     for name, value in (("image_height", manifest.input.height), ("image_width", manifest.input.width)):

@@ -43,13 +43,13 @@ from fashion_api.rest.routes import (
 )
 from fashion_api.rest.routes import metrics as metrics_route
 from fashion_api.rest.watch import Watch
-from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
+from fashion_api.service.following import ModelFollower, look_at
 from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
-from fashion_api.service.service import Service
+from fashion_api.service.service import Service, make_batcher
 from fashion_api.service.tracing import check_tracing, start_tracing
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Operation
@@ -68,8 +68,6 @@ Pictures are of the data set's kind: 28×28 pixels, grey, the article light on b
 `application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
 by another method than those that are listed here answers 405, and one that is not listed 404.
 """
-
-_INLINE_LIMIT_S = 0.002  # see docs/adr/0004
 
 _ROUTERS = (
     predictions.router,
@@ -95,7 +93,7 @@ _LEAST_LOGGED = {"all": 0, "errors": 400, "none": 1000}
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
-ServiceLifespan = Callable[[Service], AbstractAsyncContextManager[object]]
+ServiceLifespan = Callable[[ModelFollower], AbstractAsyncContextManager[object]]
 TracingStarter = Callable[[Settings], "SpanWriter | None"]
 
 
@@ -206,7 +204,7 @@ def create_app(  # noqa: PLR0913  # the parts of a service
         load_test_set: gives the test set, or raises `DataError`: the service then answers without one, unless the
             settings name the folder of the data set.
         start_tracing: gives what writes spans, in the process that serves; `None` where nothing is traced.
-        lifespan: is entered with the service once that is ready, and left before it stops.
+        lifespan: is entered once the service is ready, with what has the one in force, and left before it stops.
 
     Raises:
         SettingsError: the root path is the beginning of a route's path, the file of API keys is broken, or requests are
@@ -217,19 +215,24 @@ def create_app(  # noqa: PLR0913  # the parts of a service
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
-        service = app.service = await _start_service(settings, app.keys, load_model, load_test_set, start_tracing)
-        monitor = asyncio.create_task(service.monitor()) if settings.metrics else None
+        seen = look_at(settings.model_path)  # before it is read: what changes meanwhile is followed
+        service = await _start_service(settings, app.keys, load_model, load_test_set, start_tracing)
+
+        def put_in_force(service: Service) -> None:
+            app.service = service
+
+        follower = ModelFollower(service, put_in_force, load=lambda: load_model(settings), seen=seen)
+        del service  # it must not outlive its successor
+        follower.start()
         try:
-            async with lifespan(service):
+            async with lifespan(follower):
                 yield
         finally:
-            if monitor is not None:
-                monitor.cancel()
-            await service.aclose()
+            await follower.aclose()
             app.request_log.flush()
             app.service = None
-            if service.spans is not None:
-                await service.spans.aclose()
+            if follower.service.spans is not None:
+                await follower.service.spans.aclose()
 
     app = ServiceApp(
         settings,
@@ -303,19 +306,12 @@ async def _start_service(
     except Exception:
         logger.critical("cannot start", exc_info=True)
         raise
-    batcher = Batcher(
-        model.classifier,
-        max_batch_size=settings.max_batch_size,
-        max_queue_size=settings.max_queue_size,
-        timeout_s=settings.request_timeout_s,
-        inline_limit_s=_INLINE_LIMIT_S,
-    )
     metrics = Metrics()
     metrics.set_model(model)
     return Service(
         settings,
         model,
-        batcher,
+        make_batcher(model.classifier, settings),
         test_set,
         decoder=Decoder(),
         preparer=Decoder(turn_s=math.inf, most=find_max_prepared(settings)),

@@ -3,6 +3,7 @@
 import copy
 import functools
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -75,14 +76,14 @@ def complete_openapi(
     describe = app.openapi
     lock = threading.Lock()
     completed: dict[str, Any] = {}
-    completed_of: tuple[object, object] = (None, None)
+    completed_of: tuple[object, Callable[[], object]] = (None, lambda: None)
 
     @functools.wraps(describe)
     def describe_completely() -> dict[str, Any]:
         nonlocal completed, completed_of
         with lock:
             document, service = describe(), find_service()
-            if completed_of[0] is not document or completed_of[1] is not service:
+            if completed_of[0] is not document or completed_of[1]() is not service:
                 completed = copy.deepcopy(document)
                 _name_bodies(completed)
                 complete_schemas(completed, None if service is None else make_bounds(service))
@@ -91,7 +92,8 @@ def complete_openapi(
                 _describe_keys(completed, is_open if needs_key else None)
                 if is_limited:
                     _add_problem(completed, RATE_LIMITED, is_open)
-                completed_of = document, service
+                # Not the service itself: its model would stay in memory after a change.
+                completed_of = document, (lambda: None) if service is None else weakref.ref(service)
             return completed
 
     app.openapi = describe_completely  # type: ignore[method-assign]  # FastAPI's documented way to extend it

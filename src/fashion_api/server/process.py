@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
-from fashion_api.service.service import Service
+from fashion_api.service.following import ModelFollower
 
 logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def own_process(service: Service) -> AsyncIterator[None]:
+async def own_process(follower: ModelFollower) -> AsyncIterator[None]:
     """Adapt the process to a service that is ready, until it stops: for `create_app(lifespan=own_process)`.
 
     Objects that are in memory now are left out of garbage collections, which would take 36 ms each. On SIGTERM the
@@ -23,12 +23,12 @@ async def own_process(service: Service) -> AsyncIterator[None]:
     """
     gc.freeze()
     logger.info("ready")
-    with _drain_on_sigterm(service):
+    with _drain_on_sigterm(follower):
         yield
 
 
 @contextmanager
-def _drain_on_sigterm(service: Service) -> Iterator[None]:
+def _drain_on_sigterm(follower: ModelFollower) -> Iterator[None]:
     """Let SIGTERM drain the service at once, and call its handler, the server's, after the drain delay.
 
     A second SIGTERM is passed on to the server at once.
@@ -43,6 +43,7 @@ def _drain_on_sigterm(service: Service) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
 
     def stop_later(signum: int, frame: FrameType | None) -> None:
+        service = follower.service
         delay_s = 0.0 if service.is_draining else service.settings.drain_delay_s
         service.drain()
         if callable(handler):

@@ -105,7 +105,8 @@ class Supervisor:
       waits for a second, then two, four and so on, up to half a minute.
     - A worker that is not ready in time, or whose event loop stands still, is killed, and so replaced.
     - SIGTERM and SIGINT are passed on to the workers, which drain. The second one kills them.
-    - SIGHUP is passed on too. It opens the log files anew, and ends and restarts nothing.
+    - SIGHUP is passed on too. The log files are opened anew, the workers follow the model's file, and nothing ends or
+      is restarted.
     - Where the first workers cannot start, the service ends. Later, when one has been ready, starting is tried again.
     """
 

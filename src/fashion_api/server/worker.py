@@ -24,7 +24,7 @@ from fashion_api.server.connection import App, Connections, make_protocol, track
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.server.tls import SHUTDOWN_TIMEOUT_S, reload_certificate
-from fashion_api.service.service import Service
+from fashion_api.service.following import ModelFollower
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Worker(uvicorn.Server):
         self._settings = settings
         self._sock = sock
         self._seat = seat
-        self._service: Service | None = None
+        self._follower: ModelFollower | None = None
         self._on_hangup: list[Callable[[], None]] = [reopen_log_files]
         """What SIGHUP has done, on the event loop."""
         self.stop_signal: int | None = None
@@ -91,16 +91,18 @@ class Worker(uvicorn.Server):
 
     def find_registry(self) -> CollectorRegistry | None:
         """Give what it has counted; `None` before it is ready."""
-        return None if self._service is None else self._service.metrics.registry
+        return None if self._follower is None else self._follower.service.metrics.registry
 
     @asynccontextmanager
-    async def _hold(self, service: Service) -> AsyncIterator[None]:
+    async def _hold(self, follower: ModelFollower) -> AsyncIterator[None]:
         gc.freeze()
-        self._service = service
+        self._follower = follower
+        service = follower.service
         service.slot = 0 if self._seat is None else self._seat.slot
         service.count_connections = lambda: len(self._connections.open)
-        self._on_hangup.append(service.keys.reload)
+        self._on_hangup += [service.keys.reload, follower.look_again]
         self._connections.count_refusal = service.metrics.count_refused_connection
+        del service  # it must not outlive its successor
         yield
 
     @contextmanager
@@ -110,13 +112,18 @@ class Worker(uvicorn.Server):
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.handle_exit)
         if SIGHUP is not None:
-            signal.signal(SIGHUP, lambda *_: self._loop.call_soon_threadsafe(self._hang_up))
+            signal.signal(SIGHUP, self._handle_hangup)
         if self._seat is not None:
             self._loop.add_reader(self._seat.link, self._notice_end_of_supervisor)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
         yield
 
+    def _handle_hangup(self, *_: object) -> None:
+        if not self._loop.is_closed():  # a process that is about to end has nothing to read anew
+            self._loop.call_soon_threadsafe(self._hang_up)
+
     def _hang_up(self) -> None:
+        """Read anew what may change while the service runs, as SIGHUP asks for; it ends and restarts nothing."""
         for act in self._on_hangup:
             try:
                 act()
@@ -134,8 +141,8 @@ class Worker(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._drain, delay_s)
 
     def _drain(self, delay_s: float) -> None:
-        if self._service is not None:
-            self._service.drain()
+        if self._follower is not None:
+            self._follower.service.drain()
         self._loop.call_later(delay_s, self._finish)
         overdue = threading.Timer(delay_s + self._settings.drain_timeout_s + _OVERDUE_S, self._give_up)
         overdue.daemon = True

@@ -175,7 +175,7 @@ class Metrics:
     def set_model(self, model: LoadedModel) -> None:
         """Say which model is served, and what it made of the test set."""
         if self._served is not None:
-            self._served.set(0)
+            self._served.set(0)  # several workers' files cannot forget a series
         self._served = self._model.labels(model.name, model.version, model.engine)
         self._served.set(1)
         evaluation = None if model.manifest is None else model.manifest.evaluation

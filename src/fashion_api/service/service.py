@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError
+from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
@@ -22,6 +23,29 @@ if TYPE_CHECKING:
     from fashion_api.service.spans import SpanWriter
 
 _MONITOR_S = 1.0
+_INLINE_LIMIT_S = 0.002  # see docs/adr/0004
+
+
+@dataclass(frozen=True)
+class PendingModel:
+    """What the model's file has now, and why it is not in force."""
+
+    state: Literal["waiting", "refused"]
+    version: str | None
+    """The version of the `.h5`, where that could be read."""
+    reason: str
+    """One sentence without paths."""
+
+
+def make_batcher(classifier: Classifier, settings: Settings) -> Batcher:
+    """Make the batcher of a classifier, on the running event loop."""
+    return Batcher(
+        classifier,
+        max_batch_size=settings.max_batch_size,
+        max_queue_size=settings.max_queue_size,
+        timeout_s=settings.request_timeout_s,
+        inline_limit_s=_INLINE_LIMIT_S,
+    )
 
 
 @dataclass
@@ -49,6 +73,8 @@ class Service:
     """Its worker's place among several."""
     count_connections: Callable[[], int] = lambda: 0
     """Gives the open connections, which only a server knows."""
+    pending: PendingModel | None = None
+    """The model that the file has, where it is another than this."""
     survey: Survey = field(init=False)
     """The model's predictions for the test set."""
 
@@ -56,6 +82,10 @@ class Service:
         calibration = self.model.calibration
         thresholds = None if calibration is None else calibration.novelty
         self.survey = Survey(self.batcher, thresholds, max_queue_size=self.settings.max_queue_size)
+
+    def succeed(self, model: LoadedModel) -> "Service":
+        """Make the service of another model of the same labels and image size; it shares all else with this one."""
+        return replace(self, model=model, batcher=make_batcher(model.classifier, self.settings), pending=None)
 
     def get_findings(self) -> Findings:
         """Give what the model sees in each test image; the first call has it computed.
@@ -83,7 +113,14 @@ class Service:
 
     def count(self, events: Sequence[RequestEvent]) -> None:
         """Count and trace requests that are over, and the batches since the last call."""
-        batches = self.batcher.take_batches()
+        self._count(events, self.batcher)
+
+    def count_last(self, batcher: Batcher) -> None:
+        """Count and trace the last batches of a batcher that has ended."""
+        self._count((), batcher)
+
+    def _count(self, events: Sequence[RequestEvent], batcher: Batcher) -> None:
+        batches = batcher.take_batches()
         if self.settings.metrics:
             self.metrics.count_requests(events)
             self.metrics.count_batches([batch.images for batch in batches])
@@ -92,6 +129,8 @@ class Service:
 
     async def monitor(self) -> None:
         """Measure each second what comes and goes, until cancelled."""
+        if not self.settings.metrics:
+            return
         loop = asyncio.get_running_loop()
         while True:
             self.metrics.set_gauges(

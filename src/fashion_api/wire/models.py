@@ -212,6 +212,17 @@ class Preparation(_Schema):
     steps: PreparationSteps = Field(description="What was done to it.")
 
 
+class PendingModel(_Schema):
+    """What the file of the model has now, and why it is not served."""
+
+    state: Literal["waiting", "refused"] = Field(
+        description="`waiting`: its `.h5` and its manifest do not agree, perhaps not yet; `refused`: it cannot be "
+        "served."
+    )
+    version: str | None = Field(description="The version of its `.h5`; null where that could not be read.")
+    reason: str = Field(description="Why it is not served; the log says more.")
+
+
 class ModelCard(_Schema):
     """The model that is served."""
 
@@ -226,6 +237,9 @@ class ModelCard(_Schema):
     )
     evaluation: EvaluationRecord | None = Field(
         description="How it scored on the test set; null where the manifest does not say."
+    )
+    pending: PendingModel | None = Field(
+        description="What the model's file has now, where that is not served; null where it is."
     )
 
 

@@ -159,3 +159,21 @@ def test_request_that_was_taken_away_gets_the_answer(
     if not path:
         answer_for(page, photograph())
     assert run(page, take(page, kind)) == json.loads(take(page, "The answer"))
+
+
+def test_changed_model_is_taken_over(server: ServerProcess, open_page: OpenPage) -> None:
+    """When an answer is of another version than the page knows, the page asks for the model's card and shows it."""
+
+    def change(route: Route) -> None:
+        answered = route.fetch().json()
+        route.fulfill(json=answered | {"model": {"name": "second", "version": "0" * 12}})
+
+    def change_card(route: Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"name": "second", "version": "0" * 12})
+
+    page = open_page(server)
+    expect(page.locator("#foot")).to_contain_text("version ")
+    page.route("**/api/v1/predictions?*", change)
+    page.route("**/api/v1/model", change_card)
+    answer_for(page, photograph())
+    expect(page.locator("#foot")).to_contain_text("second, version 000000000000")

@@ -35,6 +35,7 @@ const KNOWN =
  */
 export function makeAnswer(answer) {
   const { prediction, model, tookMs, asked = 1, actual } = answer;
+  dispatchEvent(new CustomEvent('answered', { detail: model }));
   return h(
     'div',
     { class: 'answer' },

@@ -64,11 +64,20 @@ function showFoot() {
   );
 }
 
-startAsk(() => model);
-attempt(byId('model-notices'), async () => {
+async function takeModel() {
   model = await getJson('api/v1/model');
   takeCoverages(model);
   showFoot();
+}
+
+// The service changes its model while it runs: an answer of another version says so.
+addEventListener('answered', ({ detail }) => {
+  if (model !== null && detail.version !== model.version) attempt(byId('model-notices'), takeModel);
+});
+
+startAsk(() => model);
+attempt(byId('model-notices'), async () => {
+  await takeModel();
   showView({ isFirst: true });
   addEventListener('hashchange', () => showView());
   showSamples();

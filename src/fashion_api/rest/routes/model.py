@@ -1,11 +1,13 @@
 """The model: what answers, and how it was made and scored."""
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import ServiceDep
 from fashion_api.rest.openapi import name_operation, responses
-from fashion_api.wire.models import ModelCard
+from fashion_api.wire.models import ModelCard, PendingModel
 
 router = APIRouter(tags=["model"], generate_unique_id_function=name_operation)
 
@@ -23,4 +25,5 @@ async def get_model(service: ServiceDep) -> ModelCard:
         training=model.manifest.training if model.manifest else None,
         calibration=model.calibration,
         evaluation=model.manifest.evaluation if model.manifest else None,
+        pending=PendingModel(**asdict(service.pending)) if service.pending else None,
     )

@@ -1,29 +1,23 @@
 """The cost of a prediction: weights, multiply-adds, and time compared with the tutorial's network."""
 
 import logging
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fashion_api.errors import ModelError
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.compiled_cache import compile_cached
 from fashion_api.inference.compiler import build
 from fashion_api.inference.evaluation_record import CostRecord
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_file import ModelFile
 from fashion_api.inference.onnx_engine import OnnxClassifier
+from fashion_api.training.evaluate.timing import time_in_turns
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model
 from fashion_api.training.network.h5 import encode_h5
 from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.recipes import RECIPES
-
-_ROUNDS = 40
-_CALLS = 25  # of each classifier in a round: some milliseconds, in which the load of a machine changes little
 
 
 def measure_cost(file: ModelFile, network: Model, cache_dir: Path) -> CostRecord:
@@ -67,21 +61,3 @@ def compile_tutorial(spec: InputSpec, *, classes: int) -> bytes:
     rng = np.random.default_rng(0)
     network.set_weights([rng.normal(0, 0.05, weight.shape) for weight in network.get_weights()])
     return build(encode_h5(network), spec)
-
-
-def time_in_turns(classifiers: Sequence[Classifier], spec: InputSpec) -> list[float]:
-    """Time each classifier on one image at a time, in seconds.
-
-    The classifiers take turns in short rounds, so that other load on the machine affects all alike. The result is the
-    least of the rounds' means, which other load has affected least.
-    """
-    image = np.random.default_rng(0).integers(0, 256, (1, *spec.shape), dtype=np.uint8)
-    rounds = [[_time_round(classifier, image) for classifier in classifiers] for _ in range(_ROUNDS)]
-    return [min(times) for times in zip(*rounds, strict=True)]
-
-
-def _time_round(classifier: Classifier, image: Images) -> float:
-    started = time.perf_counter()
-    for _ in range(_CALLS):
-        classifier.classify(image)
-    return (time.perf_counter() - started) / _CALLS

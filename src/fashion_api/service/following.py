@@ -1,0 +1,206 @@
+"""Following a changed model: its file is loaded beside the model in force, which it replaces between two requests."""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from fashion_api.errors import IncompleteModelError, ModelError, OtherModelError, UncompiledModelError
+from fashion_api.inference.compiled_cache import digest_path, shipped_path
+from fashion_api.inference.loading import LoadedModel, find_differences
+from fashion_api.inference.manifest import manifest_path
+from fashion_api.inference.model_file import find_model
+from fashion_api.service.batcher import Batcher
+from fashion_api.service.service import PendingModel, Service
+from fashion_api.service.survey import Survey
+
+logger = logging.getLogger(__name__)
+
+_SETTLE_S = 0.2
+"""Files that have not changed for so long are taken to be written."""
+_REASONS = {
+    IncompleteModelError: "its .h5 or its manifest is missing, or they do not agree: they may be in the midst of being "
+    "exchanged",
+    UncompiledModelError: "it has no compiled form: build it with `fashion-api compile` where TensorFlow is installed, "
+    "and bring it along",
+}
+_OTHER_REASON = "it cannot be read, loaded, or does not pass the test that each model must; the log says why"
+
+Looks = tuple[object, ...]
+"""What tells a changed file from the one before."""
+
+
+def look_at(path: Path) -> Looks:
+    """Look at the files of the model at `path`, without reading them."""
+    model = find_model(path)
+    compiled = shipped_path(model)
+    return (model, *map(_look_at_file, (model, manifest_path(model), compiled, digest_path(compiled))))
+
+
+def _look_at_file(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class ModelFollower:
+    """Has the service in force, and replaces it when the file of its model changes; to be used on the event loop.
+
+    Each service has its own batcher, so that no batch mixes two models. A request holds the service that was in force
+    when it was taken in; the last one to let go of it ends its threads and frees its model.
+
+    Args:
+        service: the first in force; must be held by nobody else.
+        put_in_force: is called with it, and with each that follows.
+        load: loads the model that the file has; called in a thread.
+        seen: how the files looked before the first model was read.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        put_in_force: Callable[[Service], None],
+        *,
+        load: Callable[[], LoadedModel],
+        seen: Looks,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._settings = service.settings
+        self._load = load
+        self._seen = seen
+        self._put_in_force = put_in_force
+        self._is_asked = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.service = service
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Put the first service in force, and follow the files."""
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self.service.monitor())]
+        self._put_in_force(self.service)
+
+    def look_again(self) -> None:
+        """Look at the files now."""
+        self._is_asked.set()
+
+    async def aclose(self) -> None:
+        """Follow no more, finish what was taken in, and end the threads."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._retiring, return_exceptions=True)
+        await self.service.aclose()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.model_poll_s or None):
+                    await self._is_asked.wait()
+            except TimeoutError:
+                is_retry = False
+            else:
+                self._is_asked.clear()
+                is_retry = self.service.pending is not None
+            if is_retry or await asyncio.to_thread(look_at, self._settings.model_path) != self._seen:
+                await self._settle()
+                await self._try()
+                await asyncio.to_thread(_release_memory)
+
+    async def _settle(self) -> None:
+        """Wait until the files stay as they are."""
+        before: Looks = ()
+        while (looks := await asyncio.to_thread(look_at, self._settings.model_path)) != before:
+            before = looks
+            await asyncio.sleep(_SETTLE_S)
+        self._seen = looks
+
+    async def _try(self) -> None:
+        """Load what the files have, and put it in force, or say why not."""
+        try:
+            model = await asyncio.to_thread(self._load)
+            _check_contract(model, self.service.model)
+        except ModelError as error:
+            self._refuse(error)
+        except Exception as error:
+            logger.exception("the changed model cannot be loaded")
+            self._refuse(error)
+        else:
+            if not self.service.is_draining:
+                self._follow_to(model)
+
+    def _refuse(self, error: Exception) -> None:
+        is_waiting = isinstance(error, IncompleteModelError)
+        if isinstance(error, OtherModelError):
+            reason = str(error)
+        else:
+            reason = next((text for kind, text in _REASONS.items() if isinstance(error, kind)), _OTHER_REASON)
+        state: Literal["waiting", "refused"] = "waiting" if is_waiting else "refused"
+        self.service.pending = PendingModel(state, getattr(error, "version", None), reason)
+        self.service.metrics.count_model_change(state)
+        level = logging.INFO if is_waiting else logging.ERROR
+        logger.log(level, "the model stays %s: %s", _name(self.service.model), error)
+
+    def _follow_to(self, model: LoadedModel) -> None:
+        old = self.service
+        if (model.version, model.manifest) == (old.model.version, old.model.manifest):
+            if old.pending is not None:
+                logger.info("the model's file is again that of %s", _name(model))
+            old.pending = None
+            return
+        self._tasks.pop().cancel()  # the old one's monitor
+        self.service = old.succeed(model)
+        self._tasks.append(asyncio.create_task(self.service.monitor()))
+        self._put_in_force(self.service)
+        old.metrics.set_model(model)
+        old.metrics.count_model_change("served")
+        logger.info("the model is now %s; it was %s", _name(model), _name(old.model))
+        # Requests hold the old one while they need it, so that counting them would be counting twice.
+        weakref.finalize(old, self._let_go, old.batcher, old.survey).atexit = False
+
+    def _let_go(self, batcher: Batcher, survey: Survey) -> None:
+        """End what an old service has, once no request holds it; may be called by any thread."""
+        with contextlib.suppress(RuntimeError):  # the event loop is closed, and all ends with it
+            self._loop.call_soon_threadsafe(self._retire, batcher, survey)
+
+    def _retire(self, batcher: Batcher, survey: Survey) -> None:
+        task = asyncio.create_task(self._close(batcher, survey))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _close(self, batcher: Batcher, survey: Survey) -> None:
+        await survey.aclose()
+        await batcher.aclose()
+        self.service.count_last(batcher)
+        del batcher, survey
+        await asyncio.to_thread(_release_memory)
+
+
+def _check_contract(model: LoadedModel, old: LoadedModel) -> None:
+    """Check that callers need not know of a change.
+
+    Raises:
+        OtherModelError: it has other labels, takes images of another size, or has lost its manifest.
+    """
+    differences = find_differences(model, old)
+    if model.manifest is None and old.manifest is not None:
+        differences.append("it has no manifest")
+    if differences:
+        error = OtherModelError(f"{'; '.join(differences)}: restart to serve it")
+        error.version = model.version
+        raise error
+
+
+def _release_memory() -> None:
+    """Give freed memory back to the system, where the C library can: without, 120 changes took 30 MB."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # glibc's
+        trim(0)
+
+
+def _name(model: LoadedModel) -> str:
+    return f"{model.name} {model.version}"
