@@ -38,9 +38,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def real_service(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings, as variables, of the committed model, compiled once into a cache of the tests' own, and the real data.
 
-    For tests that are marked `tensorflow`.
+    For tests that are marked `tensorflow`. Processes that share the tests out share the cache, too.
     """
-    cache = tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.getbasetemp()
+    cache = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
     compile_model(Settings(_env_file=None, model_path=MODEL, cache_dir=cache))
     data = DataSource.from_settings(Settings(_env_file=None)).find("test")
     return {"FASHION_MODEL_PATH": str(MODEL), "FASHION_CACHE_DIR": str(cache), "FASHION_DATA_DIR": str(data)}
