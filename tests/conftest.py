@@ -21,6 +21,11 @@ from tests.raw_http import LIMIT_S
 MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many processes again as there are cores: for a third of their time the tests wait."""
+    return 3 * (os.cpu_count() or 1) // 2
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the settings of whoever runs the tests out of them, and those of OpenTelemetry."""
@@ -33,9 +38,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def real_service(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Settings, as variables, of the committed model, compiled once into a cache of the tests' own, and the real data.
 
-    For tests that are marked `tensorflow`.
+    For tests that are marked `tensorflow`. Processes that share the tests out share the cache, too.
     """
-    cache = tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.getbasetemp()
+    cache = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
     compile_model(Settings(_env_file=None, model_path=MODEL, cache_dir=cache))
     data = DataSource.from_settings(Settings(_env_file=None)).find("test")
     return {"FASHION_MODEL_PATH": str(MODEL), "FASHION_CACHE_DIR": str(cache), "FASHION_DATA_DIR": str(data)}
@@ -52,6 +58,7 @@ def await_predictions(client: TestClient) -> None:
     deadline = time.monotonic() + LIMIT_S
     while client.get("/api/v1/confusion-matrix").status_code == 503:  # they are being computed
         assert time.monotonic() < deadline
+        time.sleep(0.01)  # they are computed where nobody asks
 
 
 class MakeClient(Protocol):

@@ -17,6 +17,8 @@ from tests.docs.blocks import Block
 from tests.servers import ROOT, find_free_port
 
 _LIMIT_S = 120
+_NOT_OURS = re.compile(r"FASHION_|MAKE|MFLAGS$|ARGS$", re.IGNORECASE)
+"""Settings, and what a `make test` hands to any `make` below it; no reader of a page has them."""
 _DEFAULT_PORT = re.compile(r"\b8000\b")
 
 
@@ -73,7 +75,7 @@ class Desk:
         return _DEFAULT_PORT.sub(str(self.port), content)
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("FASHION_")}
+        kept = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}
         path = os.pathsep.join([str(self.folder / ".venv" / "bin"), kept["PATH"]])
         return {**kept, "PATH": path, "CURL_HOME": str(ROOT / "tests" / "docs"), "FASHION_PORT": str(self.port)}
 

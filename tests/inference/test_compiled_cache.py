@@ -43,7 +43,7 @@ def settings(model: Path) -> Settings:
     return Settings(
         _env_file=None,
         model_path=model,
-        cache_dir=model.parent,
+        cache_dir=model.parent / "cache",
         image_height=4,
         image_width=5,
         class_names=LABELS,
@@ -52,8 +52,12 @@ def settings(model: Path) -> Settings:
 
 @pytest.fixture
 def compiled(settings: Settings) -> Path:
-    """The compiled form of the model."""
-    return compile_model(settings)
+    """The compiled form of the model, made where others could write to new files by default."""
+    before = os.umask(0)
+    try:
+        return compile_model(settings)
+    finally:
+        os.umask(before)
 
 
 def count_builds(caplog: pytest.LogCaptureFixture) -> int:
@@ -341,14 +345,9 @@ def test_cache_of_another_user_is_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_cache_is_made_for_its_owner_alone(settings: Settings, compiled: Path, tmp_path: Path) -> None:
+def test_cache_is_made_for_its_owner_alone(compiled: Path) -> None:
     """Whatever the process's default is, others may not write to a cache that the service makes."""
-    before = os.umask(0)
-    try:
-        folder = compile_model(settings.model_copy(update={"cache_dir": tmp_path / "new" / "cache"})).parent
-    finally:
-        os.umask(before)
-    made = (folder, folder.parent, *folder.iterdir(), compiled)
+    made = (compiled.parent, *compiled.parent.iterdir())
     assert [oct(path.stat().st_mode & 0o022) for path in made] == ["0o0"] * len(made)
 
 

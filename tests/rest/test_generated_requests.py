@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,7 @@ from tests.rest.test_openapi import STATUSES
 from tests.servers import ROOT, serve_app
 
 KEY = "generated-key"
-MAX_EXAMPLES = 40
-FLAGS = (f"--max-examples={MAX_EXAMPLES}", "--seed=1", "--generation-database=none", "--continue-on-failure")
+FLAGS = ("--seed=1", "--generation-database=none", "--continue-on-failure")
 
 
 class Report(NamedTuple):
@@ -27,18 +27,20 @@ class Report(NamedTuple):
     events: list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=["", KEY], ids=["open", "guarded"])
+@pytest.fixture(scope="module", params=[("", 40), (KEY, 10)], ids=["open", "guarded"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """A run with all checks against a server of its own, without and with API keys."""
+    """A run with all checks against a server of its own, without API keys, and a shorter one with them."""
+    key, most = request.param
     folder = tmp_path_factory.mktemp("schemathesis")
     events = folder / "events.ndjson"
-    keys = {"FASHION_API_KEYS": request.param} if request.param else {}
-    shown = [f"--header=X-API-Key: {request.param}"] if request.param else []
+    keys = {"FASHION_API_KEYS": key} if key else {}
+    shown = [f"--header=X-API-Key: {key}"] if key else []
     with serve_app("uvicorn", "tests.served_app:app", FASHION_MAX_IMAGES_PER_REQUEST="4", **keys) as server:
         with server.connect() as client:
-            while client.get("/api/v1/confusion-matrix", headers={"X-API-Key": request.param}).status_code == 503:
-                pass  # until the test set is predicted
-        done = _run(folder, f"{server.url}/openapi.json", *FLAGS, *shown, f"--report-ndjson-path={events}")
+            while client.get("/api/v1/confusion-matrix", headers={"X-API-Key": key}).status_code == 503:
+                time.sleep(0.2)  # until the test set is predicted
+        flags = (*FLAGS, f"--max-examples={most}", *shown, f"--report-ndjson-path={events}")
+        done = _run(folder, f"{server.url}/openapi.json", *flags)
     return Report(done.stdout, done.returncode, [json.loads(line) for line in events.read_text().splitlines()])
 
 

@@ -117,7 +117,7 @@ def test_worker_that_cannot_start_any_more_does_not_end_the_others(tmp_path: Pat
         service.log.wait_for("worker 0 .* ended with status 3", times=2)
         assert get(service.port).startswith(b"HTTP/1.1 200 ")
         away.rename(model)
-        service.log.wait_for(": ready: http", times=3)
+        service.wait_until_ready(times=3)
 
 
 @pytest.mark.parametrize("delay_s", ["0", "0.5"])

@@ -18,6 +18,8 @@ from tests.servers import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.tensorflow]
 
+_SAID_FOR_MS = 2000
+"""So long a button says that it has copied."""
 _IS_COLOURED = """canvas => {
     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
     return data.some((value, i) => i % 4 === 0 && Math.abs(value - data[i + 2]) > 60);
@@ -122,6 +124,7 @@ def take(page: Page, kind: str) -> str:
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied: str = page.evaluate("navigator.clipboard.readText()")
+    page.clock.run_for(_SAID_FOR_MS)
     expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
     return copied
 
@@ -156,6 +159,7 @@ def test_request_that_was_taken_away_gets_the_answer(
 ) -> None:
     """The request that is copied runs as it is, and its answer is the one that is copied as JSON."""
     page = open_page(server, path)
+    page.clock.install()
     if not path:
         answer_for(page, photograph())
     assert run(page, take(page, kind)) == json.loads(take(page, "The answer"))
@@ -177,3 +181,16 @@ def test_changed_model_is_taken_over(server: ServerProcess, open_page: OpenPage)
     page.route("**/api/v1/model", change_card)
     answer_for(page, photograph())
     expect(page.locator("#foot")).to_contain_text("second, version 000000000000")
+
+
+def test_button_that_is_pressed_twice_says_copy_again(server: ServerProcess, open_page: OpenPage) -> None:
+    """It says for two seconds that it has copied, however often it is pressed."""
+    page = open_page(server, "#test/3")
+    page.clock.install()
+    page.get_by_text("Take it away").click()
+    button = page.locator(".takeaway-bar > button")
+    for _ in range(2):
+        button.click()
+        expect(button).to_have_text("Copied")
+    page.clock.run_for(2 * _SAID_FOR_MS)
+    expect(button).to_have_text("Copy")

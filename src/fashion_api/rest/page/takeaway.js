@@ -80,10 +80,10 @@ export function makeTakeaway(request, response) {
 
 /** Copy a text, and have the button say so. */
 export async function copy(text, button) {
-  const words = button.textContent;
+  button.dataset.words ??= button.textContent; // pressed again, it says something else
   button.textContent = (await write(text)) ? 'Copied' : 'Not copied: select it, and press Ctrl C';
   announce(button.textContent);
-  setTimeout(() => (button.textContent = words), 2000);
+  setTimeout(() => (button.textContent = button.dataset.words), 2000);
 }
 
 /** Browsers give the clipboard to pages of HTTPS and of this machine only; for others there is an older way. */
