@@ -31,7 +31,7 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def compiled_path(file: ModelFile, cache_dir: Path) -> Path:
     """Give the path of a model's compiled form in the cache; its name has all that it is built from."""
     low, high = file.input.pixel_range
-    name = f"{file.sha256}-pixels-{low:g}-{high:g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}.onnx"
+    name = f"{file.sha256}-pixels-{low:.17g}-{high:.17g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}.onnx"
     return cache_dir / "compiled" / name
 
 
