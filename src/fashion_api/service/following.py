@@ -94,8 +94,9 @@ class ModelFollower:
         """Follow no more, finish what was taken in, and end the threads."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._retiring, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.service.aclose()
+        await asyncio.gather(*self._retiring)  # last: one that was let go a moment ago has just begun to
 
     async def _follow(self) -> None:
         while True:
