@@ -64,7 +64,8 @@ class RateLimit:
         stats = self._limiter.get_window_stats(self._item, client)
         wait_s = max(1, math.ceil(stats.reset_time - time.time()))
         raise RateLimitedError(
-            f"one client may ask for {self._images_per_s:g} images a second, and has for more; ask again in {wait_s} s",
+            f"one client may ask for {self._images_per_s:g} images a second, on average over {WINDOW_S} s; "
+            f"ask again in {wait_s} s",
             Quota(self._item.amount, WINDOW_S, remaining=stats.remaining, reset_s=wait_s),
         )
 
