@@ -37,6 +37,7 @@ _ORDINARY_PAUSE_S = 0.08
 _LARGE = 256  # images, the most of a request; two such fill a worker's queue
 _SEVERAL = 16
 _HELD_UP_S = 0.3
+_BROKEN_AT = 1000
 _SLOW_S = 1.0
 
 
@@ -124,6 +125,20 @@ async def stop_all(scene: Scene) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
+async def break_model(scene: Scene) -> AsyncIterator[None]:
+    """Put a broken file without a manifest in the place of the model."""
+    manifest = scene.model.with_suffix(".json")
+    kept, content = manifest.read_bytes(), scene.model.read_bytes()
+    manifest.unlink()
+    scene.model.write_bytes(content[:_BROKEN_AT])
+    try:
+        yield
+    finally:
+        scene.model.write_bytes(content)
+        manifest.write_bytes(kept)
+
+
+@contextlib.asynccontextmanager
 async def take_model_away(scene: Scene) -> AsyncIterator[None]:
     """Take the model away and kill the workers, so that none can start."""
     away = scene.model.with_suffix(".away")
@@ -205,6 +220,7 @@ FAULTS: Sequence[tuple[str, str, Fault]] = (
     ("FashionMemory", "each worker holds 600 MB more", switch_on("memory")),
     ("FashionNotAccepted", "images are noise", send_noise),
     ("FashionClassShare", "images are of one class", send_one_class),
+    ("FashionModelRefused", "the model's file is broken", break_model),
     ("FashionNotReady", "the model is gone and the workers are killed", take_model_away),
 )
 """Each alert, the fault that must raise it, in words, and the fault itself."""
@@ -227,6 +243,7 @@ def raise_alerts(folder: Path, *, is_quick: bool) -> dict[str, str]:
     settings = {
         "FASHION_METRICS_PORT": str(metrics_port),
         "FASHION_MODEL_PATH": str(model),
+        "FASHION_MODEL_POLL_S": "1",
         "FASHION_LOG_REQUESTS": "none",
         "FAULT_DIR": str(switches),
         "PYTHONPATH": str(_FAULTS),
