@@ -14,7 +14,7 @@ from benchmarks.soak.service import SoakedService, SoakError, soak
 _CALLERS = 16
 _PAUSE_S = 0.01
 """Between two requests of a caller: together they ask for 1,600 a second, and leave a start some of the processors."""
-_BETWEEN_KILLS_S = 13.0  # five ends within a minute would slow the restarts down
+_BETWEEN_KILLS_S = 16.0  # five ends within a minute would slow the restarts down
 
 
 def restart(folder: Path, *, is_quick: bool) -> dict[str, str]:
