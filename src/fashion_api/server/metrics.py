@@ -1,11 +1,17 @@
 """Metrics of several processes, and a port of their own."""
 
+import logging
 import os
 import shutil
+import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Self, cast
+from socketserver import TCPServer, ThreadingMixIn
+from typing import TYPE_CHECKING, Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import prometheus_client as prometheus
 from prometheus_client import values
@@ -13,9 +19,18 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
-from fashion_api.service.metrics import FOLDER_VARIABLE, WorkerMetrics
+from fashion_api.service.metrics import FOLDER_VARIABLE, WorkerMetrics, write_metrics
 from fashion_api.settings import Settings
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+_METHODS = ("GET", "HEAD")
+_MOST_CONNECTIONS = 32
+"""The most that the port of the metrics has at once: each has a thread, and takes a file from the service."""
+_READ_TIMEOUT_S = 5.0
 _SUPERVISOR = "supervisor"
 
 
@@ -28,6 +43,72 @@ class _Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         registry = self._find_registry()
         return () if registry is None else registry.collect()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers each connection in a thread, and closes at once those beyond a number."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:  # noqa: ANN401  # its base's own
+        self._places = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        super().__init__(*arguments)
+
+    def server_bind(self) -> None:
+        """Bind, without asking for the name of the address, which may take seconds where no name server answers."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]  # of the Internet
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # its base's own
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # its base's own
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  # its base's own
+        logger.debug("a request for the metrics was broken off: %s", sys.exc_info()[1])
+
+
+class _Handler(WSGIRequestHandler):
+    """Reads one request, as far as it comes in time; the log has no line of it."""
+
+    def setup(self) -> None:
+        self.request.settimeout(_READ_TIMEOUT_S)
+        super().setup()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _make_server(host: str, port: int, metrics: Collector) -> WSGIServer:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    make: type[WSGIServer] = type("_Server", (_Server,), {"address_family": family})
+    return make_server(str(address[0]), port, _make_app(metrics), make, _Handler)
+
+
+def _make_app(metrics: Collector) -> "WSGIApplication":
+    def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        headers = [("X-Content-Type-Options", "nosniff")]
+        if environ["REQUEST_METHOD"] not in _METHODS:
+            start_response("405 Method Not Allowed", [*headers, ("Allow", ", ".join(_METHODS))])
+            return []
+        try:
+            content, media_type = write_metrics(metrics, environ.get("HTTP_ACCEPT", ""))
+        except Exception:
+            logger.exception("the metrics cannot be read")
+            start_response("500 Internal Server Error", headers)
+            return []
+        start_response("200 OK", [*headers, ("Content-Type", media_type)])
+        return [content] if environ["REQUEST_METHOD"] == "GET" else []
+
+    return serve
 
 
 @contextmanager
@@ -43,13 +124,13 @@ def serve_metrics(
         yield
         return
     try:
-        server, thread = prometheus.start_http_server(
-            settings.metrics_port, settings.host, cast("prometheus.CollectorRegistry", _Metrics(find_registry))
-        )
+        server = _make_server(settings.host, settings.metrics_port, _Metrics(find_registry))
     except OSError as error:
         raise settings.make_error(
             "metrics_port", f"cannot listen on {settings.host} port {settings.metrics_port}: {error.strerror}"
         ) from error
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield
     finally:

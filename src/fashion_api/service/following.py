@@ -100,8 +100,9 @@ class ModelFollower:
         """Follow no more, finish what was taken in, and end the threads."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._retiring, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.service.aclose()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
         if self._loading is not None:  # its libraries would rather end than be cut off
             await asyncio.to_thread(self._loading.join, _LAST_LOAD_S)
 
