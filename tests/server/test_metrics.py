@@ -190,3 +190,22 @@ def test_metrics_that_cannot_be_read_are_one_error(caplog: pytest.LogCaptureFixt
         connection.request("GET", "/metrics")
         assert connection.getresponse().status == 500
     assert "the metrics cannot be read" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for the blocks of a file")
+def test_files_have_their_place_on_the_disk(tmp_path: Path) -> None:
+    """No file of several workers has holes: a worker that fills one while the disk is full is ended by a signal."""
+    with serve(workers=2, TMPDIR=str(tmp_path)) as service:
+        send_requests(service, connections=2)
+        found = [path.stat() for path in tmp_path.rglob("*.db")]
+        assert len(found) >= 5
+        assert [file.st_blocks * 512 >= file.st_size for file in found] == [True] * len(found)
+
+
+def test_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    """Where the port of the metrics is taken, the folder of several workers' files does not stay behind."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = str(sock.getsockname()[1])
+        with serve(workers=2, is_ready=False, FASHION_METRICS_PORT=port, TMPDIR=str(tmp_path)) as service:
+            assert service.wait() == 1
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -16,10 +17,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import prometheus_client as prometheus
 from prometheus_client import values
 from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.registry import Collector
 
-from fashion_api.service.metrics import FOLDER_VARIABLE, WorkerMetrics, write_metrics
+from fashion_api.service.metrics import FOLDER_VARIABLE, WorkerMetrics, read_registry, write_metrics
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ _MOST_CONNECTIONS = 32
 """The most that the port of the metrics has at once: each has a thread, and takes a file from the service."""
 _READ_TIMEOUT_S = 5.0
 _SUPERVISOR = "supervisor"
+_FILE_BYTES = 256 * 1024
+"""Of each file; a process has five. All routes, methods and statuses take less, so that no file has to grow."""
 
 
 class _Metrics(Collector):
@@ -139,24 +143,50 @@ def serve_metrics(
         thread.join()
 
 
+class _AllocatedDict(MmapedDict):
+    """A file of metrics that has its place on the disk from the start.
+
+    The library makes files with holes; whoever writes into one while the disk is full is ended by SIGBUS.
+    """
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:  # noqa: FBT001, FBT002  # the library's interface
+        if not read_mode and not (path := Path(filename)).exists():
+            _allocate(path)
+        super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]  # the library's
+
+
+def _allocate(path: Path) -> None:
+    """Make a file full of zeros, which no reader sees before it is whole."""
+    new = path.with_suffix(".new")
+    try:
+        new.write_bytes(bytes(_FILE_BYTES))
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def share_metrics(name: int | str) -> None:
     """Have this process write its metrics into files of its own, in the folder that the environment names.
 
     They are named by the worker's slot, so that the worker that replaces it goes on with them.
     """
+    values.MmapedDict = _AllocatedDict  # type: ignore[attr-defined]  # the library's own name for it
     values.ValueClass = values.MultiProcessValue(lambda: name)  # type: ignore[no-untyped-call]  # the library's
 
 
 class SharedMetrics:
     """The folder of the metrics of several workers, which is removed in the end, and what their supervisor counts."""
 
-    def __init__(self) -> None:
+    def __enter__(self) -> Self:
         self._folder = tempfile.mkdtemp(prefix="fashion-api-metrics-")
         os.environ[FOLDER_VARIABLE] = self._folder
-        share_metrics(_SUPERVISOR)
-        self.workers = WorkerMetrics(None)
-
-    def __enter__(self) -> Self:
+        try:
+            share_metrics(_SUPERVISOR)
+            self.workers = WorkerMetrics(None)
+        except BaseException:
+            remove_shared_metrics()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -166,6 +196,11 @@ class SharedMetrics:
         """Count the end of a worker; what it had open is gone."""
         self.workers.count_end(reason)
         mark_process_dead(slot, self._folder)  # type: ignore[no-untyped-call]  # the library's
+
+
+def find_shared_registry() -> prometheus.CollectorRegistry | None:
+    """Give what several workers have counted; `None` before their folder is there, and once it has gone."""
+    return read_registry() if Path(os.environ.get(FOLDER_VARIABLE, os.devnull)).is_dir() else None
 
 
 def remove_shared_metrics() -> None:
