@@ -68,7 +68,7 @@ fuzz: $(DEV)  ## look for inputs that break a reader or the server; takes 10 min
 audit: $(DEV)  ## check the locked packages: known vulnerabilities, licences; list them in dist/sbom/
 	@exec $(BIN)/python scripts/audit.py
 
-soak: data  ## prove the service reliable (see docs/explanation/reliability.md); up to 15 minutes a part, ARGS=PART for one
+soak: $(DEV) data  ## prove the service reliable (see docs/explanation/reliability.md); up to 15 minutes a part, ARGS=PART for one
 	@exec $(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: data  ## measure the service and its peers (see benchmarks/README.md); takes an hour

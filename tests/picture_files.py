@@ -235,11 +235,11 @@ def separate_scans_jpeg(width: int, height: int, scans: int) -> bytes:
     return b"".join((content[:2], table, frame, huffman, *parts, content[-2:]))
 
 
-def run_length_bmp() -> bytes:
-    """A BMP of 28×28 whose rows are compressed."""
+def run_length_bmp(width: int = 28, height: int = 28) -> bytes:
+    """A BMP whose first 28 rows are compressed; the others have no pixels."""
     rows = b"\x1c\x07\0\0" * 28 + b"\0\x01"
     palette = b"".join(bytes((grey, grey, grey, 0)) for grey in range(256))
-    header = struct.pack("<LllHHLLllLL", 40, 28, 28, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    header = struct.pack("<LllHHLLllLL", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
     return (
         b"BM" + struct.pack("<LHHL", 54 + len(palette) + len(rows), 0, 0, 54 + len(palette)) + header + palette + rows
     )

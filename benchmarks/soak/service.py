@@ -18,6 +18,10 @@ class SoakError(Exception):
     """The service did not do what it must; the message says what."""
 
 
+class NotCheckedError(Exception):
+    """What a part needs cannot be had on this machine; the message says what."""
+
+
 class SoakedService:
     """A `fashion-api serve` on a port of its own, which may be started again and again."""
 

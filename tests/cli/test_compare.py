@@ -41,7 +41,7 @@ def test_worse_model_has_a_status_of_its_own(capsys: pytest.CaptureFixture[str])
     """Where the new model is worse by more than the tolerance, the status is 3, and a line says by how much."""
     assert run(["compare", "right.h5", "wrong.h5"]) == 3
     printed = capsys.readouterr().out
-    assert "worse: the accuracy is lower by 33.33%, and 0.50% is tolerated" in printed
+    assert "worse: the accuracy is lower by 33.33 percentage points, and 0.50 are tolerated" in printed
     rows = [line.split() for line in printed.splitlines()]
     assert ["Accuracy", "100.00%", "66.67%"] in rows
     assert [row for row in rows if row[:1] in (["c"], ["b"], ["all"])] == [
@@ -54,8 +54,8 @@ def test_worse_model_has_a_status_of_its_own(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("arguments", "change"),
     [
-        (["right.h5", "wrong.h5", "--tolerance", "0.4"], "lower by 33.33%"),
-        (["wrong.h5", "right.h5"], "higher by 33.33%"),
+        (["right.h5", "wrong.h5", "--tolerance", "0.4"], "lower by 33.33 percentage points"),
+        (["wrong.h5", "right.h5"], "higher by 33.33 percentage points"),
         (["wrong.h5", "wrong.h5", "--tolerance", "0"], "the same"),
     ],
     ids=["within the tolerance", "better", "the same"],

@@ -1,6 +1,7 @@
 """The dashboard and the rules ask for metrics that a running service has."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,8 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from benchmarks.soak.alerts import FAULTS
+from benchmarks.soak.prometheus import shorten_rules
 from tests.server.scraping import Samples, total, wait_for_total
 from tests.server.service_process import ask, connect, serve
 
@@ -21,6 +24,7 @@ RULES: Sequence[Mapping[str, Any]] = [
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 ALERTS = {rule["alert"] for rule in RULES if "alert" in rule}
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
+_WINDOW = re.compile(r"\[(\w+)\]")
 OF_PROMETHEUS = {"up"}
 LABELS_OF_PROMETHEUS = {"job", "instance"}
 EXPRESSIONS = {
@@ -97,6 +101,24 @@ def test_each_alert_has_a_case_in_which_it_is_raised() -> None:
         if "alert" in rule:
             assert rule["labels"].keys() == {"severity"}
             assert rule["annotations"].keys() == {"summary", "description"}
+
+
+def test_each_alert_has_its_fault_in_the_soak() -> None:
+    """`make soak ARGS=alerts` raises every alert."""
+    assert {alert for alert, _, _ in FAULTS} == ALERTS
+
+
+def test_soak_shortens_times_only() -> None:
+    """The rules of the soak are those of deploy/, but for windows and waits, each of which is at most 20 s."""
+    shortened = shorten_rules(yaml.safe_load((FOLDER / "rules.yml").read_text()))
+    rules = [rule for group in shortened["groups"] for rule in group["rules"]]
+    times = [time for rule in rules for time in (*_WINDOW.findall(rule["expr"]), rule.get("for", "2s"))]
+    assert set(times) == {"2s", "10s", "20s"}
+    assert [_leave_times_out(rule) for rule in rules] == [_leave_times_out(rule) for rule in RULES]
+
+
+def _leave_times_out(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**rule, "expr": _WINDOW.sub("", rule["expr"]), "for": "for" in rule}
 
 
 @pytest.mark.parametrize(

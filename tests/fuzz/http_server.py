@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -36,6 +37,7 @@ _VERSIONS = (b"1.0", b"1.1")
 _OK = 200
 _BAD_REQUEST = 400
 _INTERIM = range(100, 200)
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Expected(NamedTuple):
@@ -145,6 +147,8 @@ class Attack:
     def send(self, content: bytes) -> None:
         """Send one input, whole and in pieces."""
         expected = read_requests(content)
+        if _BARE_LF.search(content):  # h11 takes it; the service refuses it, but what it has answered before stands
+            expected = expected._replace(is_whole=False, stays_open=False)
         last = _LAST if expected.stays_open else b""
         answers: list[list[int]] = []
         for pieces in ([content], cut(content)):

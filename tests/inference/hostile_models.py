@@ -136,6 +136,17 @@ def _name_weights(*names: bytes) -> Change:
     return change
 
 
+def _name_weights_past_a_nul(file: h5py.File) -> None:
+    file["model_weights/dense"].attrs["weight_names"] = np.array(
+        [b"dense/kernel:0\0%d." % number for number in range(50)]
+    )
+
+
+def _name_weights_in_a_text(file: h5py.File) -> None:
+    file["model_weights/dense/k"] = np.zeros((20, 3), np.float32)
+    file["model_weights/dense"].attrs["weight_names"] = "k" * 50
+
+
 def _share_over_layers(file: h5py.File) -> None:
     file["model_weights"].attrs["layer_names"] = [b"dense", b"dense/dense"]
     file["model_weights/dense/dense"].attrs["weight_names"] = [b"kernel:0"]
@@ -158,6 +169,8 @@ PLACES: Mapping[str, bytes] = {
     "same weights fifty times": make_h5(_name_weights(*[b"dense/kernel:0"] * 50)),
     "weights of the root": make_h5(_name_weights(b"/" + KERNEL.encode(), b"dense/bias:0")),
     "weights by a detour": make_h5(_name_weights(b"dense/./kernel:0", b"dense/kernel:0")),
+    "weights by names that differ past a NUL": make_h5(_name_weights_past_a_nul),
+    "weights by a text in place of a list": make_h5(_name_weights_in_a_text),
     "weights of two layers": make_h5(_share_over_layers),
     "layer fifty times": make_h5(_name_layer_twice),
 }

@@ -391,6 +391,23 @@ def test_refusal_of_the_child_process_is_passed_on(model: Path, settings: Settin
 
 
 @pytest.mark.tensorflow
+def test_size_that_was_changed_after_compiling(settings: Settings, compiled: Path) -> None:
+    """A size that the compiled form does not take is refused before an image of it is made."""
+    assert compiled.exists()
+    changed = settings.model_copy(update={"image_height": 10**9, "image_width": 10**9})
+    with pytest.raises(ModelError, match=r"it takes images of 4×5 pixels, not of 1000000000×1000000000: correct FASH"):
+        load_model(changed)
+
+
+def test_pixel_ranges_that_differ_a_little_have_files_of_their_own() -> None:
+    """The name has the whole of each number that the form is built from."""
+    specs = [InputSpec(height=4, width=5, pixel_range=(0.0, high)) for high in (1.0, 1.0000001)]
+    one, other = (compiled_path(replace(FILE, input=spec), Path()) for spec in specs)
+    assert one != other
+    assert "-pixels-0-1-temperature-1-" in one.name
+
+
+@pytest.mark.tensorflow
 def test_cache_that_cannot_be_written_is_an_error(settings: Settings, tmp_path: Path) -> None:
     """A cache folder that cannot be created is an error that names the setting."""
     (tmp_path / "file").touch()

@@ -46,6 +46,8 @@ PLACE_REASONS = {
     "same weights fifty times": "names the same data set, or the same layer, more than once",
     "weights of the root": "named by no plain path",
     "weights by a detour": "named by no plain path",
+    "weights by names that differ past a NUL": "named by no plain path",
+    "weights by a text in place of a list": "its attribute 'weight_names' is no list of names",
     "weights of two layers": "names the same data set, or the same layer, more than once",
     "layer fifty times": "names the same data set, or the same layer, more than once",
 }

@@ -5,13 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 
 from fashion_api.errors import ModelError
 from fashion_api.inference.h5_walk import check_h5
-from fashion_api.inference.keras_engine import KerasClassifier, import_tensorflow, load_keras_model
+from fashion_api.inference.keras_engine import (
+    KerasClassifier,
+    describe_error,
+    import_tensorflow,
+    input_shape,
+    load_keras_model,
+)
 from fashion_api.inference.loading import load_model
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.settings import Settings
@@ -71,10 +78,25 @@ def test_weights_that_the_file_does_not_have_are_not_made(class_name: str, confi
 def test_layer_that_gives_too_many_numbers_is_refused(class_name: str, config: dict[str, Any]) -> None:
     """Where a layer would give gigabytes for one image, nothing is computed."""
     image = keras.Input((4, 5, 1))
-    large = getattr(layers, class_name)(**config)(image)
+    large = getattr(layers, class_name)(**config, name="n" * 1000)(image)
     model = keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(large)))
-    with pytest.raises(ModelError, match="numbers for an image, over 67108864"):
+    with pytest.raises(ModelError, match="numbers for an image, over 67108864") as refusal:
         KerasClassifier(model, SPEC)
+    assert len(str(refusal.value)) < 200
+
+
+def test_input_of_many_axes_is_named_in_short() -> None:
+    """However many axes the input has, the message is short."""
+    with pytest.raises(ModelError, match=r"^its input is \(None, 1, 1, .*, not \(None, height, width, 1\)") as refusal:
+        input_shape(SimpleNamespace(input_shape=(None, *[1] * 1000)))
+    assert len(str(refusal.value)) < 200
+
+
+def test_bold_type_of_keras_is_left_out() -> None:
+    """An error of Keras's that is meant for a terminal is given as plain text."""
+    with pytest.raises(ValueError, match="the input size") as error:
+        layers.Reshape((7, -1))(keras.Input((4, 5, 1)))
+    assert describe_error(error.value).isprintable()
 
 
 def test_layers_that_do_not_fit_each_other_are_refused() -> None:

@@ -261,6 +261,28 @@ def test_self_test_refuses_a_model_that_does_not_answer(
         self_test(classifier, file)
 
 
+class ManyNoveltiesClassifier(FakeClassifier):
+    """Gives several novelties for an image, as a model whose second output is an image."""
+
+    def classify(self, images: Images) -> Predictions:
+        return Predictions(super().classify(images).probabilities, np.zeros((len(images), 5, 1), np.float32))
+
+
+class NanNoveltyClassifier(FakeClassifier):
+    """Gives NaN for the novelty."""
+
+    def classify(self, images: Images) -> Predictions:
+        return Predictions(super().classify(images).probabilities, np.full(len(images), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("classifier", [ManyNoveltiesClassifier(), NanNoveltyClassifier()], ids=["several", "NaN"])
+def test_self_test_refuses_a_novelty_that_is_no_number(classifier: FakeClassifier) -> None:
+    """A model whose second output is not one finite number for an image is refused."""
+    file = ModelFile(Path("model.h5"), b"", "0" * 64, ("x",) * CLASSES, InputSpec(height=28, width=28), manifest=None)
+    with pytest.raises(ModelError, match="its second output, the novelty, is not one finite number for an image"):
+        self_test(classifier, file)
+
+
 def test_tensorflow_writes_nothing() -> None:
     """Importing TensorFlow writes nothing to the terminal."""
     code = "from fashion_api.inference.keras_engine import import_tensorflow; import_tensorflow()"

@@ -79,6 +79,25 @@ def test_file_of_another_kind_is_refused(tmp_path: Path, content: str) -> None:
         read_manifest(tmp_path / "model.h5")
 
 
+def test_place_of_an_error_is_cut(tmp_path: Path) -> None:
+    """A name from the file, which is in the message, does not make it long."""
+    thresholds = {"0.9": 0.9, "0.95": 0.9, "0.99": 0.9, "x" * 10_000: "y"}
+    sets = {"method": "adaptive", "thresholds": thresholds}
+    write_changed(
+        tmp_path / "model.h5", calibration={"images": 1, "temperature": 1.0, "prediction_sets": sets, "novelty": None}
+    )
+    with pytest.raises(ModelError, match=r"thresholds\.x+: Input should be a valid number") as refusal:
+        read_manifest(tmp_path / "model.h5")
+    assert len(str(refusal.value)) < 300 + len(str(tmp_path))
+
+
+def test_manifest_over_the_limit_is_not_read(tmp_path: Path) -> None:
+    """A file of millions of errors, which would take gigabytes, is refused by its size."""
+    (tmp_path / "model.json").write_text('{"labels": [' + "1, " * 300_000 + "1]}")
+    with pytest.raises(ModelError, match=r"model\.json cannot be read: More than 524288 bytes"):
+        read_manifest(tmp_path / "model.h5")
+
+
 def test_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A manifest that cannot be read is an error."""
     (tmp_path / "model.json").mkdir()

@@ -197,16 +197,23 @@ class TestRefusals:
             (pictures.bomb_png(), "50000×50000"),
             (pictures.bomb_png(5000), "5000×5000"),
             (pictures.bomb_gif(), "damaged"),
-            (pictures.run_length_bmp(), "not read"),
+            (pictures.run_length_bmp(2**24, 1), "not read"),
+            (pictures.run_length_bmp() + bytes(2**18), "not read"),
             (pictures.many_scans_jpeg(33), "33 scans"),
         ],
         ids=["empty", "cut PNG", "cut JPEG", "no pixels", "GIF of frames", "PNG of frames", "WebP of frames", "bomb",
-             "small bomb", "GIF bomb", "compressed BMP", "scans"],
+             "small bomb", "GIF bomb", "compressed BMP of many pixels",
+             "compressed BMP of many bytes", "scans"],
     )  # fmt: skip
     def test_broken_and_costly_files_are_refused(self, content: bytes, message: str) -> None:
         """A damaged, animated or costly file is refused with the reason."""
         with pytest.raises(InvalidImageError, match=message):
             prepare(content)
+
+    def test_small_compressed_bmp_is_prepared(self) -> None:
+        """What is classified as it is can be prepared, too."""
+        content = pictures.run_length_bmp()
+        np.testing.assert_array_equal(prepare(content).image, decode_image(content, height=28, width=28))
 
     def test_other_files_are_refused(self) -> None:
         """A file of another type is refused as such."""

@@ -37,7 +37,7 @@ def test_sighup_reads_it_anew(tmp_path: Path, workers: int) -> None:
         assert (ask(service.port, old), ask(service.port, new)) == (b"401", b"200")
         file.write_text("new")
         service.send(signal.SIGHUP)
-        service.log.wait_for("ERROR.*all stays as it was: FASHION_API_KEYS_FILE", times=workers)
+        service.log.wait_for("ERROR.*what was in force stays: FASHION_API_KEYS_FILE", times=workers)
         assert ask(service.port, new) == b"200"
         assert not service.log.find("Traceback|ended")
 

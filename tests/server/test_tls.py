@@ -131,7 +131,9 @@ def test_sighup_takes_the_certificate_anew(own: Certificates, workers: int) -> N
             newest = own.read_own()
             own.key.write_text("no key")
             service.send(signal.SIGHUP)
-            service.log.wait_for(r"ERROR.*all stays as it was: FASHION_TLS_KEY: .*key\.pem holds no key", times=workers)
+            service.log.wait_for(
+                r"ERROR.*what was in force stays: FASHION_TLS_KEY: .*key\.pem holds no key", times=workers
+            )
             for _ in range(2 * workers):
                 with own.connect(service.port) as after:
                     assert after.getpeercert(binary_form=True) == newest

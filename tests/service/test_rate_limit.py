@@ -42,6 +42,46 @@ def test_window_slides(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> Non
         limit.take("client")
 
 
+def ask(limit: RateLimit, images: int) -> int:
+    """Ask for images in one request; gives the seconds to wait, 0 where they passed."""
+    try:
+        limit.take("client")
+        limit.take_more("client", images - 1)
+    except RateLimitedError as error:
+        return error.quota.reset_s
+    return 0
+
+
+@pytest.mark.parametrize("early_s", [0, 1], ids=["then", "a second before"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((0, 40), (3, 20)),
+        ((0, 49), (11, 30)),
+        ((0, 49), (12, 45)),
+        ((8, 30), (12, 50)),
+        ((1, 50), (9.5, 1)),
+        ((1, 30), (5, 300)),
+    ],
+    ids=["this window", "the one before", "nearly all", "all", "one image", "more than there ever are"],
+)
+def test_request_passes_after_the_wait_that_is_named(
+    limit: RateLimit,
+    monkeypatch: pytest.MonkeyPatch,
+    first: tuple[float, int],
+    second: tuple[float, int],
+    early_s: int,
+) -> None:
+    """Asked at a time for some images, and again: what is refused passes after the wait, and not a second before."""
+    clock = [1e6 + first[0]]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    assert ask(limit, first[1]) == 0
+    clock[0] = 1e6 + second[0]
+    wait_s = ask(limit, second[1])
+    clock[0] += wait_s - early_s
+    assert (wait_s > 0, ask(limit, second[1]) > 0) == (True, bool(early_s))
+
+
 def test_clients_that_stay_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counters go when two windows have passed, by one thread, which ends with the limit."""
     before = set(threading.enumerate())

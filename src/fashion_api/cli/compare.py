@@ -125,6 +125,9 @@ def _write(scores: "ModelScores") -> tuple[str, ...]:
 def _judge(comparison: "Comparison", tolerance: float) -> str:
     loss = comparison.loss
     if loss > tolerance:
-        return paint(f"worse: the accuracy is lower by {loss:.2%}, and {tolerance:.2%} is tolerated", fg="red")
-    change = "the same" if not loss else f"{'lower' if loss > 0 else 'higher'} by {abs(loss):.2%}"
+        change = f"lower by {loss * 100:.2f} percentage points, and {tolerance * 100:.2f} are tolerated"
+        return paint(f"worse: the accuracy is {change}", fg="red")
+    change = (
+        "the same" if not loss else f"{'lower' if loss > 0 else 'higher'} by {abs(loss) * 100:.2f} percentage points"
+    )
     return paint(f"not worse: the accuracy is {change}", fg="green")

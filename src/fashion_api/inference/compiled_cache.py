@@ -38,7 +38,7 @@ def compiled_path(file: ModelFile, cache_dir: Path) -> Path:
 
 def _identify(file: ModelFile) -> str:
     low, high = file.input.pixel_range
-    return f"{file.sha256}-pixels-{low:g}-{high:g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}"
+    return f"{file.sha256}-pixels-{low:.17g}-{high:.17g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}"
 
 
 def shipped_path(model_path: Path) -> Path:

@@ -174,7 +174,7 @@ def _check_names(weights: h5py.Group) -> None:
     names = [name for name in groups if isinstance(weights[name], h5py.Group)]
     paths = [f"{name}/{weight}" for name in names for weight in _read_names(weights[name], "weight_names")]
     for path in (*layers, *paths):
-        if any(part in ("", ".", "..") for part in path.split("/")):
+        if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):  # HDF5 reads up to a NUL
             raise ModelError(f"its weights {path!r:.100} are named by no plain path")
     for kind in (layers, paths):
         if len(set(kind)) != len(kind):
@@ -184,7 +184,10 @@ def _check_names(weights: h5py.Group) -> None:
 def _read_names(group: h5py.Group, name: str) -> list[str]:
     """Read a list of names as Keras does: from one attribute or, where that was too long, from several."""
     parts = [name] if name in group.attrs else [part for part in group.attrs if re.fullmatch(rf"{name}\d+", part)]
-    values = [value for part in parts for value in np.ravel(group.attrs[part])]
+    lists = [group.attrs[part] for part in parts]
+    if any(np.ndim(names) != 1 for names in lists):  # of a text, Keras takes each character for a name
+        raise ModelError(f"its attribute {name!r} is no list of names")
+    values = [value for names in lists for value in names]
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 

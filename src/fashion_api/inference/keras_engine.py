@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import math
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ MAX_NUMBERS_AN_IMAGE = 1 << 26
 WALK_LIMITS = Limits(time_s=60, processor_s=10, memory_bytes=2 << 30)
 """What the walk over a `.h5` may take; that over a model of 2 MB takes a tenth of a second."""
 _MAX_REASON = 300  # characters of an error of Keras's, which may quote a whole configuration
+_BOLD = re.compile(r"\x1b\[[01]m")
+"""How Keras begins and ends bold type on a terminal."""
 _NO_TENSORFLOW = f"TensorFlow, which training and FASHION_ENGINE=keras need, is not installed: {INSTALL_TENSORFLOW}"
 
 
@@ -129,6 +132,7 @@ def has_tensorflow() -> bool:
 def describe_error(error: Exception) -> str:
     """Give the reason of an error of Keras's or TensorFlow's in one line."""
     text = str(error).rpartition("Exception encountered: ")[2]  # before it, Keras quotes the configuration
+    text = _BOLD.sub("", text)
     line = " ".join(f"{type(error).__name__}: {text}".split())
     return line if len(line) <= _MAX_REASON else f"{line[:_MAX_REASON]}…"
 
@@ -155,7 +159,9 @@ def _check_sizes(graph: Any) -> None:  # noqa: ANN401  # TensorFlow ships no typ
         for output in operation.outputs:
             numbers = math.prod(size or 1 for size in output.shape) if output.shape.rank else 1
             if numbers > MAX_NUMBERS_AN_IMAGE:
-                raise ModelError(f"{operation.name} gives {numbers} numbers for an image, over {MAX_NUMBERS_AN_IMAGE}")
+                raise ModelError(
+                    f"{operation.name:.100} gives {numbers} numbers for an image, over {MAX_NUMBERS_AN_IMAGE}"
+                )
 
 
 def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships no types
@@ -169,7 +175,9 @@ def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships n
         case (None, int(height), int(width)) | (None, int(height), int(width), 1):
             return height, width
         case _:
-            raise ModelError(f"its input is {shape}, not (None, height, width, 1) for grey images of a fixed size")
+            raise ModelError(
+                f"its input is {shape!s:.100}, not (None, height, width, 1) for grey images of a fixed size"
+            )
 
 
 @contextmanager

@@ -108,11 +108,17 @@ def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> Class
     threads = max(1, count_usable_cores() // settings.workers - 1)  # one core is the event loop's
     compiled = compile_cached(file, settings.cache_dir)
     try:
-        return OnnxClassifier(compiled, threads=threads)
+        classifier = OnnxClassifier(compiled, threads=threads)
     except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
         paths = compiled_path(file, settings.cache_dir), shipped_path(file.path)
         path = next((path for path in paths if path.exists()), paths[0])
         raise ModelError(f"{error}: remove {path}, to have it built anew") from error
+    if classifier.shape != file.input.shape:  # what gives the size was changed after compiling
+        sizes = [f"{height}×{width}" for height, width in (classifier.shape, file.input.shape)]
+        raise ModelError(
+            f"it takes images of {sizes[0]} pixels, not of {sizes[1]}: correct {file.name_source(*IMAGE_SIZE)}"
+        )
+    return classifier
 
 
 def load_network(file: ModelFile) -> Any:  # noqa: ANN401  # Keras ships no types
@@ -156,9 +162,10 @@ def self_test(classifier: Classifier, file: ModelFile) -> None:
     noise = noise.reshape(1, *spec.shape)
     images = np.concatenate((np.zeros_like(noise), np.full_like(noise, 255), noise))
     try:
-        probabilities = classifier.classify(images).probabilities
+        predictions = classifier.classify(images)
     except Exception as error:  # an engine may raise anything; here it means that the model cannot be served
         raise ModelError(f"it fails on a test image: {describe_error(error)}") from error
+    probabilities, novelty = predictions.probabilities, predictions.novelty
     if probabilities.shape != (len(images), len(labels)):
         raise ModelError(
             f"it has {probabilities.shape[-1]} outputs, but there are {len(labels)} labels: "
@@ -167,6 +174,8 @@ def self_test(classifier: Classifier, file: ModelFile) -> None:
     is_distribution = (probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     if not is_distribution:  # NaN compares false, and ends here too
         raise ModelError("its outputs are not probabilities: its last layer must be a softmax")
+    if novelty is not None and (novelty.shape != (len(images),) or not np.isfinite(novelty).all()):
+        raise ModelError("its second output, the novelty, is not one finite number for an image")
 
 
 def _check_calibration(classifier: Classifier, file: ModelFile) -> None:

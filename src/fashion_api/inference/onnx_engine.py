@@ -29,7 +29,10 @@ class OnnxClassifier:
             self._session = ort.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base of their own
             raise DamagedModelError(f"ONNX Runtime cannot load its compiled form ({type(error).__name__})") from error
-        self._input = self._session.get_inputs()[0].name
+        images = self._session.get_inputs()[0]
+        self._input = images.name
+        self.shape = tuple(images.shape[1:])
+        """Height and width of an image."""
 
     def classify(self, images: Images) -> Predictions:
         """Classify uint8[n, height, width], n at least 1."""

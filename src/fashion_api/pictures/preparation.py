@@ -24,6 +24,8 @@ _MAX_PIXELS = 16 * 2**20
 _MAX_COEFFICIENT_BYTES = 160 * 2**20
 """Those of a JPEG of several scans, which are in memory until the last scan was read: two bytes for each sample."""
 _MAX_SCANS = 32
+_MAX_COMPRESSED_BMP = 128 * 1024
+"""Of its pixels and of its bytes: their decoder is in Python, and takes up to 255 times as much memory."""
 _START = b"\xff\xd8"
 _SCAN = b"\xff\xda"
 
@@ -179,8 +181,9 @@ def _open(content: bytes) -> OpenedPicture:
         )
     if isinstance(image, JpegImageFile):
         _check_scans(image, opened.content)
-    if image.tile and image.tile[0][0] == "bmp_rle":  # a decoder in Python, which takes memory without a bound
-        raise ValueError("a compressed BMP")
+    is_large = max(math.prod(image.size), len(content)) > _MAX_COMPRESSED_BMP
+    if is_large and image.tile and image.tile[0][0] == "bmp_rle":
+        raise ValueError("a large compressed BMP")
     return opened
 
 

@@ -128,7 +128,7 @@ class Worker(uvicorn.Server):
             try:
                 act()
             except SettingsError as error:
-                logger.error("all stays as it was: %s", error)  # noqa: TRY400  # the message has all
+                logger.error("SIGHUP: what was in force stays: %s", error)  # noqa: TRY400  # the message has all
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's
         """Obey SIGTERM or SIGINT."""

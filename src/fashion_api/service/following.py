@@ -102,7 +102,7 @@ class ModelFollower:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.service.aclose()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await asyncio.gather(*self._retiring)  # last: one that was let go a moment ago has just begun to
         if self._loading is not None:  # its libraries would rather end than be cut off
             await asyncio.to_thread(self._loading.join, _LAST_LOAD_S)
 

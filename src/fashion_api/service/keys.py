@@ -31,6 +31,14 @@ class _Entry(BaseModel):
     expires: date | None = None
 
 
+_NAME_ITSELF = "[key]"  # Pydantic's, for what stands before the `=`
+_NO_NAME = "a name has letters, digits, - and _ only, at most 64"
+_MESSAGES = {
+    "string_pattern_mismatch": "is no SHA-256, which has 64 digits of 0-9 and a-f",
+    "model_type": "is not of the form { sha256 = ... }; `fashion-api keys new NAME` writes a line",
+}
+"""By Pydantic's type of the fault, where its own words are not for who wrote the file."""
+
 _FILE = TypeAdapter(dict[Annotated[str, Field(pattern=f"^{NAME}$")], _Entry])
 
 
@@ -123,6 +131,10 @@ def _describe(error: ValueError | RecursionError) -> str:
     """Say what is wrong, without what was written there: it may be a key."""
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        place = ("…" if str(part).startswith(_PREFIX) else str(part) for part in first["loc"])  # a key for a name
-        return f"{'.'.join(place)}: {first['msg']}"
-    return "is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        parts = [str(part) for part in first["loc"] if part != _NAME_ITSELF]
+        place = ("…" if part.startswith(_PREFIX) else part for part in parts)  # a key in place of a name
+        is_name = _NAME_ITSELF in first["loc"]
+        return f"{'.'.join(place)}: {_NO_NAME if is_name else _MESSAGES.get(first['type'], first['msg'])}"
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8"
+    return str(error).replace("Cannot overwrite a value", "a name stands there twice, and each key needs its own")

@@ -2,7 +2,6 @@
 
 import math
 import threading
-import time
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -42,7 +41,7 @@ class RateLimit:
         Raises:
             RateLimitedError: the client has none left.
         """
-        self._count(client, 1)
+        self._count(client, 1, needed=1)
 
     def take_more(self, client: str, images: int) -> None:
         """Count further images of a request that was taken; one of more than there ever are takes all.
@@ -52,21 +51,34 @@ class RateLimit:
         """
         images = min(images, self._item.amount - 1)
         if images:
-            self._count(client, images)
+            self._count(client, images, needed=images + 1)
 
     def close(self) -> None:
         """End its thread."""
         self._storage.timer.cancel()
 
-    def _count(self, client: str, images: int) -> None:
+    def _count(self, client: str, images: int, *, needed: int) -> None:
+        """Count images; `needed` are those that must pass when the whole request is sent again."""
         if self._limiter.hit(self._item, client, cost=images):
             return
         stats = self._limiter.get_window_stats(self._item, client)
-        wait_s = max(1, math.ceil(stats.reset_time - time.time()))
+        wait_s = self._find_wait(client, needed)
         raise RateLimitedError(
-            f"one client may ask for {self._images_per_s:g} images a second, and has for more; ask again in {wait_s} s",
+            f"one client may ask for {self._images_per_s:g} images a second, on average over {WINDOW_S} s; "
+            f"ask again in {wait_s} s",
             Quota(self._item.amount, WINDOW_S, remaining=stats.remaining, reset_s=wait_s),
         )
+
+    def _find_wait(self, client: str, needed: int) -> int:
+        """Give the whole seconds after which so many images pass, if the client asks for none meanwhile."""
+        before, _, now, ttl_s = self._storage.get_sliding_window(self._item.key_for(client), WINDOW_S)
+        left_s = ttl_s - WINDOW_S  # of this window
+        bound = self._item.amount - needed + 1  # they pass when fewer are counted
+        if now >= bound:  # only while the next window moves over this one
+            wait_s = left_s + WINDOW_S * (1 - bound / now)
+        else:  # as this window moves over the one before
+            wait_s = left_s - (bound - now) * WINDOW_S / before if before else 0.0
+        return max(0, math.floor(wait_s)) + 1
 
 
 class _SweptStorage(MemoryStorage):
