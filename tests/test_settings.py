@@ -320,3 +320,18 @@ def test_error_of_a_value_names_what_gave_it(
     """An error that is found when a setting is used names the flag that gave it, or else its variable."""
     error = load_settings(TrainingSettings, env_file=env_file, overrides=overrides).make_error("recipe", "no")
     assert (type(error), re.match(message, str(error)) is not None) == (kind, True)
+
+
+def test_metrics_have_another_port(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """One port for both stops the start with a message that names the setting."""
+    monkeypatch.setenv("FASHION_PORT", "9000")
+    monkeypatch.setenv("FASHION_METRICS_PORT", "9000")
+    with pytest.raises(SettingsError, match=r"^FASHION_METRICS_PORT: 9000 is FASHION_PORT"):
+        load_settings(Settings, env_file=env_file)
+
+
+def test_limit_without_a_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """An infinite limit on images stops the start with a message that names the setting: unset, there is none."""
+    monkeypatch.setenv("FASHION_RATE_LIMIT", "inf")
+    with pytest.raises(SettingsError, match="FASHION_RATE_LIMIT"):
+        load_settings(Settings, env_file=env_file)

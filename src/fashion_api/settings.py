@@ -259,6 +259,7 @@ class Settings(BaseSettings):
     rate_limit: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="The most images a second of a client, its key or else its address, on average over 10 s; shared "
         "out among the workers; on more: 429; unset: no limit.",
     )
@@ -313,6 +314,12 @@ class Settings(BaseSettings):
                 f"FASHION_MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is more than FASHION_MAX_BODY_MEMORY_BYTES "
                 f"({self.max_body_memory_bytes}): such a body could never be taken in"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_ports_differ(self) -> Self:
+        if self.metrics_port == self.port:
+            raise ValueError(f"FASHION_METRICS_PORT: {self.port} is FASHION_PORT: choose another, or unset it")
         return self
 
     @model_validator(mode="after")

@@ -15,8 +15,10 @@ from fashion_api.errors import DataError, ModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.rest import app as app_module
 from fashion_api.rest.app import create_app
 from fashion_api.rest.problems import KINDS, ProblemKind
+from fashion_api.service import rate_limit
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from tests.conftest import MakeClient
 from tests.fakes import FakeClassifier, find_no_test_set, load_fake_test_set, model_loader
@@ -66,6 +68,23 @@ def test_unforeseen_failure_of_the_start_is_logged(settings: Settings, caplog: p
         raise ZeroDivisionError("a bug")
 
     client = TestClient(create_app(settings, load_model=fail, load_test_set=load_fake_test_set))
+    with pytest.raises(ZeroDivisionError), client:
+        pass
+    assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["look_at", "Metrics", "RateLimit"])
+def test_any_part_that_fails_is_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Whatever part of the service fails at the start, the log says why: no start ends without a word."""
+
+    def fail(*_: object, **_options: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(app_module if part != "RateLimit" else rate_limit, part, fail)
+    limited = settings.model_copy(update={"rate_limit": 1.0})
+    client = TestClient(create_app(limited, load_model=model_loader(), load_test_set=load_fake_test_set))
     with pytest.raises(ZeroDivisionError), client:
         pass
     assert "a bug" in caplog.text

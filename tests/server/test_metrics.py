@@ -1,14 +1,21 @@
 """Metrics of one process and of several, as Prometheus reads them."""
 
+import http.client
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
+import prometheus_client as prometheus
 import pytest
 
-from tests.server.scraping import Samples, find, read, total, wait_for, wait_for_total
+from fashion_api.server import metrics
+from fashion_api.server.metrics import serve_metrics
+from fashion_api.settings import Settings
+from tests.server.scraping import LIMIT_S, Samples, find, read, total, wait_for, wait_for_total
 from tests.server.service_process import Service, ask, begin_request, connect, serve
 
 PREDICTION = "/api/v1/test-images/3/prediction"
@@ -122,3 +129,83 @@ def test_metrics_that_are_off_have_no_port() -> None:
         port = sock.getsockname()[1]
     with serve(FASHION_METRICS="false", FASHION_METRICS_PORT=str(port)), pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """The port of the metrics, which nobody else has counted in."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+    registry = prometheus.CollectorRegistry()
+    prometheus.Gauge("fashion_connections", "Open connections.", registry=registry)
+    with serve_metrics(Settings(_env_file=None, metrics_port=port), lambda: registry):
+        yield port
+
+
+ODD_REQUESTS = {
+    "a part": ("GET", "/metrics?name[]=fashion_connections", 200),
+    "only the head": ("HEAD", "/metrics", 200),
+    "another method": ("POST", "/metrics", 405),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ODD_REQUESTS.values(), ids=ODD_REQUESTS)
+def test_odd_requests_to_the_port_are_answered(
+    port: int, capfd: pytest.CaptureFixture[str], method: str, path: str, status: int
+) -> None:
+    """Whatever is asked on the port of the metrics is answered, as no other type than it says, and is no traceback."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)) as connection:
+        connection.request(method, path, headers={"Accept": "application/openmetrics-text; version=abc"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["X-Content-Type-Options"]) == (status, "nosniff")
+        assert (b"fashion_connections 0.0" in answer.read()) == (method == "GET")
+    assert capfd.readouterr().err == ""
+
+
+def test_silent_connections_to_the_port_are_few(
+    port: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that say nothing have a bounded number of threads and files, are closed, and are no line."""
+    monkeypatch.setattr(metrics, "_READ_TIMEOUT_S", 0.5)
+    silent = [socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) for _ in range(40)]
+    for connection in silent:  # those beyond the number at once, the others after their time
+        with connection, suppress(ConnectionError):
+            assert connection.recv(1) == b""
+    assert total(read(port), "fashion_connections") == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_metrics_that_cannot_be_read_are_one_error(caplog: pytest.LogCaptureFixture) -> None:
+    """A folder of several workers that has gone is an error in the log, and an answer."""
+
+    def fail() -> prometheus.CollectorRegistry:
+        raise ValueError("no folder")
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with (
+        serve_metrics(Settings(_env_file=None, metrics_port=port), fail),
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)) as connection,
+    ):
+        connection.request("GET", "/metrics")
+        assert connection.getresponse().status == 500
+    assert "the metrics cannot be read" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for the blocks of a file")
+def test_files_have_their_place_on_the_disk(tmp_path: Path) -> None:
+    """No file of several workers has holes: a worker that fills one while the disk is full is ended by a signal."""
+    with serve(workers=2, TMPDIR=str(tmp_path)) as service:
+        send_requests(service, connections=2)
+        found = [path.stat() for path in tmp_path.rglob("*.db")]
+        assert len(found) >= 5
+        assert [file.st_blocks * 512 >= file.st_size for file in found] == [True] * len(found)
+
+
+def test_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    """Where the port of the metrics is taken, the folder of several workers' files does not stay behind."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = str(sock.getsockname()[1])
+        with serve(workers=2, is_ready=False, FASHION_METRICS_PORT=port, TMPDIR=str(tmp_path)) as service:
+            assert service.wait() == 1
+    assert list(tmp_path.iterdir()) == []

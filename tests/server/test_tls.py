@@ -1,5 +1,6 @@
 """TLS: what is encrypted is answered as all else is, within the same limits, and certificates change while it runs."""
 
+import os
 import re
 import signal
 import ssl
@@ -103,6 +104,17 @@ class TestLimits:
     def test_silent_connection_is_closed(self, caller: Caller) -> None:
         """Who shakes hands and then says nothing is closed."""
         assert caller.read_answers() == []
+
+
+@ON_LINUX
+@pytest.mark.parametrize("part", ["certificate", "key"])
+def test_pipe_is_not_waited_for(own: Certificates, part: str) -> None:
+    """A pipe in place of a file, which nobody may ever write to, is refused."""
+    settings, path = own.settings, getattr(own, part)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SettingsError, match="Not a regular file"):
+        check_certificate(settings)
 
 
 @ON_LINUX

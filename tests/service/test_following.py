@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +22,7 @@ from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.rest.app import ServiceApp, create_app
+from fashion_api.service import following
 from fashion_api.service.following import ModelFollower, look_at
 from fashion_api.settings import Settings
 from tests.asgi import ask, call
@@ -363,6 +366,80 @@ def test_file_that_is_being_written_is_left_alone(shelf: Shelf) -> None:
             assert count_changes(app)["served"] <= 2  # one, but where this process stood still
 
     run(test)
+
+
+def test_link_to_itself_is_refused_and_followed_again(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    """A link that leads to itself is a model that cannot be read; what is put in its place is served."""
+
+    async def test() -> None:
+        async with running(shelf) as (app, _):
+            shelf.path.unlink()
+            shelf.path.symlink_to(shelf.path.name)
+            await until(lambda: count_changes(app) == {"refused": 1})
+            shelf.write("new")
+            await until(lambda: find_version(app) == "new")
+            assert "Too many levels of symbolic links" in caplog.text
+
+    run(test)
+
+
+def test_look_that_fails_is_not_the_last(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the files cannot be looked at, the log says so, and they are looked at again."""
+
+    async def test() -> None:
+        async with running(shelf) as (app, _):
+            with monkeypatch.context() as patch:
+                patch.setattr(following, "look_at", None)
+                await until(lambda: "cannot be looked at" in caplog.text)
+            shelf.write("new")
+            await until(lambda: find_version(app) == "new")
+
+    run(test)
+
+
+def test_file_that_may_be_read_now_is_another(tmp_path: Path) -> None:
+    """Other permissions, and another content of the same size and time, are changes too."""
+    path = tmp_path / "model.h5"
+    path.write_text("first")
+    seen = [look_at(path)]
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    time.sleep(0.02)  # the clock of a file system may tick each 10 ms
+    path.chmod(0o600)
+    seen.append(look_at(path))
+    time.sleep(0.02)
+    path.write_text("other")
+    os.utime(path, ns=times)
+    seen.append(look_at(path))
+    assert len(set(seen)) == len(seen)
+
+
+def test_service_ends_while_a_model_is_compiled(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that takes long to load does not keep the service from ending."""
+    is_loading, may_end = threading.Event(), threading.Event()
+    monkeypatch.setattr(following, "_LAST_LOAD_S", 0.01)
+
+    def load(settings: Settings) -> LoadedModel:
+        if settings.model_path.read_text() == "new":
+            is_loading.set()
+            may_end.wait(LIMIT_S)
+        return Shelf.load(shelf, settings)
+
+    shelf.load = load  # type: ignore[method-assign]  # a fake's
+
+    async def test() -> None:
+        async with running(shelf):
+            shelf.write("new")
+            await asyncio.to_thread(is_loading.wait, LIMIT_S)
+        await asyncio.get_running_loop().shutdown_default_executor()
+        assert not may_end.is_set()
+        assert [thread.daemon for thread in threading.enumerate() if thread.name == "model"] == [True]
+
+    try:
+        run(test)
+    finally:
+        may_end.set()
 
 
 def test_findings_are_the_new_models(shelf: Shelf) -> None:

@@ -1,6 +1,7 @@
 """The keys that are in force, and the file that they come from."""
 
 import hashlib
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,6 +61,21 @@ def test_keys_of_the_settings_are_accepted_too(file: Path) -> None:
     ]
 
 
+def test_key_of_two_lines_is_accepted_while_one_is(file: Path) -> None:
+    """A key that has expired under one name, and has another line, is accepted by that one's name."""
+    key, line = make_key("old", TODAY)
+    file.write_text(f"{line}\n{line.replace('old', 'new').partition(',')[0]} }}\n")
+    assert read(file).find_name(key.encode()) == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes with names")
+def test_pipe_is_not_waited_for(file: Path) -> None:
+    """A pipe in place of the file, which nobody may ever write to, is refused."""
+    os.mkfifo(file)
+    with pytest.raises(SettingsError, match="Not a regular file"):
+        read(file)
+
+
 BROKEN = {
     "no file": (None, "No such file or directory"),
     "no TOML": ("laptop", "Expected '='"),
@@ -70,7 +86,9 @@ BROKEN = {
     "another field": (f'laptop = {{ sha256 = "{DIGEST}", key = "hunter2" }}', "laptop.key: Extra inputs"),
     "no date": (f'laptop = {{ sha256 = "{DIGEST}", expires = "hunter2" }}', "laptop.expires: "),
     "no digest": ("laptop = {}", "laptop.sha256: Field required"),
+    "a key for a name": ('fashion_hunter2 = "laptop"', "…: is not of the form"),
     "nothing": ("# no key\n", "holds no key"),
+    "lists in lists": ("a = " + "[" * 5000, "maximum recursion depth exceeded"),
     "another encoding": (f'# \xe9\nlaptop = {{ sha256 = "{DIGEST}" }}', "is not UTF-8"),
 }
 

@@ -123,6 +123,14 @@ def test_openmetrics_are_given_on_request() -> None:
     assert content.endswith(b"# EOF\n")
 
 
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=abc", "text/plain;version=x.y"])
+def test_version_that_is_none_is_passed_over(accept: str) -> None:
+    """What no scraper asks for is answered as text, and is no fault of the service."""
+    content, media_type = Metrics().write(accept)
+    assert media_type.startswith("text/plain; version=0.0.4")
+    assert b"fashion_build_info" in content
+
+
 def test_images_that_no_caller_sent_are_no_predictions() -> None:
     """The parts of an explanation are computed, and their time counts, but they say nothing about what callers send."""
     metrics = Metrics()

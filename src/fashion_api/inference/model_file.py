@@ -70,8 +70,11 @@ class ModelFile:
 
 def find_model(path: Path) -> Path:
     """Give the file that a link leads to, where that has its manifest beside it; else the path as it is."""
-    target = path.resolve()
-    return target if manifest_path(target).exists() else path
+    try:
+        target = path.resolve()
+        return target if manifest_path(target).exists() else path
+    except (OSError, RuntimeError):  # a folder that may not be entered; a link to itself (before Python 3.13)
+        return path
 
 
 def read_model_file(settings: Settings) -> ModelFile:

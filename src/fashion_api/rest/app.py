@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -215,8 +215,9 @@ def create_app(  # noqa: PLR0913  # the parts of a service
     @asynccontextmanager
     async def run_service(app: ServiceApp) -> AsyncIterator[None]:
         app.watch = Watch()  # its timer is the event loop's
-        seen = look_at(settings.model_path)  # before it is read: what changes meanwhile is followed
-        service = await _start_service(settings, app.keys, load_model, load_test_set, start_tracing)
+        with _logged_failures():
+            seen = look_at(settings.model_path)  # before it is read: what changes meanwhile is followed
+            service = await _start_service(settings, app.keys, load_model, load_test_set, start_tracing)
 
         def put_in_force(service: Service) -> None:
             app.service = service
@@ -290,6 +291,19 @@ def _check_root_path(root_path: str, paths: Sequence[str]) -> None:
         raise SettingsError(f"FASHION_ROOT_PATH: {root_path} is where {taken[0]} begins; choose another prefix")
 
 
+@contextmanager
+def _logged_failures() -> Iterator[None]:
+    """Log why the service cannot start: the server says nothing of it."""
+    try:
+        yield
+    except FashionError as error:
+        logger.critical("cannot start: %s", error)
+        raise
+    except Exception:
+        logger.critical("cannot start", exc_info=True)
+        raise
+
+
 async def _start_service(
     settings: Settings,
     keys: ApiKeys,
@@ -297,15 +311,8 @@ async def _start_service(
     load_test_set: TestSetLoader,
     start_tracing: TracingStarter,
 ) -> Service:
-    try:
-        model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
-        spans = start_tracing(settings)
-    except FashionError as error:
-        logger.critical("cannot start: %s", error)
-        raise
-    except Exception:
-        logger.critical("cannot start", exc_info=True)
-        raise
+    model, test_set = await asyncio.to_thread(_load, settings, load_model, load_test_set)
+    spans = start_tracing(settings)
     metrics = Metrics()
     metrics.set_model(model)
     return Service(

@@ -72,12 +72,11 @@ def _run_here(settings: Settings, sock: socket.socket) -> tuple[bool, int | None
 
 
 def _run_workers(settings: Settings, sock: socket.socket) -> tuple[bool, int | None]:
-    from fashion_api.server.metrics import serve_metrics  # noqa: PLC0415  # see above
+    from fashion_api.server.metrics import find_shared_registry, serve_metrics  # noqa: PLC0415  # see above
     from fashion_api.server.supervisor import Supervisor  # noqa: PLC0415  # one worker needs none
-    from fashion_api.service.metrics import read_registry  # noqa: PLC0415  # see above
 
     supervisor = Supervisor(settings, sock)
-    with serve_metrics(settings, read_registry):
+    with serve_metrics(settings, find_shared_registry):
         return supervisor.run(), supervisor.stop_signal
 
 

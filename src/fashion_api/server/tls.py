@@ -4,12 +4,14 @@ import logging
 import ssl
 from pathlib import Path
 
+from fashion_api.files import read_file
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_TIMEOUT_S = 2.0
 """How long a caller may take to answer that the connection ends."""
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 def check_certificate(settings: Settings) -> None:
@@ -23,7 +25,7 @@ def check_certificate(settings: Settings) -> None:
         return
     for field, path in (("tls_cert", certificate), ("tls_key", key)):
         try:
-            path.read_bytes()
+            read_file(path, max_bytes=_MAX_BYTES)  # a pipe would have OpenSSL wait
         except OSError as error:
             raise settings.make_error(field, f"{path}: {error.strerror}") from error
     try:
@@ -43,7 +45,7 @@ def reload_certificate(context: ssl.SSLContext, settings: Settings) -> None:
     """
     check_certificate(settings)  # apart, for a context that has refused a key may have taken its certificate
     if settings.tls_cert is not None:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")  # never asked for at a terminal
         logger.info("the certificate of %s is in force", settings.tls_cert)
 
 

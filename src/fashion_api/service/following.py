@@ -5,8 +5,10 @@ import contextlib
 import ctypes
 import logging
 import sys
+import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _SETTLE_S = 0.2
 """Files that have not changed for so long are taken to be written."""
+_LAST_LOAD_S = 2.0
+"""How long the end of the service waits for a model that is being loaded; one that is compiled first takes minutes."""
 _REASONS = {
     IncompleteModelError: "its .h5 or its manifest is missing, or they do not agree: they may be in the midst of being "
     "exchanged",
@@ -47,7 +51,8 @@ def _look_at_file(path: Path) -> tuple[int, ...] | None:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    # The last changes too where a file gets other permissions, or another content with the time of an older one.
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class ModelFollower:
@@ -77,6 +82,7 @@ class ModelFollower:
         self._seen = seen
         self._put_in_force = put_in_force
         self._is_asked = asyncio.Event()
+        self._loading: threading.Thread | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self.service = service
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,6 +103,8 @@ class ModelFollower:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.service.aclose()
         await asyncio.gather(*self._retiring)  # last: one that was let go a moment ago has just begun to
+        if self._loading is not None:  # its libraries would rather end than be cut off
+            await asyncio.to_thread(self._loading.join, _LAST_LOAD_S)
 
     async def _follow(self) -> None:
         while True:
@@ -108,10 +116,17 @@ class ModelFollower:
             else:
                 self._is_asked.clear()
                 is_retry = self.service.pending is not None
-            if is_retry or await asyncio.to_thread(look_at, self._settings.model_path) != self._seen:
-                await self._settle()
-                await self._try()
-                await asyncio.to_thread(_release_memory)
+            try:
+                await self._look(is_retry=is_retry)
+            except Exception:  # the next look may find what this one did not
+                logger.exception("the model's file cannot be looked at")
+
+    async def _look(self, *, is_retry: bool) -> None:
+        """Follow the files where they have changed, or in any case."""
+        if is_retry or await asyncio.to_thread(look_at, self._settings.model_path) != self._seen:
+            await self._settle()
+            await self._try()
+            await asyncio.to_thread(_release_memory)
 
     async def _settle(self) -> None:
         """Wait until the files stay as they are."""
@@ -124,7 +139,7 @@ class ModelFollower:
     async def _try(self) -> None:
         """Load what the files have, and put it in force, or say why not."""
         try:
-            model = await asyncio.to_thread(self._load)
+            model = await self._load_beside()
             _check_contract(model, self.service.model)
         except ModelError as error:
             self._refuse(error)
@@ -134,6 +149,21 @@ class ModelFollower:
         else:
             if not self.service.is_draining:
                 self._follow_to(model)
+
+    async def _load_beside(self) -> LoadedModel:
+        """Load in a thread that, unlike those of the event loop, does not keep the service from ending."""
+        loaded: Future[LoadedModel] = Future()
+        loaded.set_running_or_notify_cancel()  # from now on nobody else gives it a result
+
+        def load() -> None:
+            try:
+                loaded.set_result(self._load())
+            except BaseException as error:  # noqa: BLE001  # whatever it is, the event loop has to know
+                loaded.set_exception(error)
+
+        self._loading = threading.Thread(target=load, name="model", daemon=True)
+        self._loading.start()
+        return await asyncio.wrap_future(loaded)
 
     def _refuse(self, error: Exception) -> None:
         is_waiting = isinstance(error, IncompleteModelError)

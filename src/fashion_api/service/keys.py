@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from fashion_api.files import read_file
 from fashion_api.settings import Settings, name_variable
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ NAME = r"[A-Za-z0-9_-]{1,64}"
 """What a key may be called: a bare key of TOML (https://toml.io/en/v1.0.0#keys)."""
 _PREFIX = "fashion_"  # by which tools that look for lost secrets know one
 _RANDOM_BYTES = 24
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 class _Entry(BaseModel):
@@ -68,7 +70,7 @@ class ApiKeys:
         digest = hashlib.sha256(shown).digest()
         # Each is compared, so that the time it takes does not say which key was near.
         found = [key for key in self._keys if secrets.compare_digest(digest, key.digest)]
-        return found[0].name if found and time.time() < found[0].expires_at_s else None
+        return next((key.name for key in found if time.time() < key.expires_at_s), None)
 
     def reload(self) -> None:
         """Read the file anew; where it is broken, the keys stay as they are.
@@ -93,7 +95,7 @@ class ApiKeys:
             return (*given, *read_keys(path))
         except OSError as error:
             raise self._settings.make_error("api_keys_file", f"{path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._settings.make_error("api_keys_file", f"{path}: {_describe(error)}") from error
 
 
@@ -103,9 +105,9 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     Raises:
         OSError: it cannot be read.
         ValueError: it is not TOML, has other entries than those of keys, or none.
+        RecursionError: it has lists within lists within lists.
     """
-    with path.open("rb") as file:
-        entries = _FILE.validate_python(tomllib.load(file))
+    entries = _FILE.validate_python(tomllib.loads(read_file(path, max_bytes=_MAX_BYTES).decode()))
     if not entries:
         raise ValueError("holds no key; `fashion-api keys new NAME` makes one")
     return tuple(
@@ -125,11 +127,12 @@ def _begin(day: date) -> float:
     return datetime.combine(day, time_of_day(), UTC).timestamp()
 
 
-def _describe(error: ValueError) -> str:
+def _describe(error: ValueError | RecursionError) -> str:
     """Say what is wrong, without what was written there: it may be a key."""
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
-        place = [str(part) for part in first["loc"] if part != _NAME_ITSELF]
+        parts = [str(part) for part in first["loc"] if part != _NAME_ITSELF]
+        place = ("…" if part.startswith(_PREFIX) else part for part in parts)  # a key in place of a name
         is_name = _NAME_ITSELF in first["loc"]
         return f"{'.'.join(place)}: {_NO_NAME if is_name else _MESSAGES.get(first['type'], first['msg'])}"
     if isinstance(error, UnicodeDecodeError):

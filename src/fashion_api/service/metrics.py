@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import prometheus_client as prometheus
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
@@ -259,8 +260,16 @@ class Metrics:
 
     def write(self, accept: str) -> tuple[bytes, str]:
         """Write all metrics, of all workers, in the form that an `Accept` header asks for; gives its media type too."""
+        return write_metrics(self.registry, accept)
+
+
+def write_metrics(registry: Collector, accept: str) -> tuple[bytes, str]:
+    """Write metrics in the form that an `Accept` header asks for; gives its media type too."""
+    try:
         encode, media_type = prometheus.exposition.choose_encoder(accept)
-        return encode(self.registry), media_type
+    except (TypeError, ValueError):  # a version that is none
+        encode, media_type = prometheus.exposition.choose_encoder("")
+    return encode(registry), media_type
 
 
 def read_registry() -> prometheus.CollectorRegistry:

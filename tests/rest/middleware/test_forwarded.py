@@ -97,9 +97,9 @@ def test_headers_of_others_are_not_believed(client: tuple[str, int] | None, trus
     assert adapt(scope, trusted=trusted) == ("/docs", b"/docs", "", "http")
 
 
-@pytest.mark.parametrize("client", ["10.1.2.3", "2001:db8::1"])
+@pytest.mark.parametrize("client", ["10.1.2.3", "2001:db8::1", "::ffff:10.1.2.3"])
 def test_named_networks_are_trusted(client: str) -> None:
-    """The networks that the settings name are believed, in either version of IP."""
+    """The networks that the settings name are believed, in either version of IP, and on a socket for both."""
     scope = make_scope("GET", "/docs", [(PREFIX, b"/shop"), (PROTO, b"https")], client=(client, 1))
     assert adapt(scope, trusted="10.0.0.0/8, 2001:db8::/32")[2:] == ("/shop", "https")
 

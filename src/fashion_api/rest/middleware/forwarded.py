@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import Awaitable, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from pydantic import IPvAnyNetwork
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -93,4 +93,6 @@ def _is_in_networks(networks: Sequence[IPvAnyNetwork], host: str) -> bool:
         address = ip_address(host)
     except ValueError:  # a Unix socket, say
         return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:  # on a socket for both
+        address = address.ipv4_mapped
     return any(address in network for network in networks)
