@@ -335,3 +335,11 @@ def test_limit_without_a_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, env_
     monkeypatch.setenv("FASHION_RATE_LIMIT", "inf")
     with pytest.raises(SettingsError, match="FASHION_RATE_LIMIT"):
         load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("value", [".", "/", "./"])
+def test_model_path_names_a_file(monkeypatch: pytest.MonkeyPatch, env_file: Path, value: str) -> None:
+    """A path without a name is refused."""
+    monkeypatch.setenv("FASHION_MODEL_PATH", value)
+    with pytest.raises(SettingsError, match=r"FASHION_MODEL_PATH: .* is a folder, and must be a file"):
+        load_settings(Settings, env_file=env_file)

@@ -104,6 +104,12 @@ def _is_of_a_model(path: Path, served: Path) -> bool:
     return path == served or path.suffix == ".h5" or is_manifest or path.name == "README.md"
 
 
+def _check_names_file(path: Path) -> Path:
+    if not path.name:
+        raise ValueError(f"{path} is a folder, and must be a file")
+    return path
+
+
 def _check_root_path(path: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)*", path):
         raise ValueError("must begin with / and not end with it, as in /fashion, with letters, digits and -._~ between")
@@ -126,7 +132,7 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, protected_namespaces=()
     )
 
-    model_path: Path = Field(
+    model_path: Annotated[Path, AfterValidator(_check_names_file)] = Field(
         Path("models/fashion_mnist.h5"),
         description="The Keras `.h5` to serve; its manifest is the `.json` beside it.",
     )
