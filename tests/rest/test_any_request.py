@@ -22,7 +22,7 @@ from tests.raw_http import Answer
 
 KEY = "any-key"
 JSON_HEAD = {"content-type": "application/json"}
-EXAMPLES = 50
+EXAMPLES = 30
 
 Ask = Callable[..., Answer]
 Fields = Sequence[tuple[bytes, bytes]]

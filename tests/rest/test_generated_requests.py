@@ -27,7 +27,7 @@ class Report(NamedTuple):
     events: list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=[("", 40), (KEY, 10)], ids=["open", "guarded"])
+@pytest.fixture(scope="module", params=[("", 25), (KEY, 10)], ids=["open", "guarded"])
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """A run with all checks against a server of its own, without API keys, and a shorter one with them."""
     key, most = request.param
