@@ -22,8 +22,8 @@ MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many processes as there are cores: for half of their time the tests wait for other processes."""
-    return 2 * (os.cpu_count() or 1)
+    """Half as many processes again as there are cores: for a third of their time the tests wait."""
+    return 3 * (os.cpu_count() or 1) // 2
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """Models trained on the small data set, for the tests of the training rooms."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +29,18 @@ class Train(Protocol):
     ) -> "TrainingOutcome": ...
 
 
+@contextmanager
+def computing_eagerly() -> Iterator[None]:
+    """Have TensorFlow trace no graphs, which takes longer than so small a run; the tests of the commands have them."""
+    import tensorflow as tf  # noqa: PLC0415  # see above
+
+    tf.config.run_functions_eagerly(True)  # noqa: FBT003  # the library's own interface
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)  # noqa: FBT003  # the same
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small data set: images of 8×8 pixels in two classes."""
@@ -42,7 +56,7 @@ def test_set(data_dir: Path) -> Split:
 
 
 @pytest.fixture
-def train(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+def train(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Train]:
     """Train in a folder of the test's own."""
     from fashion_api.training.fit.training import train_model  # noqa: PLC0415  # imports TensorFlow
 
@@ -65,7 +79,8 @@ def train(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tr
             augment=augment,
         )
 
-    return run
+    with computing_eagerly():
+        yield run
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +89,6 @@ def trained(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> "Traini
     from fashion_api.training.fit.training import train_model  # noqa: PLC0415  # imports TensorFlow
 
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with pytest.MonkeyPatch.context() as monkeypatch, computing_eagerly():
         monkeypatch.chdir(folder)
         return train_model(make_settings(data_dir), command=COMMAND, model_path=folder / "models" / "bands.h5")
