@@ -34,8 +34,8 @@ evaluate: data  ## score the model
 data: $(TRAIN)  ## get the data set, if it is not there
 	@scripts/fetch-data
 
-test: $(DEV) data  ## run the tests
-	$(BIN)/pytest $(PARALLEL) $(ARGS)
+test: $(DEV) data  ## run the tests, but for those that generate clients
+	$(BIN)/pytest $(PARALLEL) -m "not clients" $(ARGS)
 
 test-quick: $(DEV) data  ## run the tests that need no TensorFlow and generate no clients
 	$(BIN)/pytest $(PARALLEL) -m "not tensorflow and not clients" $(ARGS)
@@ -53,7 +53,7 @@ lint: $(DEV)  ## check style and format
 types: $(DEV)  ## check types
 	$(BIN)/mypy
 
-coverage: $(DEV) data  ## run the tests and report the lines and branches that they reach
+coverage: $(DEV) data  ## run all tests and report the lines and branches that they reach
 	$(BIN)/pytest $(PARALLEL) $(ARGS) --cov
 
 docs: $(DOCS)  ## build the documentation as a site, in dist/docs/

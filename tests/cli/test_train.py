@@ -9,6 +9,7 @@ import pytest
 
 from fashion_api.cli.main import run
 from fashion_api.training.recipes import RECIPES
+from tests.eager import computing_eagerly
 from tests.idx import write_small_data_set
 
 
@@ -62,7 +63,8 @@ def test_run_is_shown(own_data: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_default_recipe_trains(own_data: Path, tmp_path: Path) -> None:
     """Without a recipe, and with data of one's own, a model that scores novelty is trained."""
     write_small_data_set(own_data, size=40)
-    assert run(["train", "--epochs", "1", "--validation-size", "10"]) == 0
+    with computing_eagerly():
+        assert run(["train", "--epochs", "1", "--validation-size", "10"]) == 0
     manifest = json.loads((tmp_path / "models" / "compact.json").read_text())
     assert manifest["calibration"]["novelty"]["threshold"] > 0
 

@@ -1,7 +1,6 @@
 """Models trained on the small data set, for the tests of the training rooms."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +8,7 @@ import pytest
 
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.training.synthetic.augmentation import Augment, augment
+from tests.eager import computing_eagerly
 from tests.training.samples import COMMAND, make_settings, write_data_set
 
 if TYPE_CHECKING:  # at run time it would import TensorFlow, which not all of these tests need
@@ -27,18 +27,6 @@ class Train(Protocol):
         augment: Augment = ...,
         **changes: object,
     ) -> "TrainingOutcome": ...
-
-
-@contextmanager
-def computing_eagerly() -> Iterator[None]:
-    """Have TensorFlow trace no graphs, which takes longer than so small a run; the tests of the commands have them."""
-    import tensorflow as tf  # noqa: PLC0415  # see above
-
-    tf.config.run_functions_eagerly(True)  # noqa: FBT003  # the library's own interface
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)  # noqa: FBT003  # the same
 
 
 @pytest.fixture(scope="session")
