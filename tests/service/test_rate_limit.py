@@ -2,9 +2,7 @@
 
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -14,10 +12,8 @@ from fashion_api.service.rate_limit import WINDOW_S, RateLimit
 
 
 @pytest.fixture
-def limit() -> Iterator[RateLimit]:
-    limit = RateLimit(10, shares=2)
-    yield limit
-    limit.close()
+def limit() -> RateLimit:
+    return RateLimit(10, shares=2)
 
 
 def test_limit_is_shared_out_among_processes(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,25 +76,6 @@ def test_request_passes_after_the_wait_that_is_named(
     wait_s = ask(limit, second[1])
     clock[0] += wait_s - early_s
     assert (wait_s > 0, ask(limit, second[1]) > 0) == (True, bool(early_s))
-
-
-def test_clients_that_stay_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counters go when two windows have passed, by one thread, which ends with the limit."""
-    before = set(threading.enumerate())
-    limit = RateLimit(10)
-    for number in range(1000):
-        limit.take(f"address {number}")
-    assert limit.clients == 1000
-    (timer,) = [thread for thread in set(threading.enumerate()) - before if thread.is_alive() and thread.daemon]
-    assert isinstance(timer, threading.Timer)
-    assert timer.interval == WINDOW_S
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 2 * WINDOW_S + 1)
-    timer.function()
-    assert limit.clients == 0
-    limit.close()
-    timer.join(10)
-    assert not timer.is_alive()
 
 
 def test_service_without_a_limit_does_not_have_the_library() -> None:

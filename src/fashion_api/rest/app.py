@@ -153,7 +153,9 @@ class ServiceApp(FastAPI):
         app = super().build_middleware_stack()
         self.user_middleware = callers
         cors = [_make_cors(settings.cors_origins)] if settings.cors_origins else []
-        limited = [Middleware(RateLimitMiddleware, is_exempt=self.open_paths.are_always_answered)]
+        limited = []
+        if settings.rate_limit is not None:
+            limited = [Middleware(RateLimitMiddleware, is_exempt=self.open_paths.are_always_answered)]
         chain = [
             Middleware(ForwardedMiddleware, root_path=settings.root_path, trusted_proxies=settings.trusted_proxies),
             Middleware(
@@ -167,7 +169,7 @@ class ServiceApp(FastAPI):
             Middleware(ErrorMiddleware),
             Middleware(OverloadMiddleware, is_open=self.open_paths.are_always_answered),
             Middleware(ApiKeyMiddleware, keys=self.keys, is_open=self.open_paths.has),
-            *(limited if settings.rate_limit else []),
+            *limited,
             Middleware(FastPath, operations=self.operations),
         ]
         for make, arguments, options in reversed(chain):

@@ -55,7 +55,10 @@ _NOVELTIES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 4.0, 8.0)
 
 
 class Histogram(prometheus.Histogram):
-    """A histogram that takes many values at once: one at a time, they took 2 µs each."""
+    """A histogram that takes many values at once: one at a time, they took 2 µs each.
+
+    The library promises nothing of a histogram's parts, hence the bound on its version in pyproject.toml.
+    """
 
     def _prepare_buckets(self, source_buckets: Sequence[float | str]) -> None:
         super()._prepare_buckets(source_buckets)

@@ -1,7 +1,6 @@
 """A limit on the images that each client may ask for."""
 
 import math
-import threading
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -27,13 +26,8 @@ class RateLimit:
     def __init__(self, images_per_s: float, *, shares: int = 1) -> None:
         self._images_per_s = images_per_s
         self._item = RateLimitItemPerSecond(max(1, round(images_per_s * WINDOW_S / shares)), WINDOW_S)
-        self._storage = _SweptStorage()
+        self._storage = MemoryStorage()
         self._limiter = SlidingWindowCounterRateLimiter(self._storage)
-
-    @property
-    def clients(self) -> int:
-        """How many counters of clients there are."""
-        return len(self._storage.storage)
 
     def take(self, client: str) -> None:
         """Count a request, as one image.
@@ -52,10 +46,6 @@ class RateLimit:
         images = min(images, self._item.amount - 1)
         if images:
             self._count(client, images, needed=images + 1)
-
-    def close(self) -> None:
-        """End its thread."""
-        self._storage.timer.cancel()
 
     def _count(self, client: str, images: int, *, needed: int) -> None:
         """Count images; `needed` are those that must pass when the whole request is sent again."""
@@ -79,29 +69,3 @@ class RateLimit:
         else:  # as this window moves over the one before
             wait_s = left_s - (bound - now) * WINDOW_S / before if before else 0.0
         return max(0, math.floor(wait_s)) + 1
-
-
-class _SweptStorage(MemoryStorage):
-    """Counters in memory; those that have expired are removed once a window.
-
-    The library itself starts a thread for that at most every 10 ms, which goes over all counters: a third of a
-    processor where there are 50,000.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.timer = _Repeating(WINDOW_S, self._sweep)
-        self.timer.daemon = True
-        self.timer.start()
-
-    def _sweep(self) -> None:
-        for key in list(self.expirations):
-            self.get(key)  # which removes what has expired
-
-
-class _Repeating(threading.Timer):
-    """A timer that goes off again and again, until it is cancelled."""
-
-    def run(self) -> None:
-        while not self.finished.wait(self.interval):
-            self.function()

@@ -147,8 +147,6 @@ class Service:
     async def aclose(self) -> None:
         """Finish what was taken in, and end the threads."""
         self.drain()
-        if self.rate_limit is not None:
-            self.rate_limit.close()
         await self.survey.aclose()
         await self.decoder.aclose()
         await self.preparer.aclose()
