@@ -178,9 +178,10 @@ def test_old_model_goes_with_its_last_request(shelf: Shelf) -> None:
     held = HeldClassifier()
     shelf.classifiers["old"] = held
     model = weakref.ref(held)
+    before = set(threading.enumerate())  # other tests' threads may be about to end
 
     def count_threads() -> int:
-        return sum(thread.name == "classifier" for thread in threading.enumerate())
+        return sum(thread.name == "classifier" for thread in set(threading.enumerate()) - before)
 
     async def test() -> None:
         nonlocal held
@@ -428,13 +429,16 @@ def test_service_ends_while_a_model_is_compiled(shelf: Shelf, monkeypatch: pytes
 
     shelf.load = load  # type: ignore[method-assign]  # a fake's
 
+    before = set(threading.enumerate())
+
     async def test() -> None:
         async with running(shelf):
             shelf.write("new")
             await asyncio.to_thread(is_loading.wait, LIMIT_S)
         await asyncio.get_running_loop().shutdown_default_executor()
         assert not may_end.is_set()
-        assert [thread.daemon for thread in threading.enumerate() if thread.name == "model"] == [True]
+        begun = set(threading.enumerate()) - before
+        assert [thread.daemon for thread in begun if thread.name == "model"] == [True]
 
     try:
         run(test)
