@@ -328,6 +328,10 @@ SIZES: Mapping[str, bytes] = {
     "heap that goes back": make_endless_heap(2**64 - 8),
     "reference": make_h5(_refer),
     "layers": make_h5(config=make_config(*_LAYERS)),
+    "outputs": make_h5(
+        config=make_config({"class_name": "Functional", "config": {"output_layers": [["image", 0, 0]] * 17}})
+    ),
+    "axes": with_layer("Reshape", target_shape=[1] * 33),
     "units": with_layer("Dense", units=300_000_000),
     "image": with_layer("InputLayer", batch_shape=[None, 10**9, 10**9, 1]),
     "nested configuration": make_h5(config=make_config({"class_name": "Dense", "config": {"units": _DEEP}})),

@@ -73,6 +73,8 @@ SIZE_REASONS = {
     "heap that goes back": "its global heap is damaged",
     "reference": "'elsewhere' is neither text nor numbers",
     "layers": "it has 3004 layers, more than 1000",
+    "outputs": "its configuration has output_layers of 17 parts, more than 16",
+    "axes": "its configuration has target_shape of 33 parts, more than 32",
     "units": "its configuration has units 300000000, more than 16777216",
     "image": "batch_shape 1000000000, more than",
     "nested configuration": "nested more than 64 deep",

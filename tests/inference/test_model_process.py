@@ -18,7 +18,7 @@ from fashion_api.inference.compiler import LIMITS, compile_in_child
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits
 from tests.inference import hostile_models as hostile
-from tests.inference.small_model import save_model
+from tests.inference.small_model import LABELS, save_model
 
 pytestmark = pytest.mark.tensorflow
 
@@ -63,6 +63,18 @@ def test_surroundings_do_not_matter(
     assert not (tmp_path / "has_run").exists()
     steps = [record.message for record in caplog.records if record.name == "fashion_api.inference.model_process"]
     assert [step.split()[0] for step in steps] == ["importing", "exporting", "comparing"]
+
+
+def test_sums_of_sums_are_not_taken_apart(tmp_path: Path) -> None:
+    """A chain of 60 layers that each add the one before to itself is compiled, in time and memory as for any model."""
+    import keras  # noqa: PLC0415  # takes seconds, and the other tests need it in the child only
+
+    image = keras.Input((4, 5))
+    found = keras.layers.Dense(len(LABELS))(keras.layers.Flatten()(image))
+    for _ in range(60):
+        found = keras.layers.Add()([found, found])
+    keras.Model(image, keras.layers.Softmax()(found)).save(tmp_path / "sums.h5")
+    assert compile_content((tmp_path / "sums.h5").read_bytes()).startswith(b"\x08")
 
 
 @pytest.mark.parametrize(

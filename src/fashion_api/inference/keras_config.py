@@ -12,8 +12,14 @@ from fashion_api.errors import ModelError
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_LAYERS = 1000
+MAX_OUTPUTS = 16
+MAX_AXES = 32
+"""Of what a `Reshape` makes; NumPy 1 has no more."""
 MAX_INTEGER = 1 << 24
 """The largest size, count or position in a configuration; only seeds are larger."""
+
+_MOST = {"output_layers": MAX_OUTPUTS, "target_shape": MAX_AXES}
+"""The most parts of what takes Keras more time than in proportion to them."""
 
 LAYERS = frozenset(
     """
@@ -76,12 +82,20 @@ def check_config(content: bytes) -> None:
             raise ModelError(f"its configuration is nested more than {MAX_DEPTH} deep")
         if isinstance(value, dict) and ("class_name" in value or "module" in value):
             layers += _check_object(value) in LAYERS
-        elif isinstance(value, int) and abs(value) > MAX_INTEGER and key != "seed":
-            raise ModelError(f"its configuration has {key} {_show(value)}, more than {MAX_INTEGER}")
-        elif isinstance(value, str) and key.endswith("activation") and value not in _ACTIVATIONS:
-            raise ModelError(f"it has the activation {_show(value)}, which is none of Keras")
+        else:
+            _check_value(key, value)
     if layers > MAX_LAYERS:
         raise ModelError(f"it has {layers} layers, more than {MAX_LAYERS}")
+
+
+def _check_value(key: str, value: object) -> None:
+    """Check a value that is no object, and what it stands under."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER and key != "seed":
+        raise ModelError(f"its configuration has {key} {_show(value)}, more than {MAX_INTEGER}")
+    if isinstance(value, str) and key.endswith("activation") and value not in _ACTIVATIONS:
+        raise ModelError(f"it has the activation {_show(value)}, which is none of Keras")
+    if isinstance(value, list | dict) and len(value) > _MOST.get(key, len(value)):
+        raise ModelError(f"its configuration has {key} of {len(value)} parts, more than {_MOST[key]}")
 
 
 def _walk(config: Mapping[str, Any]) -> Iterator[tuple[str, object, int]]:

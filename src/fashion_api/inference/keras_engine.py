@@ -49,6 +49,8 @@ class KerasClassifier:
 
     def __init__(self, model: Any, spec: InputSpec, *, temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
         tf = import_tensorflow()
+        # It takes a sum of sums apart: with 60 that each add the one before to itself, until the process is killed.
+        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         per_image = model.input_shape[1:]
 
         @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])  # type: ignore[untyped-decorator]  # theirs
