@@ -32,7 +32,7 @@ from scripts.gpu.trainee import Scheme, Trainee
 _SCHEMES = {
     "teacher": Scheme(outliers=128, nonsense_share=0.25, decay=0.02),
     "standard": Scheme(),
-    "compact": Scheme(outliers=256, nonsense_share=0.5),
+    "compact": Scheme(outliers=320, nonsense_share=0.4),
 }
 _SMOOTHING = 0.05  # of the labels, without teachers
 _DISTILLATION_WEIGHT = 0.8

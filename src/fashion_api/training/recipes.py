@@ -105,8 +105,8 @@ _RECIPES = (
         description="the default: `standard` with a third of the multiply-adds",
         residual=ResidualShape(stem_size=5, widths=(24, 64), blocks=(1, 1)),
         epochs=36,
-        outlier_share=1 / 2,
-        nonsense_share=0.5,
+        outlier_share=5 / 8,
+        nonsense_share=0.4,
     ),
     _STANDARD,
     replace(
