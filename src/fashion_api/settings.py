@@ -98,6 +98,18 @@ def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _check_channels(channels: int) -> int:
+    if channels not in (1, 3):
+        raise ValueError("must be 1, for grey images, or 3, for images in colour")
+    return channels
+
+
+def _check_pixel_range(pixel_range: tuple[float, float] | None) -> tuple[float, float] | None:
+    if pixel_range is not None and not 0 < pixel_range[1] - pixel_range[0] < float("inf"):
+        raise ValueError("must be two finite numbers, the lower first, as in 0,1 or 0,255")
+    return pixel_range
+
+
 def _is_of_a_model(path: Path, served: Path) -> bool:
     """Whether a file is a model, its manifest or its card; neither path has links in it."""
     is_manifest = path.suffix == ".json" and (path.with_suffix(".h5").exists() or path == served.with_suffix(".json"))
@@ -162,6 +174,19 @@ class Settings(BaseSettings):
     )
     image_height: int = Field(28, ge=1, le=1024, description="Height of an image, in pixels.")
     image_width: int = Field(28, ge=1, le=1024, description="Width of an image, in pixels.")
+    channels: Annotated[int, AfterValidator(_check_channels)] = Field(
+        1, description="Numbers a pixel: 1, for grey images, or 3, for images in colour."
+    )
+    pixel_range: Annotated[tuple[float, float] | None, *_EnvList, AfterValidator(_check_pixel_range)] = Field(
+        None,
+        description="What black and white are for a model without a manifest, as 0,1 or -1,1 or 0,255; unset: what its "
+        "layers tell, else 0,1.",
+    )
+    resize: Literal["refuse", "fit", "stretch", "crop"] | None = Field(
+        None,
+        description="What is done with a picture of another size: refuse; fit, which pads it; stretch; or crop; unset: "
+        "refuse where images have 28×28 pixels, else fit.",
+    )
     class_names: Annotated[tuple[str, ...], *_EnvList, AfterValidator(_check_class_names)] = Field(
         FASHION_MNIST_LABELS,
         min_length=2,

@@ -17,14 +17,21 @@ _MAX_PLACE = 100  # characters of the place of an error, which has names from th
 
 
 class InputSpec(Record):
-    """The size of an image and the range of its pixels."""
+    """The size of an image, its colours and the range of its pixels."""
 
     height: int = Field(ge=1, description="Rows of an image.")
     width: int = Field(ge=1, description="Columns of an image.")
+    channels: int = Field(1, ge=1, le=3, description="Numbers a pixel: 1 is grey; 3 is red, green and blue.")
     pixel_range: tuple[float, float] = Field(
         (0.0, 255.0),
         description="What 0 and 255 are scaled to for the model; (0, 255) leaves them unscaled.",
     )
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> Self:
+        if self.channels == 2:  # noqa: PLR2004  # grey with transparency, which no model here takes
+            raise ValueError("channels must be 1, for grey images, or 3, for images in colour")
+        return self
 
     @model_validator(mode="after")
     def _check_range(self) -> Self:
@@ -34,9 +41,14 @@ class InputSpec(Record):
         return self
 
     @property
-    def shape(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, int]:
         """Height and width of an image."""
         return self.height, self.width
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an image: (height, width) where it is grey, (height, width, 3) where it has colours."""
+        return self.size if self.channels == 1 else (*self.size, self.channels)
 
     def scale(self, pixels: Any) -> Any:  # noqa: ANN401  # an array or a tensor
         """Scale float32 pixels from 0–255 to the pixel range."""
