@@ -115,11 +115,14 @@ def prepare(path: Path, settings: Settings) -> Candidate:
         FashionError: it cannot be loaded, or nothing says what it was validated on.
     """
     file = read_model_file(settings.model_copy(update={"model_path": path}))
-    source = DataSource.from_settings(settings, labels=file.labels, shape=file.input.shape)
-    data = load_training_data(file.manifest, source)
-    if file.manifest is None or data is None:
+    if file.manifest is None:
         raise ModelError(f"{path} has no manifest that says what it was validated on")
-    network = load_keras_model(file.content, file.input)
+    manifest = file.manifest
+    source = DataSource.from_settings(settings, labels=manifest.labels, shape=manifest.input.size)
+    data = load_training_data(manifest, source)
+    if data is None:
+        raise ModelError(f"{path} has no manifest that says what it was validated on")
+    network = load_keras_model(file.content)
     compiled = compile_cached(file, settings.cache_dir)
     chosen = np.random.default_rng(0).permutation(len(data.images))[:_CALIBRATION_IMAGES]
     first, second = (OnnxClassifier(form, threads=1) for form in (compiled, quantise(compiled, data.images[chosen])))
@@ -127,7 +130,7 @@ def prepare(path: Path, settings: Settings) -> Candidate:
         name=path.stem,
         parameters=network.count_params(),
         multiply_adds=count_multiply_adds(network),
-        evaluation=file.manifest.evaluation,
+        evaluation=manifest.evaluation,
         forms=(first, second),
         validation_accuracies=(_measure_accuracy(first, data), _measure_accuracy(second, data)),
     )

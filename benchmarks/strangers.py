@@ -153,10 +153,11 @@ def thicken_digits(path: Path | None, count: int) -> Iterator[Kind]:
 def climb_gradient(path: Path) -> Kind:
     """Change noise in small steps along a model's gradient, towards an accepted article of each class in turn."""
     file = read_model_file(load_settings(Settings, overrides={"model_path": path}))
-    network = load_keras_model(file.content, file.input)
+    network = load_keras_model(file.content)
     rng = np.random.default_rng(75)
     images = tf.Variable(rng.uniform(0, 255, (_CLIMBED, SIDE, SIDE, 1)).astype(np.float32))
-    wanted = tf.one_hot(np.arange(_CLIMBED) % len(file.labels), len(file.labels))
+    classes = network.output_shape[0][1]
+    wanted = tf.one_hot(np.arange(_CLIMBED) % classes, classes)
     for _ in range(_STEPS):
         with tf.GradientTape() as tape:
             probabilities, novelty = network(images, training=False)

@@ -4,6 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.signature import SIGNATURE, Signature
+
 
 def make_onnx(*nodes: NodeProto, initializers: tuple[TensorProto, ...] = (), **options: object) -> bytes:
     """A graph of these nodes, from `images` to `probabilities`."""
@@ -14,8 +17,24 @@ def make_onnx(*nodes: NodeProto, initializers: tuple[TensorProto, ...] = (), **o
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 3])],
         initializers,
     )
-    content: bytes = helper.make_model(graph, **options).SerializeToString()
+    model = helper.make_model(graph, **options)
+    helper.set_model_props(model, {SIGNATURE: make_signature().model_dump_json()})
+    content: bytes = model.SerializeToString()
     return content
+
+
+def make_signature(**changes: object) -> Signature:
+    """The signature of a model of images of 4×5 and three classes."""
+    fields: dict[str, object] = {
+        "input": InputSpec(height=4, width=5),
+        "layout": "image",
+        "range_reason": "its manifest says",
+        "outputs": 3,
+        "output": "probabilities",
+        "output_reason": "its last layer is a softmax",
+        "has_novelty": False,
+    }
+    return Signature.model_validate(fields | changes)
 
 
 def keep_elsewhere(tensor: TensorProto, location: str) -> TensorProto:

@@ -18,6 +18,7 @@ from fashion_api.inference.compiled_cache import compile_cached, compiled_path
 from fashion_api.inference.loading import compile_model, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
+from fashion_api.inference.signature import DeclaredSignature
 from fashion_api.settings import Settings
 from tests.fakes import FAKE_CALIBRATION
 from tests.inference.hostile_models import make_h5
@@ -25,7 +26,7 @@ from tests.inference.onnx_files import make_classifier_onnx, make_onnx
 from tests.inference.small_model import LABELS, save_model
 
 FILE = ModelFile(
-    Path("model.h5"), b"", "a" * 64, LABELS, InputSpec(height=4, width=5, pixel_range=(0.0, 1.0)), manifest=None
+    Path("model.h5"), b"", "a" * 64, LABELS, DeclaredSignature(height=4, width=5, pixel_range=(0.0, 1.0)), manifest=None
 )
 
 
@@ -95,23 +96,33 @@ def test_processes_that_start_at_once_build_it_once(
     "other",
     [
         replace(FILE, sha256="b" * 64),
-        replace(FILE, input=FILE.input.model_copy(update={"pixel_range": (-1.0, 1.0)})),
+        replace(FILE, declared=FILE.declared.model_copy(update={"pixel_range": (-1.0, 1.0)})),
+        replace(FILE, declared=FILE.declared.model_copy(update={"pixel_range": None})),
+        replace(FILE, declared=FILE.declared.model_copy(update={"height": 6})),
+        replace(FILE, declared=FILE.declared.model_copy(update={"channels": 3})),
+        replace(FILE, declared=FILE.declared.model_copy(update={"output": "logits"})),
         replace(
             FILE,
             manifest=Manifest(
                 name="m",
                 sha256="a" * 64,
                 labels=LABELS,
-                input=FILE.input,
+                input=InputSpec(height=4, width=5),
                 calibration=FAKE_CALIBRATION.model_copy(update={"temperature": 2.0}),
             ),
         ),
     ],
-    ids=["model", "scaling", "temperature"],
+    ids=["model", "scaling", "no scaling", "size", "colours", "outputs", "temperature"],
 )
-def test_other_model_scaling_or_temperature_has_its_own_form(tmp_path: Path, other: ModelFile) -> None:
+def test_what_is_built_from_something_else_has_its_own_form(tmp_path: Path, other: ModelFile) -> None:
     """The path of a compiled form depends on all that it is built from."""
     assert compiled_path(other, tmp_path) != compiled_path(FILE, tmp_path)
+
+
+def test_who_declares_it_makes_no_other_form(tmp_path: Path) -> None:
+    """A model that has moved with its manifest, or got one that says the same, is not compiled again."""
+    declared = FILE.declared.model_copy(update={"manifest": "elsewhere/model.json"})
+    assert compiled_path(replace(FILE, declared=declared), tmp_path) == compiled_path(FILE, tmp_path)
 
 
 @pytest.mark.tensorflow
@@ -392,7 +403,7 @@ def test_refusal_of_the_child_process_is_passed_on(model: Path, settings: Settin
 
 @pytest.mark.tensorflow
 def test_size_that_was_changed_after_compiling(settings: Settings, compiled: Path) -> None:
-    """A size that the compiled form does not take is refused before an image of it is made."""
+    """A size that the model does not take is refused before an image of it is made."""
     assert compiled.exists()
     changed = settings.model_copy(update={"image_height": 10**9, "image_width": 10**9})
     with pytest.raises(ModelError, match=r"it takes images of 4×5 pixels, not of 1000000000×1000000000: correct FASH"):
@@ -400,11 +411,10 @@ def test_size_that_was_changed_after_compiling(settings: Settings, compiled: Pat
 
 
 def test_pixel_ranges_that_differ_a_little_have_files_of_their_own() -> None:
-    """The name has the whole of each number that the form is built from."""
-    specs = [InputSpec(height=4, width=5, pixel_range=(0.0, high)) for high in (1.0, 1.0000001)]
-    one, other = (compiled_path(replace(FILE, input=spec), Path()) for spec in specs)
+    """The name depends on the whole of each number that the form is built from."""
+    declared = [FILE.declared.model_copy(update={"pixel_range": (0.0, high)}) for high in (1.0, 1.0000001)]
+    one, other = (compiled_path(replace(FILE, declared=each), Path()) for each in declared)
     assert one != other
-    assert "-pixels-0-1-temperature-1-" in one.name
 
 
 @pytest.mark.tensorflow

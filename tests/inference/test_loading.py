@@ -18,9 +18,9 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import import_tensorflow
 from fashion_api.inference.loading import load_model, self_test
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.inference.model_file import ModelFile
 from fashion_api.settings import Settings, load_settings
 from tests.fakes import CLASSES, FakeClassifier
+from tests.inference.onnx_files import make_signature
 from tests.inference.small_model import LABELS, save_manifest, save_model
 
 import_tensorflow()
@@ -256,9 +256,8 @@ def test_self_test_refuses_a_model_that_does_not_answer(
     classifier: FailingClassifier | NanClassifier, message: str
 ) -> None:
     """A model that fails, or gives NaN, is refused."""
-    file = ModelFile(Path("model.h5"), b"", "0" * 64, ("x",) * CLASSES, InputSpec(height=28, width=28), manifest=None)
     with pytest.raises(ModelError, match=message):
-        self_test(classifier, file)
+        self_test(classifier, make_signature(input=InputSpec(height=28, width=28), outputs=CLASSES))
 
 
 class ManyNoveltiesClassifier(FakeClassifier):
@@ -278,9 +277,8 @@ class NanNoveltyClassifier(FakeClassifier):
 @pytest.mark.parametrize("classifier", [ManyNoveltiesClassifier(), NanNoveltyClassifier()], ids=["several", "NaN"])
 def test_self_test_refuses_a_novelty_that_is_no_number(classifier: FakeClassifier) -> None:
     """A model whose second output is not one finite number for an image is refused."""
-    file = ModelFile(Path("model.h5"), b"", "0" * 64, ("x",) * CLASSES, InputSpec(height=28, width=28), manifest=None)
     with pytest.raises(ModelError, match="its second output, the novelty, is not one finite number for an image"):
-        self_test(classifier, file)
+        self_test(classifier, make_signature(input=InputSpec(height=28, width=28), outputs=CLASSES))
 
 
 def test_tensorflow_writes_nothing() -> None:

@@ -15,14 +15,14 @@ import pytest
 
 from fashion_api.errors import ModelError
 from fashion_api.inference.compiler import LIMITS, compile_in_child
-from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits
+from fashion_api.inference.signature import DeclaredSignature
 from tests.inference import hostile_models as hostile
 from tests.inference.small_model import LABELS, save_model
 
 pytestmark = pytest.mark.tensorflow
 
-SPEC = InputSpec(height=4, width=5)
+DECLARED = DeclaredSignature(height=4, width=5)
 _DEADLINE_S = 30
 
 
@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def compile_content(content: bytes, limits: Limits = LIMITS) -> bytes:
-    return compile_in_child(content, SPEC, temperature=1.0, said_by="settings", limits=limits)
+    return compile_in_child(content, DECLARED, temperature=1.0, limits=limits)
 
 
 def test_surroundings_do_not_matter(
@@ -95,11 +95,13 @@ def test_limit_ends_it(content: bytes, limits: Limits, message: str, folder: Pat
 
 def test_reason_is_one_line_and_the_output_a_note(content: bytes) -> None:
     """The reason of Keras's is in the message; the child's traceback is in a note, which `--debug` shows."""
-    with pytest.raises(ModelError, match=r"^it takes images of 4×5 pixels, not of 4×6: correct settings\n") as refusal:
-        compile_in_child(content, InputSpec(height=4, width=6), temperature=1.0, said_by="settings")
+    with pytest.raises(
+        ModelError, match=r"^it takes images of 4×5 pixels, not of 4×6: correct FASHION_IMAGE_HEIGHT and F"
+    ) as refusal:
+        compile_in_child(content, DeclaredSignature(height=4, width=6), temperature=1.0)
     (note,) = refusal.value.__notes__
     assert "Traceback (most recent call last)" in note
-    assert "_check_image_size" in note
+    assert "_find_form" in note
 
 
 def test_hostile_file_is_refused_by_the_child() -> None:
@@ -122,7 +124,6 @@ _PARENT = """
 import sys
 from pathlib import Path
 from fashion_api.inference.compiler import compile_in_child
-from fashion_api.inference.manifest import InputSpec
 compile_in_child(Path(sys.argv[1]).read_bytes(), InputSpec(height=4, width=5), temperature=1.0, said_by="settings")
 """
 

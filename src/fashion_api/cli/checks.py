@@ -113,7 +113,7 @@ def _check_data(settings: Settings) -> Check:
 
 def _describe_model(file: ModelFile) -> str:
     if file.manifest is None:
-        return f"version {file.version}, without a manifest: pixels 0–1, {len(file.labels)} classes by the settings"
+        return f"version {file.version}, without a manifest: `fashion-api inspect` says how it is served"
     score = file.manifest.evaluation
     accuracy = "not evaluated" if score is None else f"{score.accuracy:.2%} of the test set"
     return f"{file.name} {file.version}, {accuracy}"

@@ -17,7 +17,7 @@ from fashion_api.errors import DamagedModelError, ModelError, UncompiledModelErr
 from fashion_api.files import make_folder, read_file, sha256_hex, write_atomically
 from fashion_api.inference.compiler import COMPILER_VERSION, compile_in_child
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
-from fashion_api.inference.model_file import IMAGE_SIZE, ModelFile
+from fashion_api.inference.model_file import ModelFile
 from fashion_api.inference.onnx_graph import check_graph
 
 logger = logging.getLogger(__name__)
@@ -28,17 +28,18 @@ _MAX_GROWTH = 4
 """The most times that a compiled form may be larger than its `.h5`."""
 _MAX_OVERHEAD_BYTES = 16 * 1024 * 1024
 _RECORD_WORDS = 4
+_DECLARED_DIGITS = 16
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def compiled_path(file: ModelFile, cache_dir: Path) -> Path:
-    """Give the path of a model's compiled form in the cache; its name has all that it is built from."""
+    """Give the path of a model's compiled form in the cache; its name tells all that it is built from."""
     return cache_dir / "compiled" / f"{_identify(file)}.onnx"
 
 
 def _identify(file: ModelFile) -> str:
-    low, high = file.input.pixel_range
-    return f"{file.sha256}-pixels-{low:.17g}-{high:.17g}-temperature-{file.temperature:.9g}-v{COMPILER_VERSION}"
+    declared = sha256_hex(f"{file.declared.identity} {file.temperature!r}".encode())
+    return f"{file.sha256}-declared-{declared[:_DECLARED_DIGITS]}-v{COMPILER_VERSION}"
 
 
 def shipped_path(model_path: Path) -> Path:
@@ -96,9 +97,7 @@ def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
 def _build(file: ModelFile, cache_dir: Path) -> bytes:
     logger.info("compiling the model, once, with TensorFlow")
     started = time.perf_counter()
-    compiled = compile_in_child(
-        file.content, file.input, temperature=file.temperature, said_by=file.name_source(*IMAGE_SIZE)
-    )
+    compiled = compile_in_child(file.content, file.declared, temperature=file.temperature)
     path = compiled_path(file, cache_dir)
     write_atomically(path, compiled)
     write_atomically(digest_path(path), f"{sha256_hex(compiled)}  {path.name}\n".encode())

@@ -35,6 +35,14 @@ def fold(compiled: bytes) -> bytes:
     return written
 
 
+def set_property(compiled: bytes, name: str, value: str) -> bytes:
+    """Add a property to those that a graph carries."""
+    model = onnx.load_model_from_string(compiled)
+    model.metadata_props.add(key=name, value=value)
+    written: bytes = model.SerializeToString()
+    return written
+
+
 class _Graph:
     """The nodes of a graph and its weights."""
 

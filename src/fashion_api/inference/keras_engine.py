@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +19,16 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fashion_api.errors import ModelError
 from fashion_api.images import Images
 from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.interpretation import find_shape, interpret
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits, run_in_child
+from fashion_api.inference.signature import DeclaredSignature, Layout, Signature
 
 INSTALL_TENSORFLOW = "pip install tensorflow tf2onnx matplotlib"
 """What installs all that training, compiling and the Keras engine need beside the service's own packages."""
@@ -40,70 +43,125 @@ _NO_TENSORFLOW = f"TensorFlow, which training and FASHION_ENGINE=keras need, is 
 
 
 class KerasClassifier:
-    """A classifier that runs a Keras model on uint8[n, height, width] for any n.
+    """A classifier that runs a Keras model on uint8[n, height, width] or uint8[n, height, width, 3] for any n.
+
+    Args:
+        model: the Keras model.
+        declared: what is known of its input and outputs; an `InputSpec` declares the whole of an input.
+        temperature: what the logits are divided by.
 
     Raises:
-        ModelError: its layers do not fit each other, or one gives more numbers for an image than
-            `MAX_NUMBERS_AN_IMAGE`.
+        ModelError: it is no classifier of images, contradicts what is declared, its layers do not fit each other, or
+            one gives more numbers for an image than `MAX_NUMBERS_AN_IMAGE`.
     """
 
-    def __init__(self, model: Any, spec: InputSpec, *, temperature: float = 1.0) -> None:  # noqa: ANN401  # Keras ships no types
-        tf = import_tensorflow()
-        # It takes a sum of sums apart: with 60 that each add the one before to itself, until the process is killed.
-        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-        per_image = model.input_shape[1:]
+    def __init__(
+        self,
+        model: Any,  # noqa: ANN401  # Keras ships no types
+        declared: DeclaredSignature | InputSpec,
+        *,
+        temperature: float = 1.0,
+    ) -> None:
+        if isinstance(declared, InputSpec):
+            declared = DeclaredSignature.of_input(declared)
+        _prepare(model)
+        self.signature = interpret(model, declared, lambda spec, layout: _probe(model, spec, layout))
+        """What the model takes and gives."""
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])  # type: ignore[untyped-decorator]  # theirs
-        def infer(images: Any) -> Any:  # noqa: ANN401  # tensors
-            pixels = spec.scale(tf.cast(images, tf.float32))
-            outputs = model(tf.reshape(pixels, (-1, *per_image)), training=False)
-            return divide_logits(split_outputs(outputs), temperature)
+        def infer(images: Any) -> list[Any]:  # noqa: ANN401  # tensors
+            outputs = call_network(model, images, self.signature.input, self.signature.layout)
+            return finish_outputs(outputs, self.signature, temperature)
 
-        try:
-            graph = infer.get_concrete_function().graph
-        except Exception as error:  # TensorFlow raises many kinds, for shapes that do not fit for example
-            raise ModelError(f"Keras cannot compute it: {describe_error(error)}") from error
-        _check_sizes(graph)
-        self._infer = infer
+        self._infer = _trace(infer, self.signature.input)
 
     def classify(self, images: Images) -> Predictions:
-        """Classify uint8[n, height, width], n at least 1."""
-        probabilities, *others = (output.numpy().astype(np.float32, copy=False) for output in self._infer(images))
+        """Classify uint8[n, height, width] or uint8[n, height, width, 3], n at least 1."""
+        probabilities, *others = (output.numpy() for output in self._infer(images))
         return Predictions(probabilities, others[0][:, 0] if others else None)
 
 
-def split_outputs(outputs: Any) -> list[Any]:  # noqa: ANN401  # tensors
-    """Give the outputs of a model as a list: the probabilities and, from a model with two outputs, the novelty."""
+def call_network(network: Any, images: Any, spec: InputSpec, layout: Layout) -> list[Any]:  # noqa: ANN401  # tensors
+    """Give images, as they cross the service's borders, to a network: cast, laid out and scaled; give its outputs.
+
+    Layers that augment images, or leave some numbers out, do nothing.
+    """
+    import keras  # noqa: PLC0415  # see load_keras_model
+
+    ops, wanted = keras.ops, network.inputs[0]
+    pixels, shape = ops.cast(images, "float32"), find_shape(spec, layout, wanted.shape[1:])
+    if layout == "channels-first" and spec.channels > 1:
+        pixels = ops.transpose(pixels, (0, 3, 1, 2))
+    elif shape != spec.shape:
+        pixels = ops.reshape(pixels, (-1, *shape))
+    if spec.pixel_range != (0.0, 255.0):
+        pixels = spec.scale(pixels)
+    outputs = network(ops.cast(pixels, wanted.dtype), training=False)
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
-def divide_logits(outputs: list[Any], temperature: float) -> list[Any]:
-    """Apply a temperature to the probabilities: softmax(log(p) / T), as if the logits had been divided by T.
+def finish_outputs(outputs: list[Any], signature: Signature, temperature: float) -> list[Any]:
+    """Make probabilities of the first output of a network, by the temperature, and leave the novelty as it is.
 
-    It needs no access to the logits, so it works for every model that ends in a softmax.
+    Where it gives probabilities, softmax(log(p) / T) is the same as if the logits had been divided by T.
     """
-    if temperature == 1.0:
-        return outputs
     import keras  # noqa: PLC0415  # see load_keras_model
 
-    probabilities, *others = outputs
-    logits = keras.ops.log(keras.ops.maximum(probabilities, LEAST_PROBABILITY)) / temperature
-    return [keras.ops.softmax(logits, axis=-1), *others]
+    ops = keras.ops
+    first, *others = (ops.cast(output, "float32") for output in outputs)
+    if len(first.shape) > 2:  # noqa: PLR2004  # (1, 1, classes), for example
+        first = ops.reshape(first, (-1, signature.outputs))
+    is_logarithm = signature.output in ("logits", "log-probabilities")
+    if signature.outputs == 1:
+        first = ops.concatenate([ops.zeros_like(first) if is_logarithm else 1.0 - first, first], axis=-1)
+    if not is_logarithm:
+        if temperature == 1.0:
+            return [first, *others]
+        first = ops.log(ops.maximum(first, LEAST_PROBABILITY))
+    logits = first if temperature == 1.0 else first / temperature
+    return [ops.softmax(logits, axis=-1), *others]
 
 
-def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the settings") -> Any:  # noqa: ANN401  # Keras ships no types
+def _probe(network: Any, spec: InputSpec, layout: Layout) -> npt.NDArray[np.float32]:  # noqa: ANN401  # Keras ships no types
+    """Compute the first output for a black, a white and two noise images."""
+    infer = _trace(lambda images: call_network(network, images, spec, layout)[:1], spec)
+    images = np.random.default_rng(0).integers(0, 256, (4, *spec.shape), np.uint8)
+    images[0], images[1] = 0, 255
+    found: npt.NDArray[np.float32] = infer(images)[0].numpy().astype(np.float32)
+    return found
+
+
+def _trace(infer: Callable[[Any], list[Any]], spec: InputSpec) -> Callable[[Any], list[Any]]:
+    """Make a function of images one that TensorFlow computes, once it is known how much it computes."""
+    tf = import_tensorflow()
+    # It takes a sum of sums apart: with 60 that each add the one before to itself, until the process is killed.
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    function = tf.function(infer, input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])
+    try:
+        graph = function.get_concrete_function().graph
+    except Exception as error:  # TensorFlow raises many kinds, for shapes that do not fit for example
+        raise ModelError(f"Keras cannot compute it: {describe_error(error)}") from error
+    _check_sizes(graph)
+    traced: Callable[[Any], list[Any]] = function
+    return traced
+
+
+def _prepare(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
+    """Let recurrent layers begin anew with each image, and all layers compute with the precision of their weights."""
+    for layer in network._flatten_layers():  # noqa: SLF001  # no public way leads to the cells of recurrent layers
+        if getattr(layer, "stateful", False):
+            layer.stateful = False
+        if layer.compute_dtype != layer.variable_dtype:  # mixed precision, which is for training
+            layer.dtype_policy = layer.variable_dtype
+
+
+def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no types
     """Load a model from the bytes of its `.h5`, in Keras's safe mode and without its optimiser.
 
     The file is checked in a process of its own before Keras reads it, and its shapes are compared with its weights
     before Keras makes any.
 
-    Args:
-        content: the `.h5`.
-        spec: the size of an image.
-        said_by: what gives that size, for a message.
-
     Raises:
-        ModelError: it is damaged or hostile, Keras cannot load it, or it takes images of another size.
+        ModelError: it is damaged or hostile, or Keras cannot load it.
     """
     if not has_tensorflow():
         raise ModelError(_NO_TENSORFLOW)
@@ -117,8 +175,7 @@ def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the set
         try:
             # In a thread of its own, Keras forgets the variables without values.
             with ThreadPoolExecutor(1) as executor:
-                outline = executor.submit(_load_outline, path).result()
-            _check_image_size(outline, spec, said_by)
+                executor.submit(_load_outline, path).result()
             return keras.models.load_model(path, compile=False, safe_mode=True)
         except ModelError:
             raise
@@ -147,14 +204,6 @@ def _load_outline(path: Path) -> Any:  # noqa: ANN401  # Keras ships no types
         return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
-def _check_image_size(model: Any, spec: InputSpec, said_by: str) -> None:  # noqa: ANN401  # Keras ships no types
-    height, width = input_shape(model)
-    if (height, width) != spec.shape:
-        raise ModelError(
-            f"it takes images of {height}×{width} pixels, not of {spec.height}×{spec.width}: correct {said_by}"
-        )
-
-
 def _check_sizes(graph: Any) -> None:  # noqa: ANN401  # TensorFlow ships no types
     """Check how many numbers each operation of a graph gives for one image, before any is computed."""
     for operation in graph.get_operations():
@@ -164,22 +213,6 @@ def _check_sizes(graph: Any) -> None:  # noqa: ANN401  # TensorFlow ships no typ
                 raise ModelError(
                     f"{operation.name:.100} gives {numbers} numbers for an image, over {MAX_NUMBERS_AN_IMAGE}"
                 )
-
-
-def input_shape(model: Any) -> tuple[int, int]:  # noqa: ANN401  # Keras ships no types
-    """Give the height and width of a Keras model's input.
-
-    Raises:
-        ModelError: its input is no grey image of a fixed size, (height, width) or (height, width, 1).
-    """
-    shape = getattr(model, "input_shape", None)
-    match shape:
-        case (None, int(height), int(width)) | (None, int(height), int(width), 1):
-            return height, width
-        case _:
-            raise ModelError(
-                f"its input is {shape!s:.100}, not (None, height, width, 1) for grey images of a fixed size"
-            )
 
 
 @contextmanager

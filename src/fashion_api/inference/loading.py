@@ -1,6 +1,7 @@
 """Loading of a model for serving: read once, checked, tested and warmed up."""
 
 import logging
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.compiled_cache import compile_cached, compiled_path, shipped_path, write_shipped
 from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path
-from fashion_api.inference.model_file import IMAGE_SIZE, LABELS, ModelFile, read_model_file
+from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import OnnxClassifier, count_usable_cores
-from fashion_api.settings import Settings
+from fashion_api.inference.signature import Signature
+from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +77,11 @@ def load_model_file(file: ModelFile, settings: Settings, *, network: Any = None)
     """
     started = time.perf_counter()
     with file.named_in_errors():
-        classifier = _load_classifier(file, settings, network)
-        self_test(classifier, file)
-        _check_calibration(classifier, file)
-        _warm_up(classifier, file.input, settings.max_batch_size)
+        classifier, signature = _load_classifier(file, settings, network)
+        labels = file.name_classes(signature)
+        self_test(classifier, signature)
+        _check_calibration(signature, file)
+        _warm_up(classifier, signature.input, settings.max_batch_size)
     logger.info(
         "loaded %s %s on the %s engine in %.1f s",
         file.name,
@@ -86,48 +89,46 @@ def load_model_file(file: ModelFile, settings: Settings, *, network: Any = None)
         settings.engine,
         time.perf_counter() - started,
     )
-    if file.manifest is None:
-        logger.warning(
-            "%s has no manifest: pixels are scaled to 0–1, and the labels are FASHION_CLASS_NAMES", file.path
-        )
+    _log_signature(file, signature, labels)
     return LoadedModel(
         name=file.name,
         version=file.version,
-        labels=file.labels,
-        input=file.input,
+        labels=labels,
+        input=signature.input,
         engine=settings.engine,
         manifest=file.manifest,
         classifier=classifier,
     )
 
 
-def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> Classifier:  # noqa: ANN401  # see load_model_file
+def _log_signature(file: ModelFile, signature: Signature, labels: tuple[str, ...]) -> None:
+    logger.info("%s: %s", file.path, signature.describe())
+    for warning in signature.warnings:
+        logger.warning("%s: %s", file.path, warning)
+    if file.labels is None:
+        kind = "Fashion-MNIST's" if labels == FASHION_MNIST_LABELS else f"{labels[0]}, {labels[1]} …"
+        logger.warning(
+            "%s has no manifest, and FASHION_CLASS_NAMES is not set: its labels are %s; `fashion-api inspect "
+            "--write-manifest` writes one to be completed",
+            file.path,
+            kind,
+        )
+
+
+def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> tuple[Classifier, Signature]:  # noqa: ANN401  # see load_model_file
     if settings.engine == "keras":
-        network = load_network(file) if network is None else network
-        return KerasClassifier(network, file.input, temperature=file.temperature)
+        network = load_keras_model(file.content) if network is None else network
+        reference = KerasClassifier(network, file.declared, temperature=file.temperature)
+        return reference, reference.signature
     threads = max(1, count_usable_cores() // settings.workers - 1)  # one core is the event loop's
     compiled = compile_cached(file, settings.cache_dir)
     try:
         classifier = OnnxClassifier(compiled, threads=threads)
+        return classifier, classifier.read_signature()
     except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
         paths = compiled_path(file, settings.cache_dir), shipped_path(file.path)
         path = next((path for path in paths if path.exists()), paths[0])
         raise ModelError(f"{error}: remove {path}, to have it built anew") from error
-    if classifier.shape != file.input.shape:  # what gives the size was changed after compiling
-        sizes = [f"{height}×{width}" for height, width in (classifier.shape, file.input.shape)]
-        raise ModelError(
-            f"it takes images of {sizes[0]} pixels, not of {sizes[1]}: correct {file.name_source(*IMAGE_SIZE)}"
-        )
-    return classifier
-
-
-def load_network(file: ModelFile) -> Any:  # noqa: ANN401  # Keras ships no types
-    """Load the Keras model of a file.
-
-    Raises:
-        ModelError: it cannot be loaded, or takes images of another size.
-    """
-    return load_keras_model(file.content, file.input, said_by=file.name_source(*IMAGE_SIZE))
 
 
 def compile_model(settings: Settings, output: Path | None = None) -> Path:
@@ -150,15 +151,15 @@ def compile_model(settings: Settings, output: Path | None = None) -> Path:
     return output
 
 
-def self_test(classifier: Classifier, file: ModelFile) -> None:
-    """Classify a black, a white and a noise image, and check that the results are probabilities of the labels.
+def self_test(classifier: Classifier, signature: Signature) -> None:
+    """Classify a black, a white and a noise image, and check that the results are probabilities of the classes.
 
     Raises:
-        ModelError: the model fails, does not fit the labels, or its outputs are no probabilities.
+        ModelError: the model fails, or its outputs are no probabilities.
     """
     # Not numpy.random, which would be imported for this alone and take 3 MB.
-    spec, labels = file.input, file.labels
-    noise = np.frombuffer(random.Random(0).randbytes(spec.height * spec.width), np.uint8)  # noqa: S311  # no secret
+    spec = signature.input
+    noise = np.frombuffer(random.Random(0).randbytes(math.prod(spec.shape)), np.uint8)  # noqa: S311  # no secret
     noise = noise.reshape(1, *spec.shape)
     images = np.concatenate((np.zeros_like(noise), np.full_like(noise, 255), noise))
     try:
@@ -166,28 +167,29 @@ def self_test(classifier: Classifier, file: ModelFile) -> None:
     except Exception as error:  # an engine may raise anything; here it means that the model cannot be served
         raise ModelError(f"it fails on a test image: {describe_error(error)}") from error
     probabilities, novelty = predictions.probabilities, predictions.novelty
-    if probabilities.shape != (len(images), len(labels)):
-        raise ModelError(
-            f"it has {probabilities.shape[-1]} outputs, but there are {len(labels)} labels: "
-            f"correct {file.name_source(*LABELS)}"
-        )
-    is_distribution = (probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    is_distribution = (
+        probabilities.shape == (len(images), signature.classes)
+        and (probabilities >= 0).all()
+        and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    )
     if not is_distribution:  # NaN compares false, and ends here too
-        raise ModelError("its outputs are not probabilities: its last layer must be a softmax")
+        raise ModelError(
+            f"its outputs are not probabilities, though {signature.output_reason}: end it in a softmax, or write what "
+            'they are into its manifest, as "output": "logits"'
+        )
     if novelty is not None and (novelty.shape != (len(images),) or not np.isfinite(novelty).all()):
         raise ModelError("its second output, the novelty, is not one finite number for an image")
 
 
-def _check_calibration(classifier: Classifier, file: ModelFile) -> None:
+def _check_calibration(signature: Signature, file: ModelFile) -> None:
     """Check that the model has a novelty output if, and only if, its calibration has novelty thresholds."""
     if file.calibration is None:
         return
     path = manifest_path(file.path)
     has_threshold = file.calibration.novelty is not None
-    has_novelty = classifier.classify(np.zeros((1, *file.input.shape), np.uint8)).novelty is not None
-    if has_novelty and not has_threshold:
+    if signature.has_novelty and not has_threshold:
         raise ModelError(f"it scores novelty, but calibration.novelty is missing in {path}")
-    if has_threshold and not has_novelty:
+    if has_threshold and not signature.has_novelty:
         raise ModelError(f"{path} has calibration.novelty, but it does not score novelty")
 
 

@@ -15,6 +15,9 @@ _MAX_BYTES = 512 * 1024
 """Ten times the largest of the project's own; pydantic takes 600 bytes for each byte of a file that is all errors."""
 _MAX_PLACE = 100  # characters of the place of an error, which has names from the file
 
+OutputKind = Literal["probabilities", "logits", "log-probabilities", "sigmoid"]
+"""What the outputs of a network are: `sigmoid` is one output, the probability of the second of two classes."""
+
 
 class InputSpec(Record):
     """The size of an image, its colours and the range of its pixels."""
@@ -53,7 +56,8 @@ class InputSpec(Record):
     def scale(self, pixels: Any) -> Any:  # noqa: ANN401  # an array or a tensor
         """Scale float32 pixels from 0–255 to the pixel range."""
         low, high = self.pixel_range
-        return pixels * ((high - low) / 255.0) + low
+        scaled = pixels * ((high - low) / 255.0)
+        return scaled + low if low else scaled
 
 
 class TrainingRecord(Record):
@@ -94,7 +98,13 @@ class Manifest(Record):
     name: str = Field(min_length=1, description="The model's name.")
     sha256: Sha256 = Field(description="SHA-256 of the `.h5` that this describes.")
     labels: tuple[str, ...] = Field(min_length=2, description="The class names, in the order of the outputs.")
-    input: InputSpec = Field(description="The size of an image and the range of its pixels.")
+    input: InputSpec = Field(description="The size of an image, its colours and the range of its pixels.")
+    output: OutputKind | None = Field(
+        None,
+        description="What the outputs are: probabilities, logits (a softmax is added; of one output, the logit of the "
+        "second class), log-probabilities, or sigmoid (one output, the probability of the second class); null: what "
+        "the network itself tells.",
+    )
     training: TrainingRecord | None = Field(None, description="How it was trained.")
     calibration: Calibration | None = Field(None, description="What was fitted on the validation images.")
     evaluation: EvaluationRecord | None = Field(None, description="How it scored on the test set.")

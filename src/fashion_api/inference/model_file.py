@@ -10,27 +10,28 @@ from pathlib import Path
 from fashion_api.errors import IncompleteModelError, ModelError
 from fashion_api.files import read_file, sha256_hex
 from fashion_api.inference.calibration import Calibration
-from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path, read_manifest
-from fashion_api.settings import Settings, name_variable
+from fashion_api.inference.interpretation import TUTORIAL_SIZE
+from fashion_api.inference.manifest import Manifest, manifest_path, read_manifest
+from fashion_api.inference.signature import DeclaredSignature, Signature
+from fashion_api.settings import FASHION_MNIST_LABELS, Settings, name_variable
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _VERSION_DIGITS = 12
-_TUTORIAL_PIXEL_RANGE = (0.0, 1.0)
-IMAGE_SIZE = ("image_height", "image_width")
-LABELS = ("class_names",)
-"""The settings that hold where a model has no manifest: the image size, and the labels."""
+_DECLARED = ("image_height", "image_width", "channels", "pixel_range")
+"""The settings that, where they are set, declare the input of a model without a manifest."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A `.h5` in memory, with its manifest; without a manifest, labels and input are those of the settings."""
+    """A `.h5` in memory, with its manifest; without one, it has what settings say that were set."""
 
     path: Path
     content: bytes
     sha256: str
-    labels: tuple[str, ...]
-    """In the order of the model's outputs."""
-    input: InputSpec
+    labels: tuple[str, ...] | None
+    """In the order of the classes; `None` where nothing gives them."""
+    declared: DeclaredSignature
+    """What is said of the input and the outputs."""
     manifest: Manifest | None
 
     @property
@@ -53,9 +54,22 @@ class ModelFile:
         """The temperature that it is served with; 1 without a calibration."""
         return 1.0 if self.calibration is None else self.calibration.temperature
 
-    def name_source(self, *fields: str) -> str:
-        """Name what gives a part of the description: the manifest or, without one, the settings of that part."""
-        return " and ".join(map(name_variable, fields)) if self.manifest is None else str(manifest_path(self.path))
+    def name_classes(self, signature: Signature) -> tuple[str, ...]:
+        """Give the labels, in the order of the classes; without any, those of Fashion-MNIST where it may be of that.
+
+        Raises:
+            ModelError: there are more or fewer labels than classes.
+        """
+        if self.labels is None:
+            is_fashion_mnist = (len(FASHION_MNIST_LABELS), TUTORIAL_SIZE) == (signature.classes, signature.input.shape)
+            return FASHION_MNIST_LABELS if is_fashion_mnist else tuple(f"class {i}" for i in range(signature.classes))
+        if len(self.labels) != signature.classes:
+            outputs = "1 output, for 2 classes" if signature.outputs == 1 else f"{signature.outputs} outputs"
+            raise ModelError(
+                f"it has {outputs}, but there are {len(self.labels)} labels: correct "
+                f"{self.declared.name_source('class_names')}"
+            )
+        return self.labels
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
@@ -89,11 +103,18 @@ def read_model_file(settings: Settings) -> ModelFile:
     manifest = read_manifest(path)
     sha256 = sha256_hex(content)
     if manifest is None:
-        spec = InputSpec(height=settings.image_height, width=settings.image_width, pixel_range=_TUTORIAL_PIXEL_RANGE)
-        return ModelFile(path, content, sha256, settings.class_names, spec, manifest)
+        given = settings.model_fields_set
+        declared = DeclaredSignature(
+            **{field.removeprefix("image_"): getattr(settings, field) for field in _DECLARED if field in given}
+        )
+        labels = settings.class_names if "class_names" in given else None
+        return ModelFile(path, content, sha256, labels, declared, manifest)
     _check_digest(path, manifest, sha256)
     _check_settings(settings, manifest, manifest_path(path))
-    return ModelFile(path, content, sha256, manifest.labels, manifest.input, manifest)
+    declared = DeclaredSignature.of_input(manifest.input).model_copy(
+        update={"output": manifest.output, "manifest": str(manifest_path(path))}
+    )
+    return ModelFile(path, content, sha256, manifest.labels, declared, manifest)
 
 
 def _read_h5(path: Path, max_bytes: int) -> bytes:
@@ -125,6 +146,7 @@ def _check_settings(settings: Settings, manifest: Manifest, path: Path) -> None:
     given = settings.model_fields_set
     if "class_names" in given and settings.class_names != manifest.labels:
         raise ModelError(f"FASHION_CLASS_NAMES and the labels in {path} differ; unset it, or correct one of them")
-    for name, value in (("image_height", manifest.input.height), ("image_width", manifest.input.width)):
-        if name in given and getattr(settings, name) != value:
-            raise ModelError(f"FASHION_{name.upper()} is {getattr(settings, name)}, but {path} says {value}")
+    for field in _DECLARED:
+        value, said = getattr(settings, field), getattr(manifest.input, field.removeprefix("image_"))
+        if field in given and value not in (None, said):
+            raise ModelError(f"{name_variable(field)} is {value}, but {path} says {said}")

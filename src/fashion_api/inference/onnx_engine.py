@@ -6,14 +6,16 @@ from pathlib import Path
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # on by default since 1.30; read at import
 
 import onnxruntime as ort
+from pydantic import ValidationError
 
 from fashion_api.errors import DamagedModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.signature import SIGNATURE, Signature
 
 
 class OnnxClassifier:
-    """A classifier that runs a compiled model on uint8[n, height, width] for any n.
+    """A classifier that runs a compiled model on uint8[n, height, width] or uint8[n, height, width, 3] for any n.
 
     Raises:
         DamagedModelError: ONNX Runtime cannot load it.
@@ -29,13 +31,26 @@ class OnnxClassifier:
             self._session = ort.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base of their own
             raise DamagedModelError(f"ONNX Runtime cannot load its compiled form ({type(error).__name__})") from error
-        images = self._session.get_inputs()[0]
-        self._input = images.name
-        self.shape = tuple(images.shape[1:])
-        """Height and width of an image."""
+        self._input = self._session.get_inputs()[0].name
+
+    def read_signature(self) -> Signature:
+        """Read what the compiled form says of its input and outputs.
+
+        Raises:
+            DamagedModelError: it says nothing of them, or takes other images.
+        """
+        text = self._session.get_modelmeta().custom_metadata_map.get(SIGNATURE, "")
+        try:
+            signature = Signature.model_validate_json(text)
+        except ValidationError:
+            raise DamagedModelError("its compiled form does not carry its signature") from None
+        shape = tuple(self._session.get_inputs()[0].shape[1:])
+        if shape != signature.input.shape:
+            raise DamagedModelError(f"its compiled form takes images of {shape!s:.60}, not of {signature.input.shape}")
+        return signature
 
     def classify(self, images: Images) -> Predictions:
-        """Classify uint8[n, height, width], n at least 1."""
+        """Classify uint8[n, height, width] or uint8[n, height, width, 3], n at least 1."""
         probabilities, *others = self._session.run(None, {self._input: images})
         return Predictions(probabilities, others[0][:, 0] if others else None)
 

@@ -37,15 +37,16 @@ def measure_cost(file: ModelFile, network: Model, cache_dir: Path) -> CostRecord
 
 def _measure_relative_time(file: ModelFile, cache_dir: Path) -> float | None:
     """Time the compiled form over that of the tutorial's network; `None` if the model cannot be compiled."""
-    spec = InputSpec(height=file.input.height, width=file.input.width)
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)  # it logs every step
     try:
-        compiled = compile_cached(file, cache_dir)
-        tutorial = compile_tutorial(spec, classes=len(file.labels))
+        ours = OnnxClassifier(compile_cached(file, cache_dir), threads=1)
+        signature = ours.read_signature()
+        spec = InputSpec(height=signature.input.height, width=signature.input.width, channels=signature.input.channels)
+        theirs = OnnxClassifier(compile_tutorial(spec, classes=signature.classes), threads=1)
     except ModelError:  # the Keras engine serves it
         return None
-    ours, theirs = time_in_turns([OnnxClassifier(form, threads=1) for form in (compiled, tutorial)], spec)
-    return ours / theirs
+    our_time, their_time = time_in_turns([ours, theirs], spec)
+    return our_time / their_time
 
 
 def compile_tutorial(spec: InputSpec, *, classes: int) -> bytes:
@@ -57,7 +58,7 @@ def compile_tutorial(spec: InputSpec, *, classes: int) -> bytes:
     Raises:
         ModelError: it cannot be compiled.
     """
-    network = build_model(RECIPES["tutorial"], shape=spec.shape, classes=classes, precision="float32")
+    network = build_model(RECIPES["tutorial"], shape=spec.size, classes=classes, precision="float32")
     rng = np.random.default_rng(0)
     network.set_weights([rng.normal(0, 0.05, weight.shape) for weight in network.get_weights()])
     return build(encode_h5(network), spec)

@@ -14,8 +14,8 @@ from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import DataNotFoundError, TrainingError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import CostRecord, EvaluationRecord
-from fashion_api.inference.keras_engine import KerasClassifier
-from fashion_api.inference.loading import LoadedModel, load_model_file, load_network, self_test
+from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
+from fashion_api.inference.loading import LoadedModel, load_model_file, self_test
 from fashion_api.inference.manifest import Manifest, manifest_path, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.settings import Settings
@@ -109,12 +109,14 @@ def evaluate_model(
     stages.begin("model and data")
     history = read_history(log_path(settings.model_path))
     file = read_model_file(settings)
-    digits = load_digits(settings.digits_file, file.input.shape)
-    source = DataSource.from_settings(settings, labels=file.labels, shape=file.input.shape)
-    test, data = source.load("test"), _find_training_data(file, source)
     with file.named_in_errors():
-        network = load_network(file)
-    file = _calibrate_if_needed(file, network, data)
+        network = load_keras_model(file.content)
+        classifier = KerasClassifier(network, file.declared)
+        labels, spec = file.name_classes(classifier.signature), classifier.signature.input
+    digits = load_digits(settings.digits_file, spec.size)
+    source = DataSource.from_settings(settings, labels=labels, shape=spec.size)
+    test, data = source.load("test"), _find_training_data(file, source)
+    file = _calibrate_if_needed(file, classifier, data)
     model = load_model_file(file, settings, network=network)
     if digits is None and model.calibration is not None and model.calibration.novelty is not None:
         logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", DIGITS)
@@ -131,14 +133,14 @@ def evaluate_model(
     stages.begin("cost")
     measured["cost"] = cost(file, network, settings.cache_dir)
     if data is not None:
-        extractor = FeatureExtractor(network, file.input) if has_features(network) else None
+        extractor = FeatureExtractor(network, spec) if has_features(network) else None
         begin_part = stages.begin("novelty", parts=_NOVELTY_PARTS)
         measured["novelty"] = measure_novelty(
             model, extractor, data, test, digits=digits, drawn=drawn, begin_part=begin_part
         )
     stages.begin("figures and card")
     record = measure_accuracy(answers, test, model.labels).model_copy(update=measured)
-    paths = _write(file, record, test, answers, history=history)
+    paths = _write(file, model, record, test, answers, history=history)
     stages.end()
     return EvaluationOutcome(file.path, model.labels, record, paths)
 
@@ -153,14 +155,13 @@ def _find_training_data(file: ModelFile, source: DataSource) -> TrainingData | N
         return None
 
 
-def _calibrate_if_needed(file: ModelFile, network: Model, data: TrainingData | None) -> ModelFile:
+def _calibrate_if_needed(file: ModelFile, classifier: KerasClassifier, data: TrainingData | None) -> ModelFile:
     """Calibrate a model that has no calibration, if its validation images are available."""
     if file.manifest is None or file.calibration is not None or data is None:
         return file
     logger.info("calibration, on the validation images")
-    classifier = KerasClassifier(network, file.input)
     with file.named_in_errors():
-        self_test(classifier, file)
+        self_test(classifier, classifier.signature)
     calibration = calibrate_classifier(classifier, data)
     return replace(file, manifest=file.manifest.model_copy(update={"calibration": calibration}))
 
@@ -196,11 +197,17 @@ def _measure_robustness(model: LoadedModel, test: Split, stages: Stages) -> dict
     return measured
 
 
-def _write(
-    file: ModelFile, record: EvaluationRecord, test: Split, answers: Predictions, *, history: Sequence[Epoch]
+def _write(  # noqa: PLR0913  # what is written is of all of these
+    file: ModelFile,
+    model: LoadedModel,
+    record: EvaluationRecord,
+    test: Split,
+    answers: Predictions,
+    *,
+    history: Sequence[Epoch],
 ) -> tuple[Path, ...]:
     """Write the model's manifest, figures and card, and give their paths."""
-    known = file.manifest or Manifest(name=file.name, sha256=file.sha256, labels=file.labels, input=file.input)
+    known = file.manifest or Manifest(name=file.name, sha256=file.sha256, labels=model.labels, input=model.input)
     manifest = known.model_copy(update={"evaluation": record})
     try:
         write_manifest(file.path, manifest)
