@@ -32,12 +32,12 @@ from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.keras_engine import load_keras_model
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_file import read_model_file
+from fashion_api.inference.multiply_adds import count_multiply_adds
 from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.settings import Settings, load_settings
 from fashion_api.training.classification import classify_all
 from fashion_api.training.evaluate.cost import compile_tutorial
 from fashion_api.training.evaluate.timing import time_in_turns
-from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.report.markdown import percent, table
 from fashion_api.training.validation import TrainingData, load_training_data
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from onnx import helper
+from onnx import helper, load_model_from_string
 
 from fashion_api.errors import ModelError, UncompiledModelError
 from fashion_api.files import sha256_hex, write_atomically
@@ -18,11 +18,11 @@ from fashion_api.inference.compiled_cache import compile_cached, compiled_path
 from fashion_api.inference.loading import compile_model, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
-from fashion_api.inference.signature import DeclaredSignature
+from fashion_api.inference.signature import SIGNATURE, DeclaredSignature
 from fashion_api.settings import Settings
 from tests.fakes import FAKE_CALIBRATION
 from tests.inference.hostile_models import make_h5
-from tests.inference.onnx_files import make_classifier_onnx, make_onnx
+from tests.inference.onnx_files import make_classifier_onnx, make_onnx, make_signature
 from tests.inference.small_model import LABELS, save_model
 
 FILE = ModelFile(
@@ -280,6 +280,28 @@ def test_form_that_this_version_cannot_run_is_named(stored: Path, tmp_path: Path
     stored.write_bytes(make_onnx(helper.make_node("Softmax", ["images"], ["other"])))
     write_digest(stored)
     with pytest.raises(ModelError, match=rf"model\.h5: ONNX Runtime cannot load .*: remove {stored}, to have it"):
+        load_model(served_from(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("signature", "reason"),
+    [
+        ("", "does not carry its signature"),
+        ("{}", "does not carry its signature"),
+        (
+            make_signature(input=InputSpec(height=9, width=9)).model_dump_json(),
+            r"takes images of \(4, 5\), not of \(9, 9\)",
+        ),
+    ],
+    ids=["none", "empty", "of other images"],
+)
+def test_form_without_its_signature_is_named(stored: Path, tmp_path: Path, signature: str, reason: str) -> None:
+    """A compiled form that does not say what it takes, or takes something else, is an error with the way out."""
+    graph = load_model_from_string(make_classifier_onnx())
+    helper.set_model_props(graph, {SIGNATURE: signature})
+    stored.write_bytes(graph.SerializeToString())
+    write_digest(stored)
+    with pytest.raises(ModelError, match=rf"model\.h5: its compiled form {reason}: remove {stored}, to have it"):
         load_model(served_from(tmp_path))
 
 

@@ -18,13 +18,12 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.keras_engine import import_tensorflow
 from fashion_api.inference.loading import load_model, self_test
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.settings import Settings, load_settings
+from fashion_api.settings import FASHION_MNIST_LABELS, Settings, load_settings
 from tests.fakes import CLASSES, FakeClassifier
 from tests.inference.onnx_files import make_signature
 from tests.inference.small_model import LABELS, save_manifest, save_model
 
 import_tensorflow()
-import keras  # noqa: E402  # after TensorFlow has been silenced
 
 pytestmark = pytest.mark.tensorflow
 
@@ -70,13 +69,41 @@ def test_model_answers_as_keras_does(path: Path, images: Images, engine: Literal
 def test_model_without_a_manifest_follows_the_tutorial(
     path: Path, of_path: Settings, images: Images, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a manifest, pixels are scaled to 0–1, the labels are the settings', and a warning is logged."""
+    """Without a manifest, pixels are scaled to 0–1, the labels are the settings', and a warning names the other."""
     model = save_model(path)
     loaded = load_model(of_path)
     expected = model(images[..., None] / 255.0).numpy()
     np.testing.assert_allclose(loaded.classifier.classify(images).probabilities, expected, atol=1e-6)
     assert (loaded.name, loaded.labels, loaded.manifest) == ("model", LABELS, None)
-    assert "has no manifest" in caplog.text
+    assert "set FASHION_PIXEL_RANGE" in caplog.text
+    assert "labels" not in caplog.text
+
+
+def test_range_of_the_setting_is_used(path: Path, of_path: Settings, images: Images) -> None:
+    """FASHION_PIXEL_RANGE says what pixels a model without a manifest takes."""
+    model = save_model(path)
+    loaded = load_model(of_path.model_copy(update={"pixel_range": (-1.0, 1.0)}))
+    expected = model(images[..., None] / 127.5 - 1).numpy()
+    np.testing.assert_allclose(loaded.classifier.classify(images).probabilities, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "labels"),
+    [
+        ((28, 28, 1), 10, FASHION_MNIST_LABELS),
+        ((28, 28, 1), 3, ("class 0", "class 1", "class 2")),
+        ((6, 7, 3), 10, tuple(f"class {i}" for i in range(10))),
+    ],
+    ids=["as Fashion-MNIST", "other classes", "other images"],
+)
+def test_model_of_which_nothing_is_said_is_served(
+    path: Path, caplog: pytest.LogCaptureFixture, shape: tuple[int, ...], outputs: int, labels: tuple[str, ...]
+) -> None:
+    """With no manifest and no setting, the file gives size and colours; the labels are numbers, with a warning."""
+    save_model(path, shape=shape, outputs=outputs)
+    loaded = load_model(Settings(_env_file=None, model_path=path, cache_dir=path.parent, engine="keras"))
+    assert (loaded.labels, (*loaded.input.size, loaded.input.channels)) == (labels, shape)
+    assert "FASHION_CLASS_NAMES is not set" in caplog.text
 
 
 def test_model_that_takes_no_channel_axis_is_served(path: Path, of_path: Settings, images: Images) -> None:
@@ -194,15 +221,6 @@ def test_input_of_another_size_than_the_manifest(path: Path, of_path: Settings) 
         load_model(of_path.model_copy(update={"engine": "keras"}))
 
 
-@pytest.mark.parametrize("shape", [(4, 5, 3), (20,), (None, 5, 1)], ids=["colour", "flat", "any height"])
-def test_input_of_another_form(path: Path, of_path: Settings, shape: tuple[int | None, ...]) -> None:
-    """A model that does not take grey images of a fixed size is refused."""
-    flatten = keras.layers.GlobalAveragePooling2D() if None in shape else keras.layers.Flatten()
-    keras.Sequential([keras.Input(shape), flatten, keras.layers.Dense(3, "softmax")]).save(path)
-    with pytest.raises(ModelError, match=rf"{path}: its input is"):
-        load_model(of_path)
-
-
 def test_labels_that_do_not_fit_the_output(path: Path, of_path: Settings) -> None:
     """A model with more outputs than labels is refused."""
     save_model(path, outputs=4)
@@ -212,17 +230,48 @@ def test_labels_that_do_not_fit_the_output(path: Path, of_path: Settings) -> Non
         load_model(of_path)
 
 
-def test_outputs_that_are_no_probabilities(path: Path, of_path: Settings) -> None:
-    """A model that gives logits is refused."""
+def test_logits_are_served_and_said_in_the_log(
+    path: Path, of_path: Settings, images: Images, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model that gives logits gets a softmax, and the log says so."""
+    caplog.set_level("INFO")
     save_model(path, activation="linear")
-    with pytest.raises(ModelError, match="not probabilities"):
+    probabilities = load_model(of_path).classifier.classify(images).probabilities
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert "its outputs are logits, to which a softmax is added, as its last layer is linear" in caplog.text
+
+
+def test_manifest_says_what_the_outputs_are(path: Path) -> None:
+    """A model whose last layer does not tell is served as its manifest says."""
+    save_model(path, activation="relu")
+    settings = Settings(_env_file=None, model_path=path, cache_dir=path.parent, engine="keras")
+    save_manifest(path)
+    with pytest.raises(ModelError, match='write what they are into its manifest, as "output": "logits"'):
+        load_model(settings)
+    save_manifest(path, output="logits")
+    assert load_model(settings).labels == LABELS
+
+
+def test_one_output_needs_two_labels(path: Path, of_path: Settings) -> None:
+    """A sigmoid of one output has two labels."""
+    save_model(path, outputs=1, activation="sigmoid")
+    assert load_model(of_path.model_copy(update={"class_names": ("no", "yes")})).labels == ("no", "yes")
+    with pytest.raises(
+        ModelError, match="it has 1 output, for 2 classes, but there are 3 labels: correct FASHION_CLASS_"
+    ):
         load_model(of_path)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"class_names": ("x", "y", "z")}, {"image_height": 28}, {"image_width": 28}],
-    ids=["class names", "height", "width"],
+    [
+        {"class_names": ("x", "y", "z")},
+        {"image_height": 28},
+        {"image_width": 28},
+        {"channels": 3},
+        {"pixel_range": (0.0, 1.0)},
+    ],
+    ids=["class names", "height", "width", "colours", "range"],
 )
 def test_setting_that_contradicts_the_manifest(path: Path, changes: dict[str, object]) -> None:
     """A setting that contradicts the manifest is an error that names it."""

@@ -30,6 +30,7 @@ class Commands(LazyGroup):
         "evaluate": ("fashion_api.cli.evaluate:evaluate", "Score a model on the test set, and write its card."),
         "compare": ("fashion_api.cli.compare:compare", "Compare a model with the one that it is to replace."),
         "compile": ("fashion_api.cli.compile:compile_model", "Build the form of a model that is served."),
+        "inspect": ("fashion_api.cli.inspect:inspect", "Say what a model's file holds, and how it would be served."),
         "keys": ("fashion_api.cli.keys:app", "Make API keys."),
         "doctor": ("fashion_api.cli.doctor:doctor", "Say what was found here, and what keeps it from serving."),
     }

@@ -3,10 +3,10 @@ import pytest
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.inference.multiply_adds import count_multiply_adds
 from fashion_api.training.evaluate.timing import time_in_turns
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import keras
-from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.recipes import RECIPES
 from tests.fakes import FakeClassifier
 

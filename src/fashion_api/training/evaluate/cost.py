@@ -9,14 +9,16 @@ from fashion_api.errors import ModelError
 from fashion_api.inference.compiled_cache import compile_cached
 from fashion_api.inference.compiler import build
 from fashion_api.inference.evaluation_record import CostRecord
+from fashion_api.inference.interpretation import find_shape
+from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_file import ModelFile
+from fashion_api.inference.multiply_adds import count_multiply_adds
 from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.training.evaluate.timing import time_in_turns
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model
 from fashion_api.training.network.h5 import encode_h5
-from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.recipes import RECIPES
 
 
@@ -28,9 +30,11 @@ def measure_cost(file: ModelFile, network: Model, cache_dir: Path) -> CostRecord
         network: its Keras form, whose weights and multiply-adds are counted.
         cache_dir: where its compiled form, which is timed, is or will be.
     """
+    signature = KerasClassifier(network, file.declared).signature
+    shape = find_shape(signature.input, signature.layout, network.inputs[0].shape[1:])
     return CostRecord(
         parameters=network.count_params(),
-        multiply_adds=count_multiply_adds(network),
+        multiply_adds=count_multiply_adds(network, shape),
         relative_time=_measure_relative_time(file, cache_dir),
     )
 

@@ -16,6 +16,7 @@ from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
+from fashion_api.inference.multiply_adds import count_multiply_adds
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
@@ -27,7 +28,6 @@ from fashion_api.training.history import format_history, log_path
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import keras, tf
 from fashion_api.training.network.h5 import encode_h5
-from fashion_api.training.network.multiply_adds import count_multiply_adds
 from fashion_api.training.recipes import resolve_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, draw_learning_curves, figure_path
 from fashion_api.training.synthetic.augmentation import Augment, augment
