@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/reference/ that come from the code: settings, commands, routes, problems and metrics.
+"""Write the pages of docs/reference/ that come from the code: settings, commands, routes, problems, metrics, manifest.
 
 usage: reference.py
 """
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from fashion_api import Settings, create_app
+from fashion_api.inference.manifest import Manifest
 from fashion_api.rest.problems import KINDS
 from fashion_api.service.metrics import Metrics
 from fashion_api.settings import TrainingSettings, name_variable
@@ -36,8 +39,10 @@ def render_all() -> Iterator[tuple[str, str]]:
         ("routes.md", render_routes),
         ("problems.md", render_problems),
         ("metrics.md", render_metrics),
+        ("manifest.md", render_manifest),
     ):
         yield name, f"<!-- Written by `make reference`; what is changed here by hand is lost. -->\n\n{render()}\n"
+    yield "manifest.schema.json", json.dumps(Manifest.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def render_settings() -> str:
@@ -125,6 +130,48 @@ def render_metrics() -> str:
         for name in [f"{family.name}_total" if family.type == "counter" else family.name]
     )
     return "\n\n".join(("# Metrics", about, _tabulate(("metric", "kind", "labels", "what it is"), rows)))
+
+
+def render_manifest() -> str:
+    """Write the fields of a manifest that are written by hand; the schema has the others."""
+    about = flow("""
+        The manifest of a model is the JSON file beside it: `mine.json` beside `mine.h5`. It says what the file itself
+        does not, above all the labels, and wins over what the network tells; a model without one
+        [is served too](../how-to/other-models.md). `fashion-api inspect mine.h5 --write-manifest` begins one. Unknown
+        fields are ignored. [manifest.schema.json](manifest.schema.json) is a JSON Schema of the whole, with `training`,
+        `calibration` and `evaluation`, which `fashion-api train` and `evaluate` write.
+    """)
+    image = {"height": 32, "width": 32, "channels": 3, "pixel_range": [0, 1]}
+    smallest = {"name": "mine", "sha256": "0" * 64, "labels": ["cat", "dog"], "input": image}
+    example = f"A small one, where `sha256` is that of the `.h5`:\n\n```json\n{json.dumps(smallest, indent=2)}\n```"
+    schema = Manifest.model_json_schema()
+    parts = (("Fields", schema), ("Fields of `input`", schema["$defs"]["InputSpec"]))
+    tables = (f"## {title}\n\n{_tabulate_fields(record)}" for title, record in parts)
+    return "\n\n".join(("# Manifest", about, example, *tables))
+
+
+def _tabulate_fields(record: dict[str, Any]) -> str:
+    rows = (
+        (
+            f"`{name}`",
+            "" if name in record.get("required", ()) else "no",
+            _name_type(field),
+            field.get("description", ""),
+        )
+        for name, field in record["properties"].items()
+    )
+    return _tabulate(("field", "needed", "type", "what it is"), rows)
+
+
+def _name_type(field: dict[str, Any]) -> str:
+    """Name the type of a field of a JSON Schema, in short."""
+    if "$ref" in field:
+        return field["$ref"].rpartition("/")[2]
+    if "anyOf" in field:
+        return " or ".join(map(_name_type, field["anyOf"]))
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{json.dumps(value)}`" for value in field.get("enum", [field.get("const")]))
+    return str(field.get("type", ""))
 
 
 def _get_labels(registry: CollectorRegistry, name: str) -> Sequence[str]:

@@ -172,10 +172,20 @@ class Settings(BaseSettings):
         default_factory=lambda: user_cache_path("fashion-api"),
         description="Where downloads and compiled models are kept; unset: the user's cache directory.",
     )
-    image_height: int = Field(28, ge=1, le=1024, description="Height of an image, in pixels.")
-    image_width: int = Field(28, ge=1, le=1024, description="Width of an image, in pixels.")
+    image_height: int = Field(
+        28,
+        ge=1,
+        le=1024,
+        description="Height of an image, in pixels: of the data set and, where it is set, of the model.",
+    )
+    image_width: int = Field(
+        28,
+        ge=1,
+        le=1024,
+        description="Width of an image, in pixels: of the data set and, where it is set, of the model.",
+    )
     channels: Annotated[int, AfterValidator(_check_channels)] = Field(
-        1, description="Numbers a pixel: 1, for grey images, or 3, for images in colour."
+        1, description="Numbers a pixel, as for the height: 1, for grey images, or 3, for images in colour."
     )
     pixel_range: Annotated[tuple[float, float] | None, *_EnvList, AfterValidator(_check_pixel_range)] = Field(
         None,

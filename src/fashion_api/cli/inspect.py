@@ -26,9 +26,9 @@ _SHOWN_LABELS = 10
 
 @with_settings(
     Settings,
-    "channels",
     "pixel_range",
-    "class_names",
+    channels="Numbers a pixel: 1, for grey images, or 3, for images in colour; unset: what the network says.",
+    class_names="The labels in the order of the class ids, separated by commas; unset: none.",
     image_height="Height of an image, in pixels; unset: what the network says.",
     image_width="Width of an image, in pixels; unset: what the network says.",
     model_path="The Keras model to inspect; its manifest is the `.json` beside it",

@@ -94,11 +94,11 @@ class TrainingRecord(Record):
 class Manifest(Record):
     """What is known about a model beyond its `.h5`."""
 
-    manifest_version: Literal[1] = 1
+    manifest_version: Literal[1] = Field(1, description="The version of this format.")
     name: str = Field(min_length=1, description="The model's name.")
     sha256: Sha256 = Field(description="SHA-256 of the `.h5` that this describes.")
     labels: tuple[str, ...] = Field(min_length=2, description="The class names, in the order of the outputs.")
-    input: InputSpec = Field(description="The size of an image, its colours and the range of its pixels.")
+    input: InputSpec = Field(description="What one image is.")
     output: OutputKind | None = Field(
         None,
         description="What the outputs are: probabilities, logits (a softmax is added; of one output, the logit of the "
