@@ -166,7 +166,7 @@ def _tabulate_fields(record: dict[str, Any]) -> str:
 def _name_type(field: dict[str, Any]) -> str:
     """Name the type of a field of a JSON Schema, in short."""
     if "$ref" in field:
-        return field["$ref"].rpartition("/")[2]
+        return str(field["$ref"]).rpartition("/")[2]
     if "anyOf" in field:
         return " or ".join(map(_name_type, field["anyOf"]))
     if "enum" in field or "const" in field:
