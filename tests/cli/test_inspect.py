@@ -49,7 +49,7 @@ def test_model_is_described_and_its_manifest_begun(tmp_path: Path, capsys: pytes
     assert rows["network"] == "(None, 4, 5, 1) → (None, 3), 3 layers, 63 weights"
     assert rows["cost"] == "60 multiplications an image"
     assert rows["images"] == "4×5 pixels, grey"
-    assert rows["pixels"] == "scaled to 0…255, as its layer scale scales them"
+    assert rows["pixels"] == "scaled to 0…255, as its layer 'scale' scales them"
     assert rows["outputs"] == "3 logits, as its last layer is linear"
     assert rows["labels"] == "class 0, class 1, class 2"
     assert rows["served"] == "on the onnx engine"

@@ -131,12 +131,14 @@ def build_augmented() -> Network:
             lambda: build(layers.Normalization(mean=[120.0, 110, 100], variance=[6e3] * 3), shape=(4, 5, 3)),
             DeclaredSignature(),
         ),
+        (lambda: build(layers.Conv2D(6, 2, groups=3), shape=(4, 5, 3)), DeclaredSignature()),
+        (lambda: build(layers.RandomCrop(3, 3), shape=(4, 5, 3)), DeclaredSignature()),
         (lambda: build(outputs=1, activation="sigmoid", batch_size=32), DeclaredSignature()),
         (lambda: build(outputs=1, activation=None), DeclaredSignature(output="logits")),
     ],
     ids=[
         *("channels first", "augmentation", "open size", "states", "scaled colours", "normalised colours"),
-        *("sigmoid of a fixed batch", "one logit"),
+        *("groups", "crop", "sigmoid of a fixed batch", "one logit"),
     ],
 )
 def test_compiled_form_gives_the_same(make: Callable[[], Network], declared: DeclaredSignature) -> None:
@@ -267,7 +269,7 @@ def test_declared_range_wins_with_a_warning_where_layers_tell_another() -> None:
     signature = interpret(network, DeclaredSignature(pixel_range=(0, 1), manifest="m.json"))
     assert signature.input.pixel_range == (0, 1)
     (warning,) = signature.warnings
-    assert warning.startswith("its manifest says pixels of 0…1, but 0…255 would be right: its layer rescaling")
+    assert warning.startswith("its manifest says pixels of 0…1, but 0…255 would be right: its layer 'rescaling")
     assert not interpret(network, DeclaredSignature(pixel_range=(0, 255), manifest="m.json")).warnings
 
 

@@ -1,5 +1,6 @@
 """The compiler of a Keras model to an ONNX graph, which is compared with Keras."""
 
+import functools
 import logging
 import math
 import sys
@@ -126,7 +127,7 @@ def _export(network: Any, signature: Signature, temperature: float) -> bytes:  #
     from fashion_api.inference.graph_folding import fold, set_property  # noqa: PLC0415  # imports onnx
     from fashion_api.inference.keras_engine import call_network, describe_error, finish_outputs  # noqa: PLC0415  # only where it runs
 
-    _make_constants(network)
+    _make_exportable(network)
     spec = signature.input
     images = keras.Input(spec.shape, dtype="uint8", name="images")
     outputs = call_network(network, images, spec, signature.layout)
@@ -147,11 +148,26 @@ def _export(network: Any, signature: Signature, temperature: float) -> bytes:  #
     return compiled
 
 
-def _make_constants(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
-    """Make the tensors of normalisations numbers, which the exporter takes into the graph."""
+def _make_exportable(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
+    """Give layers the forms that the exporter knows: normalisations numbers, and grouped convolutions no code of XLA."""
     for layer in list_layers(network):
         if type(layer).__name__ == "Normalization":
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+        elif type(layer).__name__ == "Conv2D" and layer.groups > 1:
+            layer.convolution_op = functools.partial(_convolve, layer)
+
+
+def _convolve(layer: Any, images: Any, kernel: Any) -> Any:  # noqa: ANN401  # a layer, and tensors
+    from fashion_api.inference.keras_engine import import_tensorflow  # noqa: PLC0415  # see build()
+
+    return import_tensorflow().nn.convolution(
+        images,
+        kernel,
+        strides=layer.strides,
+        padding=layer.padding.upper(),
+        data_format="NCHW" if layer.data_format == "channels_first" else "NHWC",
+        dilations=layer.dilation_rate,
+    )
 
 
 def make_comparison_images(spec: InputSpec) -> Images:

@@ -135,7 +135,7 @@ def _trace(infer: Callable[[Any], list[Any]], spec: InputSpec) -> Callable[[Any]
     tf = import_tensorflow()
     # It takes a sum of sums apart: with 60 that each add the one before to itself, until the process is killed.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-    function = tf.function(infer, input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)])
+    function = tf.function(infer, input_signature=[tf.TensorSpec((None, *spec.shape), tf.uint8)], autograph=False)
     try:
         graph = function.get_concrete_function().graph
     except Exception as error:  # TensorFlow raises many kinds, for shapes that do not fit for example
@@ -146,10 +146,19 @@ def _trace(infer: Callable[[Any], list[Any]], spec: InputSpec) -> Callable[[Any]
 
 
 def _prepare(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
-    """Let recurrent layers begin anew with each image, and all layers compute with the precision of their weights."""
+    """Make layers compute what they do where nothing is trained: each image by itself, and in whole precision.
+
+    `RandomCrop` of Keras 3.15 then leaves an image as it is, though the next layer takes the crop; that of other
+    versions gives the middle of the image, resized.
+    """
+    import keras  # noqa: PLC0415  # see load_keras_model
+
     for layer in network._flatten_layers():  # noqa: SLF001  # no public way leads to the cells of recurrent layers
         if getattr(layer, "stateful", False):
             layer.stateful = False
+        if type(layer).__name__ == "RandomCrop":
+            crop = keras.layers.Resizing(layer.height, layer.width, crop_to_aspect_ratio=True)
+            layer.call = lambda images, *_, crop=crop, **__: crop(images)
         if layer.compute_dtype != layer.variable_dtype:  # mixed precision, which is for training
             layer.dtype_policy = layer.variable_dtype
 

@@ -49,16 +49,16 @@ def find_pixel_range(network: Any) -> tuple[PixelRange, str] | None:  # noqa: AN
             scaling, scaled_by = scaling.follow(layer.scale, layer.offset), layer.name
         elif kind == "Normalization" and not scaled_by and not _is_fresh(layer.mean, layer.variance):
             found = _find_fitted(layer.mean, layer.variance)
-            return None if found is None else (found, f"its layer {layer.name:.60} was fitted to them")
+            return None if found is None else (found, f"its layer {layer.name!r:.60} was fitted to them")
         elif kind == "BatchNormalization" and not scaled_by:
             found = _find_averaged(layer.moving_mean, layer.moving_variance)
-            return None if found is None else (found, f"the mean of its layer {layer.name:.60} tells")
+            return None if found is None else (found, f"the mean of its layer {layer.name!r:.60} tells")
         elif kind not in _TRANSPARENT and not kind.startswith("Random") and not _is_linear(layer):
             break
     if not scaled_by:
         return None
     found = scaling.find_origin()
-    return None if found is None else (found, f"its layer {scaled_by:.60} scales them")
+    return None if found is None else (found, f"its layer {scaled_by!r:.60} scales them")
 
 
 @dataclass(frozen=True)
