@@ -124,7 +124,7 @@ _PARENT = """
 import sys
 from pathlib import Path
 from fashion_api.inference.compiler import compile_in_child
-compile_in_child(Path(sys.argv[1]).read_bytes(), InputSpec(height=4, width=5), temperature=1.0, said_by="settings")
+compile_in_child(Path(sys.argv[1]).read_bytes(), DeclaredSignature(), temperature=1.0)
 """
 
 
