@@ -124,6 +124,7 @@ _PARENT = """
 import sys
 from pathlib import Path
 from fashion_api.inference.compiler import compile_in_child
+from fashion_api.inference.signature import DeclaredSignature
 compile_in_child(Path(sys.argv[1]).read_bytes(), DeclaredSignature(), temperature=1.0)
 """
 

@@ -149,7 +149,7 @@ def _export(network: Any, signature: Signature, temperature: float) -> bytes:  #
 
 
 def _make_exportable(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
-    """Give layers the forms that the exporter knows: numbers in normalisations, no code of XLA in grouped convolutions."""
+    """Give layers the forms that the exporter knows: numbers in normalisations, plain convolutions for grouped ones."""
     for layer in list_layers(network):
         if type(layer).__name__ == "Normalization":
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
