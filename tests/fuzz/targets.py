@@ -8,7 +8,8 @@ from fashion_api.errors import FashionError
 from fashion_api.images import Images
 from fashion_api.inference.h5_walk import check_h5
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.pictures.decoding import decode_base64, decode_image
+from fashion_api.pictures.decoding import decode_image
+from fashion_api.pictures.decoding import read_base64 as read_text
 from fashion_api.pictures.preparation import prepare_picture
 from fashion_api.rest.content_coding import decode_body, measure_decoded
 from fashion_api.wire.flask_api import read_image_number
@@ -38,7 +39,7 @@ class Fuzzing(NamedTuple):
     """The most memory of the process, where the target runs within such a limit in the service too."""
 
 
-def finish(steps: Generator[None, None, T]) -> T:
+def finish(steps: Generator[object, None, T]) -> T:
     """Run all steps, and give their result."""
     while True:
         try:
@@ -51,7 +52,7 @@ def finish(steps: Generator[None, None, T]) -> T:
 def read_json(content: bytes) -> None:
     """Read the JSON bodies of predictions, and of the original API."""
     with suppress(FashionError):
-        _check(finish(read_images(content, _SMALL, max_images=MAX_IMAGES)))
+        _check(finish(read_images(content, _SMALL, max_images=MAX_IMAGES)).images)
     assert type(read_image_number(_NO_HEAD, content)) is int
 
 
@@ -62,7 +63,7 @@ def _check(images: Images) -> None:
 
 def read_base64(content: bytes) -> None:
     """Read a picture in base64; any text that JSON can carry."""
-    decode_base64(content.decode("utf-8", "surrogateescape"), height=SIZE, width=SIZE)
+    decode_image(read_text(content.decode("utf-8", "surrogateescape")), height=SIZE, width=SIZE)
 
 
 def read_form(content: bytes) -> None:

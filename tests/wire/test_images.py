@@ -7,11 +7,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from fashion_api.errors import MAX_FAULTS, Fault
-from fashion_api.wire.images import ImageContext, Pixels
+from fashion_api.wire.images import ImageContext, OtherSize, Pixels
 from fashion_api.wire.validation import list_faults
 from tests import picture_files as pictures
 
-ADAPTER: TypeAdapter[bytes] = TypeAdapter(Pixels)
+ADAPTER: TypeAdapter[bytes | OtherSize] = TypeAdapter(Pixels)
 ROWS = pictures.PIXELS.tolist()
 FAST = ImageContext(height=28, width=28, max_images=1, may_hold_booleans=False)
 CAREFUL = ImageContext(height=28, width=28, max_images=1)

@@ -17,7 +17,7 @@ WANTED = "28 rows of 28 whole numbers from 0 to 255"
 def refuse(document: object) -> str:
     """Read a body that must be refused, and give the message."""
     with pytest.raises(InvalidRequestError) as caught:
-        finish_steps(read_images(json.dumps(document).encode(), InputSpec(height=28, width=28), max_images=256))  # type: ignore[arg-type]  # any steps
+        finish_steps(read_images(json.dumps(document).encode(), InputSpec(height=28, width=28), max_images=256))
     return str(caught.value)
 
 

@@ -37,8 +37,8 @@ def test_steps_are_run_to_the_job() -> None:
     job = Job(fake_test_set().images[:1], lambda _predictions: Reply(200, "text/plain", b""))
 
     def read() -> JobSteps:
-        yield
-        yield
+        yield None
+        yield None
         return job
 
     assert finish_steps(read()) is job

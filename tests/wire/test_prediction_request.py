@@ -5,6 +5,7 @@ import gc
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from tests import picture_files as pictures
 from tests.fakes import fake_test_set
 from tests.wire.asking import list_places, the_fault
 
+if TYPE_CHECKING:
+    from fashion_api.wire.sized_images import SizedImages
+
 SPEC = InputSpec(height=28, width=28)
 SMALL = InputSpec(height=2, width=2)
 BOOT = fake_test_set().images[9].tolist()
@@ -34,8 +38,8 @@ def read_body(body: bytes, spec: InputSpec = SPEC, *, max_images: int = 64) -> t
         try:
             next(steps)
         except StopIteration as end:
-            images: Images = end.value
-            return images, count
+            found: SizedImages = end.value
+            return found.images, count
         count += 1
 
 

@@ -10,7 +10,8 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.wire.models import ModelId, Prediction
-from fashion_api.wire.predictions import REASONS, describe_predictions, identify_model, write_json
+from fashion_api.wire.predictions import describe_predictions, identify_model, write_json
+from fashion_api.wire.words import FASHION
 from tests.fakes import FAKE_CALIBRATION, NovelClassifier, fake_model, fake_test_set
 
 
@@ -70,7 +71,7 @@ def test_reason_is_given_where_an_image_is_not_accepted() -> None:
 
     assert (accepted.reason, accepted.reasons) == (None, [])
     assert (refused.reason, refused.reasons) == (
-        f"{REASONS['unfamiliar']}; {REASONS['too-small']}; {REASONS['at-edge']}",
+        f"{FASHION.reasons['unfamiliar']}; {FASHION.reasons['too-small']}; {FASHION.reasons['at-edge']}",
         ["unfamiliar", "too-small", "at-edge"],
     )
 

@@ -68,14 +68,14 @@ class DataSource:
     directories: tuple[Path, ...]
     """Searched in this order."""
     labels: tuple[str, ...]
-    shape: tuple[int, int]
-    """Height and width of an image."""
+    shape: tuple[int, ...]
+    """Height and width of an image; of one in colour, its channels too."""
     digests: Mapping[str, str] | None
     """SHA-256 of each uncompressed file; `None` for another data set, whose own SHA256SUMS is checked if it has one."""
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, *, labels: tuple[str, ...] | None = None, shape: tuple[int, int] | None = None
+        cls, settings: Settings, *, labels: tuple[str, ...] | None = None, shape: tuple[int, ...] | None = None
     ) -> Self:
         """List the places of the settings' data set; `labels` and `shape` are a model's, where it has its own.
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fashion_api.pictures.encoding import encode_png
-from fashion_api.pictures.grey_png import read_usual_png
+from fashion_api.pictures.usual_png import read_usual_png
 from tests import picture_files as pictures
 from tests.picture_files import PIXELS
 
