@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.loading import compile_model
+from fashion_api.inference.loading import LoadedModel, compile_model
 from fashion_api.rest.app import TestSetLoader, create_app
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
@@ -68,6 +68,7 @@ class MakeClient(Protocol):
         self,
         classifier: Classifier | None = None,
         *,
+        model: LoadedModel | None = ...,
         load_test_set: TestSetLoader = ...,
         **changes: object,
     ) -> TestClient: ...
@@ -81,12 +82,12 @@ def make_client(settings: Settings) -> Iterator[MakeClient]:
         def make(
             classifier: Classifier | None = None,
             *,
+            model: LoadedModel | None = None,
             load_test_set: TestSetLoader = load_fake_test_set,
             **changes: object,
         ) -> TestClient:
-            app = create_app(
-                settings.model_copy(update=changes), load_model=model_loader(classifier), load_test_set=load_test_set
-            )
+            load_model = model_loader(classifier) if model is None else lambda _: model
+            app = create_app(settings.model_copy(update=changes), load_model=load_model, load_test_set=load_test_set)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield make

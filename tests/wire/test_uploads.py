@@ -7,7 +7,7 @@ import pytest
 
 from fashion_api.errors import Fault, InvalidImageError, InvalidRequestError, UnsupportedImageError
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.wire.operation import finish_steps
+from fashion_api.wire.operation import LONG, finish_steps
 from fashion_api.wire.uploads import MAX_OTHER_PARTS, UploadedFile, decode_files, read_form_files
 from tests import picture_files as pictures
 from tests.wire.asking import list_places, the_fault
@@ -127,3 +127,29 @@ def test_wrong_files_among_others_are_named() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         finish_steps(decode_files([UploadedFile(None, content) for content in contents], SPEC))
     assert list_places(caught.value) == ["file[0]", "file[2]"]
+
+
+def test_files_of_other_sizes_are_resized_at_their_places() -> None:
+    """Where pictures of other sizes are resized, each stays at its place, after a step that says that it is long."""
+    contents = [pictures.grey_png(), pictures.grey_png(pictures.make_pixels(56, 28)), pictures.grey_png(OTHER)]
+    files = [UploadedFile(None, content) for content in contents]
+    found = finish_steps(decode_files(files, SPEC, "stretch"))
+    assert found.resized == {1: "stretch"}
+    np.testing.assert_array_equal(found.images[[0, 2]], np.stack([pictures.PIXELS, OTHER]))
+    np.testing.assert_allclose(found.images[1].astype(int), pictures.PIXELS, atol=8)
+    assert list(decode_files(files, SPEC, "stretch")).count(LONG) == 1
+
+
+def test_file_that_cannot_be_resized_is_named() -> None:
+    """A picture of far too many pixels is refused by its header, also where pictures are resized."""
+    files = [UploadedFile(None, content) for content in (pictures.grey_png(), pictures.bomb_png())]
+    with pytest.raises(InvalidRequestError, match="pixels are read") as caught:
+        finish_steps(decode_files(files, SPEC, "fit"))
+    assert list_places(caught.value) == ["file[1]"]
+
+
+def test_files_are_decoded_in_colour() -> None:
+    """For a model in colour, pictures keep their colours."""
+    files = [UploadedFile(None, pictures.grey_png(pixels)) for pixels in (pictures.COLOURS, pictures.PIXELS)]
+    found = finish_steps(decode_files(files, InputSpec(height=28, width=28, channels=3)))
+    np.testing.assert_array_equal(found.images, np.stack([pictures.COLOURS, np.stack([pictures.PIXELS] * 3, axis=-1)]))
