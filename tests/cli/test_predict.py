@@ -224,6 +224,7 @@ def test_picture_in_colour_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines()[:-1] == [":" * 32] * 16
 
 
+@pytest.mark.parametrize("novelty", [0, 255], ids=["accepted", "refused"])
 def test_cropping_is_offered_where_a_prepared_picture_is_refused(
     novelty: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
