@@ -25,6 +25,7 @@ SIZE = 28
 MAX_IMAGES = 4
 MAX_DECODED_BYTES = 64 * 1024
 _SMALL = InputSpec(height=2, width=3)  # so small that the fuzzer writes good ones
+_SMALL_COLOUR = InputSpec(height=2, width=1, channels=3)
 _NO_HEAD = RequestHead("", b"", ())
 _CODINGS = {b"g": "gzip", b"d": "deflate"}
 
@@ -51,14 +52,15 @@ def finish(steps: Generator[object, None, T]) -> T:
 
 def read_json(content: bytes) -> None:
     """Read the JSON bodies of predictions, and of the original API."""
-    with suppress(FashionError):
-        _check(finish(read_images(content, _SMALL, max_images=MAX_IMAGES)).images)
+    for spec in (_SMALL, _SMALL_COLOUR):
+        with suppress(FashionError):
+            _check(finish(read_images(content, spec, max_images=MAX_IMAGES)).images, spec)
     assert type(read_image_number(_NO_HEAD, content)) is int
 
 
-def _check(images: Images) -> None:
+def _check(images: Images, spec: InputSpec) -> None:
     assert images.shape[0] in range(1, MAX_IMAGES + 1)
-    assert images.shape[1:] == (_SMALL.height, _SMALL.width)
+    assert images.shape[1:] == spec.shape
 
 
 def read_base64(content: bytes) -> None:
@@ -75,14 +77,17 @@ def read_form(content: bytes) -> None:
 
 
 def read_picture(content: bytes) -> None:
-    """Decode a picture file, and prepare it."""
-    prepared = None
-    with suppress(FashionError):
-        prepared = prepare_picture(content, height=SIZE, width=SIZE)
-        assert prepared.image.shape == (SIZE, SIZE)
-    pixels = decode_image(content, height=SIZE, width=SIZE)
-    assert pixels.shape == (SIZE, SIZE)
-    assert prepared is not None
+    """Decode a picture file, and prepare it, in grey and in colour: what is read in one is read in the other."""
+    shapes = {1: (SIZE, SIZE), 3: (SIZE, SIZE, 3)}
+    prepared = []
+    for channels, shape in shapes.items():
+        with suppress(FashionError):
+            prepared.append(prepare_picture(content, height=SIZE, width=SIZE, channels=channels))
+            assert prepared[-1].image.shape == shape
+    assert len(prepared) in (0, 2)
+    for channels, shape in shapes.items():
+        assert decode_image(content, height=SIZE, width=SIZE, channels=channels).shape == shape
+    assert len(prepared) == 2  # grey and in colour
 
 
 def read_coded(content: bytes) -> None:
