@@ -18,6 +18,7 @@ from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.network.h5 import encode_h5
 from fashion_api.training.recipes import RECIPES
+from tests.compiling import compile_here
 from tests.idx import encode_idx
 from tests.training.samples import LABELS, make_settings, write_data_set
 
@@ -41,7 +42,7 @@ def evaluated(trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("evaluated")
     for path in (trained.model_path, manifest_path(trained.model_path), trained.log_path):
         shutil.copy(path, folder)
-    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name))
+    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name, engine="keras"))
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,10 @@ def test_calibration_is_that_of_the_training(trained: TrainingOutcome, bare_mode
     """A model whose manifest has lost its calibration gets the same one again, on any engine."""
     write_manifest(bare_model_path, trained.manifest.model_copy(update={"calibration": None}))
 
-    evaluate(make_settings(data_dir, model_path=bare_model_path))
+    settings = make_settings(data_dir, model_path=bare_model_path)
+    compile_here(settings)
+
+    evaluate(settings)
 
     manifest = read_manifest(bare_model_path)
     assert manifest is not None
