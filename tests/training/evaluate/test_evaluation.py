@@ -204,16 +204,23 @@ def test_digits_are_measured_where_they_are_set(
     assert (with_digits.not_measured, without.not_measured) == ((), ("MNIST digits",))
 
 
+def stop_at_accuracy(moment: Moment) -> None:
+    """End an evaluation before anything is measured, as Ctrl-C does."""
+    if moment.stage == "accuracy":
+        raise KeyboardInterrupt
+
+
 def test_missing_digits_are_told_where_the_model_scores_novelty(
     evaluated: EvaluationOutcome,
     evaluated_residual: EvaluationOutcome,
     data_dir: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Without a file of digits, a warning names the setting, but not for a model that refuses nothing."""
+    """Without a file of digits, a warning names the setting at the start, but not for a model that refuses nothing."""
     for outcome, is_told in ((evaluated, False), (evaluated_residual, True)):
         caplog.clear()
-        evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"), show=stop_at_accuracy)
         assert ("FASHION_DIGITS_FILE" in caplog.text) is is_told
 
 
