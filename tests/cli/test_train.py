@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fashion_api.cli.main import run
+from fashion_api.settings import Settings, load_settings
 from fashion_api.training.recipes import RECIPES
+from tests.compiling import compile_here
 from tests.eager import computing_eagerly
 from tests.idx import write_small_data_set
 
@@ -30,6 +32,7 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
     manifest = json.loads((tmp_path / "pets.json").read_text())
     assert manifest["training"]["command"] == f"fashion-api train {shlex.join(QUICK)} --model-path pets.h5"
     monkeypatch.setenv("FASHION_MODEL_PATH", "pets.h5")
+    compile_here(load_settings(Settings))
     assert run(["evaluate"]) == 0
     picture = tmp_path / "pet.png"
     assert run(["data", "show", "0", "--save", str(picture)]) == 0
@@ -146,4 +149,5 @@ def test_command_that_is_offered_for_a_missing_model_trains_it(
     assert command is not None
     assert run([*shlex.split(command[1]), *QUICK]) == 0
     assert (tmp_path / "my models" / "pets.h5").exists()
+    compile_here(load_settings(Settings))
     assert run(["compile"]) == 0

@@ -18,6 +18,7 @@ from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.network.h5 import encode_h5
 from fashion_api.training.recipes import RECIPES
+from tests.compiling import compile_here
 from tests.idx import encode_idx
 from tests.training.samples import LABELS, make_settings, write_data_set
 
@@ -41,7 +42,7 @@ def evaluated(trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("evaluated")
     for path in (trained.model_path, manifest_path(trained.model_path), trained.log_path):
         shutil.copy(path, folder)
-    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name))
+    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name, engine="keras"))
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,10 @@ def test_calibration_is_that_of_the_training(trained: TrainingOutcome, bare_mode
     """A model whose manifest has lost its calibration gets the same one again, on any engine."""
     write_manifest(bare_model_path, trained.manifest.model_copy(update={"calibration": None}))
 
-    evaluate(make_settings(data_dir, model_path=bare_model_path))
+    settings = make_settings(data_dir, model_path=bare_model_path)
+    compile_here(settings)
+
+    evaluate(settings)
 
     manifest = read_manifest(bare_model_path)
     assert manifest is not None
@@ -200,16 +204,23 @@ def test_digits_are_measured_where_they_are_set(
     assert (with_digits.not_measured, without.not_measured) == ((), ("MNIST digits",))
 
 
+def stop_at_accuracy(moment: Moment) -> None:
+    """End an evaluation before anything is measured, as Ctrl-C does."""
+    if moment.stage == "accuracy":
+        raise KeyboardInterrupt
+
+
 def test_missing_digits_are_told_where_the_model_scores_novelty(
     evaluated: EvaluationOutcome,
     evaluated_residual: EvaluationOutcome,
     data_dir: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Without a file of digits, a warning names the setting, but not for a model that refuses nothing."""
+    """Without a file of digits, a warning names the setting at the start, but not for a model that refuses nothing."""
     for outcome, is_told in ((evaluated, False), (evaluated_residual, True)):
         caplog.clear()
-        evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"), show=stop_at_accuracy)
         assert ("FASHION_DIGITS_FILE" in caplog.text) is is_told
 
 
