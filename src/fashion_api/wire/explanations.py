@@ -22,7 +22,10 @@ def _read_images(service: Service, _head: RequestHead, body: bytes) -> JobSteps:
     model = service.model
     settings = service.settings
     images, _ = yield from read_images(
-        body, model.input, max_images=find_max_explained(settings), resize=choose_resize(settings, model.input)
+        body,
+        model.input,
+        max_images=find_max_explained(settings, model.input),
+        resize=choose_resize(settings, model.input),
     )
     variants = yield from _cover_all(images)
 

@@ -3,7 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.service.limits import find_max_explained
+from fashion_api.service.limits import find_max_explained, find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.examples import (
     describe_confusions,
@@ -64,7 +64,7 @@ def make_bounds(service: Service) -> Bounds:
         label={"examples": labels},
         rows={"minItems": spec.height, "maxItems": spec.height},
         row=_describe_row(spec),
-        images={"maxItems": service.settings.max_images_per_request},
+        images={"maxItems": find_max_images(service.settings, spec)},
         base64={"examples": [picture]},
         base64_request={"value": {"images": [picture]}},
         rows_request={"value": {"images": [draw_image(spec).tolist()]}},
@@ -76,7 +76,7 @@ def make_bounds(service: Service) -> Bounds:
         listed_image={"examples": [describe_listed_image(labels)]},
         confusion_matrix={"examples": [describe_confusions(model)]},
         preparation={"examples": [describe_preparation(spec)]},
-        explained_images={"maxItems": find_max_explained(service.settings)},
+        explained_images={"maxItems": find_max_explained(service.settings, spec)},
         explanation={"examples": [describe_explanation(labels, spec)]},
     )
 
