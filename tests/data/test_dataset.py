@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.data.dataset import DataSource, Split
+from fashion_api.data.dataset import DataSource, Form, Split
 from fashion_api.data.fashion_mnist import FASHION_MNIST_SHA256
 from fashion_api.errors import DataError, DataNotFoundError, UnknownTestImageError
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
@@ -16,12 +16,12 @@ from tests.idx import write_small_data_set, write_split
 
 def own_source(directory: Path, *, labels: tuple[str, ...] = ("a", "b"), shape: tuple[int, int] = (4, 5)) -> DataSource:
     """Make a source of another data set than Fashion-MNIST, in one directory."""
-    return DataSource((directory,), labels, shape, digests=None)
+    return DataSource((directory,), labels, Form(*shape), digests=None)
 
 
 @pytest.fixture
 def _keep_unverified_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, logger="fashion_api.data.dataset")
+    caplog.set_level(logging.ERROR, logger="fashion_api.data")
 
 
 class TestRealDataSet:
@@ -94,14 +94,14 @@ def test_directory_with_half_of_a_split_is_passed_over(tmp_path: Path) -> None:
     for name in ("half", "whole"):
         write_small_data_set(tmp_path / name)
     (tmp_path / "half" / "t10k-labels-idx1-ubyte.gz").unlink()
-    source = DataSource((tmp_path / "half", tmp_path / "whole"), ("a", "b"), (4, 5), digests=None)
+    source = DataSource((tmp_path / "half", tmp_path / "whole"), ("a", "b"), Form(4, 5), digests=None)
     assert source.find("test") == tmp_path / "whole"
 
 
 def test_missing_data_set_is_an_error_that_says_how_to_get_it(tmp_path: Path) -> None:
     """Where Fashion-MNIST is in none of the places, the error names them and the ways to get it."""
     source = DataSource(
-        (tmp_path / "here", tmp_path / "there"), FASHION_MNIST_LABELS, (28, 28), digests=FASHION_MNIST_SHA256
+        (tmp_path / "here", tmp_path / "there"), FASHION_MNIST_LABELS, Form(28, 28), digests=FASHION_MNIST_SHA256
     )
     with pytest.raises(DataNotFoundError, match=r"here, .*there; .*fashion-api data fetch.*FASHION_DATA_DIR"):
         source.load("test")
@@ -109,14 +109,17 @@ def test_missing_data_set_is_an_error_that_says_how_to_get_it(tmp_path: Path) ->
 
 def test_missing_other_data_set_is_not_said_to_be_downloadable(tmp_path: Path) -> None:
     """Where another data set is missing, the error does not suggest a download, which would give Fashion-MNIST."""
-    with pytest.raises(DataNotFoundError, match=r"nowhere; put its IDX files there, or set FASHION_DATA_DIR"):
+    with pytest.raises(
+        DataNotFoundError,
+        match=r"nowhere; put its IDX files, an .npz file or folders of pictures there, or set FASHION_DATA_DIR",
+    ):
         own_source(tmp_path / "nowhere").load("test")
 
 
 def test_altered_file_is_not_read(tmp_path: Path) -> None:
     """A file of Fashion-MNIST that is not the published one is refused before it is parsed."""
     write_small_data_set(tmp_path)
-    source = DataSource((tmp_path,), FASHION_MNIST_LABELS, (28, 28), FASHION_MNIST_SHA256)
+    source = DataSource((tmp_path,), FASHION_MNIST_LABELS, Form(28, 28), FASHION_MNIST_SHA256)
     with pytest.raises(DataError, match="SHA-256 differs"):
         source.load("test")
 

@@ -18,6 +18,7 @@ from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel, load_model_file, load_network, self_test
 from fashion_api.inference.manifest import Manifest, manifest_path, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.settings import Settings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.classification import classify_all
@@ -110,7 +111,7 @@ def evaluate_model(
     history = read_history(log_path(settings.model_path))
     file = read_model_file(settings)
     digits = load_digits(settings.digits_file, file.input.shape)
-    source = DataSource.from_settings(settings, labels=file.labels, shape=file.input.shape)
+    source = find_data_set(settings, labels=file.labels, shape=file.input.shape)
     test, data = source.load("test"), _find_training_data(file, source)
     with file.named_in_errors():
         network = load_network(file)

@@ -16,6 +16,7 @@ from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
@@ -91,7 +92,7 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     earlier = Checkpoint.read(checkpoint_path) if resume else None
     destination = Destination(model_path, own_sha256="" if earlier is None else earlier.model_sha256, is_forced=force)
     destination.check()
-    source = DataSource.from_settings(settings)
+    source = find_data_set(settings)
     split = source.load("train")
     _check_data_size(settings, split)
     teachers = find_teachers(recipe.teachers)
