@@ -153,11 +153,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe
 """By name. Of a known architecture, a new recipe is one entry above; the command line shows it by itself."""
 
 
-def resolve_recipe(settings: TrainingSettings) -> Recipe:
-    """Give the settings' recipe, with its values replaced by those that the settings set.
+def resolve_recipe(settings: TrainingSettings, labels: tuple[str, ...] | None = None) -> Recipe:
+    """Give the settings' recipe for data of these classes, with its values replaced by those that the settings set.
 
     For classes other than Fashion-MNIST's, images are not mirrored, as a mirror image may be of another class or of
-    none, and the recipe's own teachers are left out, as they do not know the classes.
+    none, and the recipe's own teachers are left out, as they do not know the classes. By default, the classes are the
+    settings'.
 
     Raises:
         SettingsError: there is no such recipe, or a setting does not fit it.
@@ -182,7 +183,7 @@ def resolve_recipe(settings: TrainingSettings) -> Recipe:
         raise settings.make_error(
             "dropout_rates", f"the recipe {named.name!r} has {expected} dropout layers, but {given} rate(s) are set"
         )
-    if settings.class_names == FASHION_MNIST_LABELS:
+    if (labels or settings.class_names) == FASHION_MNIST_LABELS:
         return recipe
     return replace(
         recipe, augmentation=replace(recipe.augmentation, is_flipped=False), teachers=settings.teachers or ()

@@ -44,7 +44,7 @@ SHARES: Mapping[str, float] = MappingProxyType(
 
 
 def draw_training_outliers(count: int, *, articles: Images, rng: np.random.Generator) -> Images:
-    """Draw uint8[count, height, width], the size of `articles`, in a random order."""
+    """Draw `count` outliers, of the size and the channels of `articles`, in a random order."""
     outliers = np.empty((count, *articles.shape[1:]), np.uint8)
     names = tuple(SHARES)
     chosen = rng.choice(len(names), count, p=tuple(SHARES.values()))
