@@ -44,8 +44,8 @@ def compare(
 ) -> Status:
     """Compare a model with the one that it is to replace.
 
-    Both classify the test set and images that show no article; the cost of an image is measured in turns. The exit
-    status is 3 where the new model's accuracy is lower by more than the tolerance.
+    Both classify the test set and images that show none of its classes; the cost of an image is measured in turns. The
+    exit status is 3 where the new model's accuracy is lower by more than the tolerance.
 
     Examples:
         fashion-api compare models/fashion_mnist.h5 models/new.h5
@@ -104,7 +104,7 @@ _ROWS = (
     "Negative log-likelihood",
     "Brier score",
     "Accepted of the test images",
-    "Refused of what is no article",
+    "Refused of what is of no class",
     "Time for an image",
 )
 

@@ -19,7 +19,7 @@ from fashion_api.inference.loading import LoadedModel, load_model_file, load_net
 from fashion_api.inference.manifest import Manifest, manifest_path, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.pictures.data_set import find_data_set
-from fashion_api.settings import Settings
+from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.classification import classify_all
 from fashion_api.training.evaluate.cost import measure_cost
@@ -117,7 +117,8 @@ def evaluate_model(
         network = load_network(file)
     file = _calibrate_if_needed(file, network, data)
     model = load_model_file(file, settings, network=network)
-    if digits is None and model.calibration is not None and model.calibration.novelty is not None:
+    is_scored = model.calibration is not None and model.calibration.novelty is not None
+    if digits is None and is_scored and model.labels == FASHION_MNIST_LABELS:
         logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", DIGITS)
 
     stages.begin("accuracy")

@@ -162,7 +162,9 @@ class Run:
     def _draw_outliers(self, model: Model, rng: np.random.Generator) -> Images:
         """Draw an epoch's outliers, among them nonsense that the network in its present state takes for articles."""
         self.observer.prepare("drawing outliers")
-        outliers = draw_training_outliers(self._outliers, articles=self.data.images, rng=rng)
+        outliers = draw_training_outliers(
+            self._outliers, articles=self.data.images, rng=rng, with_turned=self.recipe.has_turned_outliers
+        )
         searched = round(self._outliers * self.recipe.nonsense_share)
         if searched:
             self.observer.prepare("searching for nonsense")

@@ -37,6 +37,8 @@ MET = frozenset(
     }
 )
 """The kinds of which a training with `outlier_mixture.py` shows the like."""
+TURNED = frozenset(("upside down", "turned by 90°", "turned by 180°", "turned by 270°", "transposed", "turned aslant"))
+"""The kinds of whole articles that do not stand upright."""
 DRAWN_IMAGES = 2000
 """How many images are drawn of each synthetic kind."""
 _BAND_GREYS = (80, 140, 200, 255)
@@ -45,7 +47,7 @@ _SEED = 20_170_825  # no other set of images is drawn from it
 
 
 def make_out_of_distribution(
-    articles: Images, labels: Labels, *, digits: Images | None, drawn: int = DRAWN_IMAGES
+    articles: Images, labels: Labels, *, digits: Images | None, drawn: int = DRAWN_IMAGES, with_turned: bool = True
 ) -> dict[str, Images]:
     """Give the images of each kind, by name: of the articles' size, and in colour where the articles are.
 
@@ -54,6 +56,7 @@ def make_out_of_distribution(
         labels: [n], their classes.
         digits: MNIST's test digits; `None` if they are not available.
         drawn: how many to draw of each synthetic kind.
+        with_turned: whether articles that are turned count; of many data sets, they may be of a class.
     """
     rng = np.random.default_rng(_SEED)
     kinds = {
@@ -72,6 +75,8 @@ def make_out_of_distribution(
             for name, family in {**REPORT_ALTERATIONS, **REPORT_SILHOUETTES}.items()
         },
     }
+    if not with_turned:
+        kinds = {name: images for name, images in kinds.items() if name not in TURNED}
     return kinds if digits is None else {DIGITS: digits} | kinds
 
 
@@ -129,8 +134,9 @@ def blend_pairs(articles: Images, labels: Labels, count: int, rng: np.random.Gen
 
 
 def _draw_others(labels: Labels, indices: Labels, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Draw, for each index, the index of an image of another class."""
-    others = {int(label): np.flatnonzero(labels != label) for label in np.unique(labels)}
+    """Draw, for each index, the index of an image of another class; of any image, where there is one class alone."""
+    classes = np.unique(labels)
+    others = {int(label): np.flatnonzero((labels != label) | (len(classes) == 1)) for label in classes}
     return np.array([rng.choice(others[int(labels[index])]) for index in indices])
 
 

@@ -59,7 +59,7 @@ MET: Mapping[str, Alter] = MappingProxyType(
     {
         "background 10": lambda images: set_background(images, 10),
         "background 30": lambda images: set_background(images, 30),
-        "20×20 in the middle": shrink,
+        "shrunk to five sevenths": shrink,
         "contrast halved": lambda images: lower_contrast(images, 0.5, _start_generator()),
         "rotated by 10°": lambda images: rotate(images, 10, _start_generator()),
         "noise s.d. 5": lambda images: add_noise(images, 5, _start_generator()),
