@@ -55,6 +55,10 @@ class Split:
         """How many images there are."""
         return len(self.images)
 
+    def describe_form(self) -> str:
+        """Describe the images, as `28×28 pixels` or `32×32 pixels in colour`."""
+        return Form.of_shape(self.images.shape[1:]).describe()
+
     def check_index(self, index: int) -> int:
         """Give `index` back if an image has it.
 

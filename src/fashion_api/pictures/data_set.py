@@ -1,30 +1,31 @@
-"""The data set of the settings, with what reads its folders of pictures: like serving reads them."""
+"""The data set of the settings, with what reads its folders of pictures, as serving reads pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.errors import WrongSizeError
 from fashion_api.images import Images
-from fashion_api.pictures.colour_interim import read_colours
 from fashion_api.pictures.decoding import decode_image, explain_damage, open_picture, recognise
 from fashion_api.pictures.orientation import find_upright, swaps_sides
 from fashion_api.pictures.preparation import Fit, prepare_picture
+from fashion_api.pictures.resizing import FITS
 from fashion_api.settings import Settings
 
-_FITS: Final[Mapping[str, Fit]] = MappingProxyType({"stretch": "stretch", "crop": "cover"})
-"""How a picture of another size is resized, by the setting; `refuse` is for callers, and a data set's are padded."""
 _GREY_MODES: Final = frozenset(("1", "L", "LA", "I", "I;16"))
 
 
 def find_data_set(
     settings: Settings, *, labels: tuple[str, ...] | None = None, shape: Sequence[int] | None = None
 ) -> DataSource:
-    """List the places of the settings' data set; `labels` and `shape` are a model's, where it has its own."""
-    pictures = LabelledPictures(_FITS.get(settings.resize or "fit", "contain"))
-    return DataSource.from_settings(settings, labels=labels, shape=shape, pictures=pictures)
+    """List the places of the settings' data set; `labels` and `shape` are a model's, where it has its own.
+
+    Its pictures of another size than the images are resized as FASHION_RESIZE says; `refuse`, which is meant for
+    callers' pictures, makes them `fit`.
+    """
+    resize = "fit" if settings.resize is None or settings.resize == "refuse" else settings.resize
+    return DataSource.from_settings(settings, labels=labels, shape=shape, pictures=LabelledPictures(FITS[resize]))
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class LabelledPictures:
         Raises:
             ImageError: it is no picture that is read.
         """
-        height, width, *channels = shape
-        if channels:
-            return read_colours(content, height=height, width=width, fit=self.fit)
+        height, width, channels = (*shape, 1)[:3]
         try:
-            return decode_image(content, height=height, width=width)
+            return decode_image(content, height=height, width=width, channels=channels)
         except WrongSizeError:
-            return prepare_picture(content, height=height, width=width, invert=False, fit=self.fit).image
+            return prepare_picture(
+                content, height=height, width=width, channels=channels, invert=False, fit=self.fit
+            ).image
