@@ -73,7 +73,7 @@ def fetch(settings: Settings) -> Status:
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
-@with_settings(Settings, **DATA_FLAGS, cache_dir=_CACHE_DIR)
+@with_settings(Settings, is_service=False, **DATA_FLAGS, cache_dir=_CACHE_DIR)
 def verify(settings: Settings) -> Status:
     """Check that the data set is whole, and say where and what it is, with the images of each class.
 
@@ -101,7 +101,7 @@ def verify(settings: Settings) -> Status:
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
-@with_settings(Settings, **DATA_FLAGS, cache_dir=_CACHE_DIR)
+@with_settings(Settings, is_service=False, **DATA_FLAGS, cache_dir=_CACHE_DIR)
 def show(
     settings: Settings,
     index: Annotated[int, typer.Argument(metavar="INDEX", help="The image's index in its split, from 0.")],

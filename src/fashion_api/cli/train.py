@@ -29,6 +29,7 @@ def _list_recipes(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks 
     TrainingSettings,
     *_OWN_FIELDS,
     recipe="The recipe: compact, standard, teacher, small or tutorial; --list describes them",
+    is_service=False,
     **DATA_FLAGS,
     cache_dir="The cache, which has what was downloaded, and teachers compiled; unset: the user's cache directory.",
 )
