@@ -65,7 +65,7 @@ def _render_accepted(manifest: Manifest, record: EvaluationRecord, report: Novel
     return [
         _describe_thresholds(thresholds, known=known),
         table(("", "images", "accepted", "kind in training"), rows),
-        *_summarise_turned(report.report),
+        *_summarise_turned(report.report, known=known),
         *_render_classes(articles, thresholds, manifest.labels),
     ]
 
@@ -83,11 +83,11 @@ def _describe_thresholds(thresholds: NoveltyThresholds, *, known: str) -> str:
     """)
 
 
-def _summarise_turned(kinds: Mapping[str, NoveltySetScore]) -> list[str]:
-    if "turned by 180°" not in kinds:
+def _summarise_turned(kinds: Mapping[str, NoveltySetScore], *, known: str) -> list[str]:
+    if not any(name in kinds for name in _TURNED[:-1]):
         return []
     shares = [1 - (kinds[name].refused or 0.0) for name in _TURNED if name in kinds]
-    return [f"Articles turned, transposed, upside down and halves: {percent(sum(shares) / len(shares))} on average."]
+    return [f"{known.capitalize()} turned, transposed, upside down and halves: {percent(sum(shares) / len(shares))} on average."]
 
 
 def _render_classes(articles: AcceptedScore, thresholds: NoveltyThresholds, labels: tuple[str, ...]) -> list[str]:
