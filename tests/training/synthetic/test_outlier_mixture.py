@@ -82,7 +82,7 @@ def test_no_article_is_turned_where_that_is_no_outlier() -> None:
     article = np.zeros((28, 28), np.uint8)
     article[:14] = 255
     with_turned, without = (
-        draw_training_outliers(300, articles=article[None], rng=np.random.default_rng(4), with_turned=is_turned)
+        draw_training_outliers(300, articles=article[None], rng=np.random.default_rng(0), with_turned=is_turned)
         for is_turned in (True, False)
     )
     assert (with_turned == article.T).all(axis=(1, 2)).any()
