@@ -45,7 +45,7 @@ def write_folders(directory: Path, counts: dict[str, int], *, height: int = 8, w
 
 def write_npz(path: Path, counts: dict[str, int], *, height: int = 8, width: int = 8) -> None:
     """Write flowers as `keras.datasets` keeps images; `counts` by split."""
-    np.savez(path, **dict(_name_arrays(counts, height, width)))
+    np.savez(path, allow_pickle=False, **dict(_name_arrays(counts, height, width)))
 
 
 def _name_arrays(counts: dict[str, int], height: int, width: int) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:

@@ -24,7 +24,7 @@ def _keep_unverified_quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def write(folder: Path, **arrays: npt.NDArray[np.generic]) -> Path:
-    np.savez(folder / "data.npz", **arrays)
+    np.savez(folder / "data.npz", allow_pickle=False, **arrays)
     return folder / "data.npz"
 
 
