@@ -74,7 +74,7 @@ def test_set_directory_is_the_only_place(tmp_path: Path) -> None:
 def test_set_directory_without_the_data_set_is_an_error_that_names_it(tmp_path: Path) -> None:
     """A wrong data directory is reported, though the data set is in another place."""
     settings = Settings(_env_file=None, data_dir=tmp_path / "wrong")
-    with pytest.raises(DataNotFoundError, match=f"{tmp_path}/wrong; .*data fetch.*FASHION_DATA_DIR"):
+    with pytest.raises(DataNotFoundError, match=f"{tmp_path}/wrong: .*data fetch.*FASHION_DATA_DIR"):
         DataSource.from_settings(settings).load("test")
 
 
@@ -103,7 +103,7 @@ def test_missing_data_set_is_an_error_that_says_how_to_get_it(tmp_path: Path) ->
     source = DataSource(
         (tmp_path / "here", tmp_path / "there"), FASHION_MNIST_LABELS, Form(28, 28), digests=FASHION_MNIST_SHA256
     )
-    with pytest.raises(DataNotFoundError, match=r"here, .*there; .*fashion-api data fetch.*FASHION_DATA_DIR"):
+    with pytest.raises(DataNotFoundError, match=r"here, .*there: .*fashion-api data fetch.*FASHION_DATA_DIR"):
         source.load("test")
 
 
@@ -111,9 +111,30 @@ def test_missing_other_data_set_is_not_said_to_be_downloadable(tmp_path: Path) -
     """Where another data set is missing, the error does not suggest a download, which would give Fashion-MNIST."""
     with pytest.raises(
         DataNotFoundError,
-        match=r"nowhere; put its IDX files, an .npz file or folders of pictures there, or set FASHION_DATA_DIR",
+        match=r"nowhere: put IDX files, an .npz file or folders of pictures there, or set FASHION_DATA_DIR",
     ):
         own_source(tmp_path / "nowhere").load("test")
+
+
+def test_model_of_other_classes_has_no_usual_data_set() -> None:
+    """Fashion-MNIST is no data set of a model of other classes, unless the settings give its classes these names."""
+    digits = tuple("0123456789")
+    with pytest.raises(DataNotFoundError, match="are not Fashion-MNIST's; set FASHION_DATA_DIR"):
+        DataSource.from_settings(Settings(), labels=digits, shape=(28, 28)).load("test")
+    renamed = Settings.model_validate({"class_names": digits})
+    assert DataSource.from_settings(renamed, labels=digits, shape=(28, 28)).directories
+
+
+@pytest.mark.usefixtures("_keep_unverified_quiet")
+@pytest.mark.parametrize("name", ["idx3", "idx4"])
+def test_images_in_colour_have_four_dimensions(tmp_path: Path, name: str) -> None:
+    """An IDX file of four dimensions has images in colour, whose size and colours need not be set."""
+    images = np.arange(120, dtype=np.uint8).reshape(2, 4, 5, 3)
+    write_split(tmp_path, "test", images, np.array([0, 1], np.uint8), compress=False)
+    (tmp_path / "t10k-images-idx3-ubyte").rename(tmp_path / f"t10k-images-{name}-ubyte")
+    split = DataSource.from_settings(Settings.model_validate({"data_dir": tmp_path})).load("test")
+    np.testing.assert_array_equal(split.images, images)
+    assert split.names == ("class 0", "class 1")
 
 
 def test_altered_file_is_not_read(tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ class DataSource:
         """List the places of the settings' data set; `labels` and `shape` are a model's, where it has its own.
 
         Where `FASHION_DATA_DIR` is set, it is the only place. With other class names or another size of images than
-        Fashion-MNIST's, it holds another data set.
+        Fashion-MNIST's, it holds another data set. Where it is not set, there is none for a model of other classes than
+        Fashion-MNIST's, unless the settings name them, too.
         """
         if labels is None and "class_names" in settings.model_fields_set:
             labels = settings.class_names
@@ -143,6 +144,8 @@ class DataSource:
             may_be_fashion_mnist = labels in (None, FASHION_MNIST_LABELS) and form.fits(FASHION_MNIST_SHAPE)
             digests = FASHION_MNIST_SHA256 if may_be_fashion_mnist else None
             return cls((settings.data_dir,), labels, form, digests, pictures)
+        if labels not in (None, FASHION_MNIST_LABELS, settings.class_names):
+            return cls((), labels, form, None, pictures)
         usual = (
             download_directory(settings.cache_dir),
             Path.home() / ".keras" / "datasets" / "fashion-mnist",
@@ -176,15 +179,22 @@ class DataSource:
                 return path, "an .npz file"
             if self.pictures is not None and is_of_pictures(directory, split):
                 return directory, "folders of pictures"
+        if not self.directories:
+            raise DataNotFoundError(
+                f"no {split} images: the model's classes are not Fashion-MNIST's; set FASHION_DATA_DIR to its data set"
+            )
         places = ", ".join(map(str, self.directories))
-        way_out = (
-            "put its IDX files, an .npz file or folders of pictures there"
-            if self.digests is None
-            else "get them with `fashion-api data fetch`"
-        )
-        raise DataNotFoundError(
-            f"no {split} images of the data set in {places}; {way_out}, or set FASHION_DATA_DIR to where they are"
-        )
+        ways_out = [
+            *(["get Fashion-MNIST with `fashion-api data fetch`"] if self.digests is not None else []),
+            *(["put IDX files, an .npz file or folders of pictures there"] if self._may_be_another else []),
+            "set FASHION_DATA_DIR to where they are",
+        ]
+        raise DataNotFoundError(f"no {split} images of the data set in {places}: {', or '.join(ways_out)}")
+
+    @property
+    def _may_be_another(self) -> bool:
+        """Whether another data set than Fashion-MNIST may be there."""
+        return self.digests is None or self.pictures is not None
 
     def load(self, split: SplitName) -> Split:
         """Find, verify and read the training or the test images.

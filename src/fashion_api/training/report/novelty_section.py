@@ -87,7 +87,8 @@ def _summarise_turned(kinds: Mapping[str, NoveltySetScore], *, known: str) -> li
     if not any(name in kinds for name in _TURNED[:-1]):
         return []
     shares = [1 - (kinds[name].refused or 0.0) for name in _TURNED if name in kinds]
-    return [f"{known.capitalize()} turned, transposed, upside down and halves: {percent(sum(shares) / len(shares))} on average."]
+    mean = percent(sum(shares) / len(shares))
+    return [f"{known.capitalize()} turned, transposed, upside down and halves: {mean} on average."]
 
 
 def _render_classes(articles: AcceptedScore, thresholds: NoveltyThresholds, labels: tuple[str, ...]) -> list[str]:
