@@ -76,9 +76,12 @@ def _describe_thresholds(thresholds: NoveltyThresholds, *, known: str) -> str:
             The service refuses an image with a novelty above {thresholds.threshold:.4g}, which 95 % of the validation
             images do not exceed. (Its replies give novelty as a multiple of this threshold.) The shares accepted:
         """)
+    threshold = """the threshold of its predicted class, which 97.5 % of the validation images predicted as that class
+        do not exceed"""
+    if len(set(thresholds.class_thresholds)) == 1:  # too few images of each class
+        threshold = "a threshold, the same for all classes, which 97.5 % of the validation images do not exceed"
     return flow(f"""
-        The service refuses an image with a novelty above the threshold of its predicted class, which 97.5 % of the
-        validation images predicted as that class do not exceed. (Its replies give novelty as a multiple of this
+        The service refuses an image with a novelty above {threshold}. (Its replies give novelty as a multiple of this
         threshold.) The shares accepted; training shows some of the kinds, made from other {known}:
     """)
 
