@@ -162,7 +162,8 @@ class Settings(BaseSettings):
 
     data_dir: Path | None = Field(
         None,
-        description="The directory of the data set's IDX files; unset: the places that `fashion-api data` lists.",
+        description="The data set: a directory of IDX files or of folders of pictures, or an `.npz`; unset: the places "
+        "that `fashion-api data` lists.",
     )
     digits_file: Path | None = Field(
         None,

@@ -37,6 +37,23 @@ def test_saved_network_passes_the_walk(name: str) -> None:
     check_h5(encode_h5(build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")))
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_images_in_colour_are_taken(name: str) -> None:
+    """Each network takes images in colour of any size."""
+    model = build_model(replace(RECIPES[name], hidden_units=4), shape=(5, 7, 3), classes=2, precision="float32")
+    assert model.input_shape == (None, 5, 7, 3)
+
+
+@pytest.mark.parametrize("name", ["compact", "small"])
+def test_dense_layer_does_not_grow_with_the_image(name: str) -> None:
+    """An image of 96×96 pixels needs as many weights as one of 32×32."""
+    weights = {
+        size: build_model(RECIPES[name], shape=(size, size, 3), classes=2, precision="float32").count_params()
+        for size in (32, 96)
+    }
+    assert weights[96] == weights[32]
+
+
 def test_tutorial_has_the_original_layers() -> None:
     """The tutorial's network has the layers and sizes of the original."""
     model = build_model(RECIPES["tutorial"], shape=(28, 28), classes=10, precision="float32")
