@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.h5_walk import check_model
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import keras
 from fashion_api.training.network.h5 import encode_h5
@@ -34,7 +34,7 @@ def test_any_size_and_number_of_classes_gives_probabilities(name: str, shape: tu
 @pytest.mark.parametrize("name", RECIPES)
 def test_saved_network_passes_the_walk(name: str) -> None:
     """What training writes by a recipe is a file that serving reads."""
-    check_h5(encode_h5(build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")))
+    check_model(encode_h5(build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")))
 
 
 @pytest.mark.parametrize("name", RECIPES)
