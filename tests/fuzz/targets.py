@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from fashion_api.errors import FashionError
 from fashion_api.images import Images
-from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.h5_walk import check_model
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_image
 from fashion_api.pictures.decoding import read_base64 as read_text
@@ -118,5 +118,5 @@ TARGETS: Mapping[str, Fuzzing] = {
     "codings": Fuzzing(_open(read_coded), 4096),
     "http": Fuzzing(attack_server, 2048),
     # HDF5 reserves whatever length a text says that it has; compiling runs in a process with a limit.
-    "model": Fuzzing(_open(check_h5), 64 * 1024, 512 * 1024 * 1024),
+    "model": Fuzzing(_open(check_model), 64 * 1024, 512 * 1024 * 1024),
 }

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from fashion_api.errors import ModelError
-from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.h5_walk import check_model
 from fashion_api.inference.keras_engine import (
     KerasClassifier,
     describe_error,
@@ -170,7 +170,7 @@ def test_layers_of_keras_are_loaded(build: Any, tmp_path: Path) -> None:  # noqa
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "model.h5")
     content = (tmp_path / "model.h5").read_bytes()
-    check_h5(content)
+    check_model(content)
     assert load_keras_model(content, SPEC).output_shape == (None, 3)
 
 

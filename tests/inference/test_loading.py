@@ -1,7 +1,9 @@
 """Loading a model: which models are refused, and which are served."""
 
+import ast
 import io
 import os
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -127,10 +129,22 @@ def test_model_over_the_limit(path: Path, of_path: Settings) -> None:
 
 
 def test_folder_in_place_of_a_model(path: Path, of_path: Settings) -> None:
-    """A model that cannot be read is an error with the reason."""
+    """Of a folder in the place of a model, the message says that it is one."""
     path.mkdir()
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"model\.h5 is a folder, not a model's file: name the \.h5 or \.keras in it"):
         load_model(of_path)
+
+
+def test_saved_model_in_place_of_a_model(path: Path, of_path: Settings) -> None:
+    """Of a SavedModel the message has the command that makes a `.h5` of it, whatever its name has."""
+    folder = path.with_name("it's")
+    folder.mkdir()
+    (folder / "saved_model.pb").touch()
+    with pytest.raises(ModelError, match=r"is a SavedModel.* make a \.h5 of it") as refusal:
+        load_model(of_path.model_copy(update={"model_path": folder}))
+    *_, code = shlex.split(str(refusal.value).partition("wrote it: ")[2])
+    assert f"load_model({str(folder)!r})" in code
+    ast.parse(code)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.99], ids=["half", "nearly whole"])
@@ -143,11 +157,11 @@ def test_truncated_model(path: Path, of_path: Settings, share: float) -> None:
         load_model(of_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a .keras file"], ids=["empty", "another format"])
-def test_model_that_is_not_hdf5(path: Path, of_path: Settings, content: bytes) -> None:
-    """A file that is not HDF5 is refused as such."""
+@pytest.mark.parametrize("content", [b"", b"\x08\x07\x12\x07pytorch"], ids=["empty", "another format"])
+def test_model_of_no_format_of_keras(path: Path, of_path: Settings, content: bytes) -> None:
+    """A file that is neither HDF5 nor a zip is refused as such."""
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="not an HDF5 file"):
+    with pytest.raises(ModelError, match=r"neither an HDF5 file, as a Keras \.h5 is, nor a zip, as a \.keras is"):
         load_model(of_path)
 
 

@@ -19,7 +19,7 @@ from fashion_api.inference.onnx_graph import check_graph
 
 logger = logging.getLogger(__name__)
 
-COMPILER_VERSION = 3
+COMPILER_VERSION = 4
 """To be raised with every change of what is built, so that cached files of older versions are not used."""
 MAX_DIFFERENCE = 1e-5
 """The largest accepted difference between a probability of the compiled form and Keras's."""
@@ -27,7 +27,6 @@ LIMITS = Limits(time_s=600, processor_s=600, memory_bytes=4 << 30, memory_factor
 """What compiling may take. TensorFlow alone takes less than 1 GiB; it and the export copy the weights several times."""
 _COMPARED_IMAGES = 256
 _COMPARED_AT_ONCE = 16
-_SERVED_BY_KERAS = "FASHION_ENGINE=keras serves it as it is"
 
 
 def compile_in_child(
@@ -72,22 +71,55 @@ def build(
     Raises:
         ModelError: it is hostile, Keras cannot load or export it, or the two differ.
     """
-    from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model  # noqa: PLC0415  # imports TensorFlow
-    from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
+    from fashion_api.inference.keras_engine import load_keras_model  # noqa: PLC0415  # imports TensorFlow
 
     tell("importing TensorFlow, and reading the model")
-    model = load_keras_model(content, spec, said_by=said_by)
+    return build_network(load_keras_model(content, spec, said_by=said_by), spec, temperature=temperature, tell=tell)
+
+
+def build_network(
+    model: Any,  # noqa: ANN401  # Keras ships no types
+    spec: InputSpec,
+    *,
+    temperature: float = 1.0,
+    tell: Callable[[str], None] = logger.debug,
+) -> bytes:
+    """Export a Keras model to ONNX; as `build`, once it is loaded."""
+    from fashion_api.inference.keras_engine import KerasClassifier  # noqa: PLC0415  # imports TensorFlow
+
     reference = KerasClassifier(model, spec, temperature=temperature)
-    tell("exporting it to ONNX")
-    compiled = _export(model, spec, temperature)
-    tell(f"comparing the compiled form with Keras on {_COMPARED_IMAGES} images")
+    images = make_comparison_images(spec)
     try:
-        compare(OnnxClassifier(compiled, threads=1), reference, make_comparison_images(spec))
+        tell("exporting it to ONNX")
+        compiled = _export(model, spec, temperature)
+        tell(f"comparing the compiled form with Keras on {_COMPARED_IMAGES} images")
+        _compare_compiled(compiled, reference, images)
     except ModelError as error:
-        raise ModelError(f"{error}; {_SERVED_BY_KERAS}") from error
-    except Exception as error:  # ONNX Runtime's errors have no common base of their own
-        raise ModelError(f"its compiled form cannot be run: {describe_error(error)}; {_SERVED_BY_KERAS}") from error
+        raise ModelError(f"{error}; {_try_keras(reference, images)}") from error
     return compiled
+
+
+def _compare_compiled(compiled: bytes, reference: Classifier, images: Images) -> None:
+    from fashion_api.inference.keras_engine import describe_error  # noqa: PLC0415  # see build()
+    from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
+
+    try:
+        compare(OnnxClassifier(compiled, threads=1), reference, images)
+    except ModelError:
+        raise
+    except Exception as error:  # ONNX Runtime's errors have no common base of their own
+        raise ModelError(f"its compiled form cannot be run: {describe_error(error)}") from error
+
+
+def _try_keras(reference: Classifier, images: Images) -> str:
+    """Say whether Keras's engine, which was asked for a few images, serves what the compiled form does not."""
+    from fashion_api.inference.keras_engine import describe_error  # noqa: PLC0415  # see build()
+
+    try:
+        is_served = bool(np.isfinite(reference.classify(images[:_COMPARED_AT_ONCE]).probabilities).all())
+    except Exception as error:  # noqa: BLE001  # TensorFlow raises many kinds
+        return f"nor can Keras compute it: {describe_error(error)}"
+    return "FASHION_ENGINE=keras serves it as it is" if is_served else "nor does Keras give finite numbers"
 
 
 def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types
@@ -108,14 +140,12 @@ def _export(model: Any, spec: InputSpec, temperature: float) -> bytes:  # noqa: 
         try:
             whole.export(path, format="onnx", verbose=False, input_signature=signature)
         except Exception as error:  # the exporter raises various kinds for layers that it does not support
-            raise ModelError(f"Keras cannot export it to ONNX: {describe_error(error)}; {_SERVED_BY_KERAS}") from error
+            raise ModelError(f"Keras cannot export it to ONNX: {describe_error(error)}") from error
         compiled = fold(path.read_bytes())
     try:
         check_graph(compiled)
     except DamagedModelError as error:
-        raise ModelError(
-            f"Keras exports it to ONNX in a way that is not served: {error}; {_SERVED_BY_KERAS}"
-        ) from error
+        raise ModelError(f"Keras exports it to ONNX in a way that is not served: {error}") from error
     return compiled
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +24,7 @@ from fashion_api.errors import ModelError
 from fashion_api.images import Images
 from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.keras_migration import is_of_keras_2
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits, run_in_child
 
@@ -92,13 +93,13 @@ def divide_logits(outputs: list[Any], temperature: float) -> list[Any]:
 
 
 def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the settings") -> Any:  # noqa: ANN401  # Keras ships no types
-    """Load a model from the bytes of its `.h5`, in Keras's safe mode and without its optimiser.
+    """Load a model from the bytes of its file, in Keras's safe mode and without its optimiser.
 
     The file is checked in a process of its own before Keras reads it, and its shapes are compared with its weights
     before Keras makes any.
 
     Args:
-        content: the `.h5`.
+        content: a `.h5`, or a `.keras`.
         spec: the size of an image.
         said_by: what gives that size, for a message.
 
@@ -108,22 +109,40 @@ def load_keras_model(content: bytes, spec: InputSpec, *, said_by: str = "the set
     if not has_tensorflow():
         raise ModelError(_NO_TENSORFLOW)
     run_in_child("fashion_api.inference.h5_walk", content, limits=WALK_LIMITS, task="reading it")
+    return load_walked_model(content, lambda outline: _check_image_size(outline, spec, said_by))
+
+
+def load_walked_model(content: bytes, check: Callable[[Any], object] | None = None) -> Any:  # noqa: ANN401  # Keras ships no types
+    """Load a model from a file that has passed the walk, as the version of Keras that wrote it would.
+
+    Args:
+        content: a `.h5`, or a `.keras`.
+        check: is given the model without values, before any are made; raises a `ModelError` to refuse it.
+
+    Raises:
+        ModelError: Keras cannot load it; or as `check`.
+    """
     import_tensorflow()
     import keras  # noqa: PLC0415  # seconds and hundreds of MB, only for this engine
 
+    from fashion_api.inference.keras_file import migrate_file  # noqa: PLC0415  # imports h5py
+
+    file = migrate_file(content)
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
-        path = Path(folder) / "model.h5"  # Keras loads from a path only, and finds the format by the suffix
-        path.write_bytes(content)
+        path = Path(folder) / f"model{file.suffix}"  # Keras loads from a path only, and finds the format by the suffix
+        path.write_bytes(file.content)
         try:
-            # In a thread of its own, Keras forgets the variables without values.
-            with ThreadPoolExecutor(1) as executor:
-                outline = executor.submit(_load_outline, path).result()
-            _check_image_size(outline, spec, said_by)
-            return keras.models.load_model(path, compile=False, safe_mode=True)
+            if check is not None:
+                # In a thread of its own, Keras forgets the variables without values.
+                with ThreadPoolExecutor(1) as executor:
+                    check(executor.submit(_load_outline, path).result())
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
         except ModelError:
             raise
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
+    _replace_activations(model, has_old_hard_sigmoid=is_of_keras_2(file.version))
+    return model
 
 
 def has_tensorflow() -> bool:
@@ -145,6 +164,28 @@ def _load_outline(path: Path) -> Any:  # noqa: ANN401  # Keras ships no types
 
     with keras.StatelessScope(initialize_variables=False):
         return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _replace_activations(model: Any, *, has_old_hard_sigmoid: bool) -> None:  # noqa: ANN401  # Keras ships no types
+    """Let the layers of a model compute what the version that wrote it did, in a way that can be exported.
+
+    The slope of `hard_sigmoid` was 0.2 in Keras 2, and is 1/6 since Keras 3. It was the default of recurrent layers in
+    Keras 2.0-2.2 and TensorFlow 1. TensorFlow computes `gelu` by an operation that ONNX does not have.
+    """
+    import keras  # noqa: PLC0415  # see load_walked_model
+
+    def hard_sigmoid(inputs: Any) -> Any:  # noqa: ANN401  # tensors
+        return keras.ops.clip(0.2 * inputs + 0.5, 0.0, 1.0)
+
+    def gelu(inputs: Any) -> Any:  # noqa: ANN401  # the same
+        return 0.5 * inputs * (1.0 + keras.ops.erf(inputs * math.sqrt(0.5)))
+
+    functions = {keras.activations.gelu: gelu}
+    if has_old_hard_sigmoid:
+        functions[keras.activations.hard_sigmoid] = hard_sigmoid
+    for layer in model._flatten_layers():  # noqa: SLF001  # those within wrappers and cells too
+        for name in {"activation", "recurrent_activation"} & vars(layer).keys():
+            setattr(layer, name, functions.get(getattr(layer, name), getattr(layer, name)))
 
 
 def _check_image_size(model: Any, spec: InputSpec, said_by: str) -> None:  # noqa: ANN401  # Keras ships no types

@@ -16,10 +16,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from fashion_api.data.dataset import DataSource, Split
+from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError, FashionError, SettingsError
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.rest.dependencies import OperationRouter
 from fashion_api.rest.fast_path import FastPath
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
@@ -114,7 +115,7 @@ def load_test_set(settings: Settings, model: LoadedModel) -> Split:
     Raises:
         DataError: it is nowhere, or cannot be used.
     """
-    return DataSource.from_settings(settings, labels=model.labels, shape=model.input.shape).load("test")
+    return find_data_set(settings, labels=model.labels, shape=model.input.shape).load("test")
 
 
 class ServiceApp(FastAPI):

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -195,33 +196,21 @@ def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcom
 def test_digits_are_measured_where_they_are_set(
     evaluated: EvaluationOutcome, evaluated_residual: EvaluationOutcome
 ) -> None:
-    """With a file of digits they are in the report; without it, the report names them as not measured."""
+    """With a file of digits they are in the report; without it, the report of other data does not name them."""
     with_digits, without = evaluated_residual.record.novelty, evaluated.record.novelty
 
     assert with_digits is not None
     assert without is not None
     assert with_digits.report["MNIST digits"].images == 3
-    assert (with_digits.not_measured, without.not_measured) == ((), ("MNIST digits",))
+    assert (with_digits.not_measured, without.not_measured) == ((), ())
+    assert "MNIST digits" not in without.report
 
 
-def stop_at_accuracy(moment: Moment) -> None:
-    """End an evaluation before anything is measured, as Ctrl-C does."""
-    if moment.stage == "accuracy":
-        raise KeyboardInterrupt
-
-
-def test_missing_digits_are_told_where_the_model_scores_novelty(
-    evaluated: EvaluationOutcome,
-    evaluated_residual: EvaluationOutcome,
-    data_dir: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Without a file of digits, a warning names the setting at the start, but not for a model that refuses nothing."""
-    for outcome, is_told in ((evaluated, False), (evaluated_residual, True)):
-        caplog.clear()
-        with pytest.raises(KeyboardInterrupt):
-            evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"), show=stop_at_accuracy)
-        assert ("FASHION_DIGITS_FILE" in caplog.text) is is_told
+def test_card_of_other_data_speaks_of_no_articles(evaluated_residual: EvaluationOutcome) -> None:
+    """The card of a data set that is not Fashion-MNIST has no word of articles; its digits were asked for."""
+    card = evaluated_residual.model_path.with_name("README.md").read_text().replace("MNIST digits", "")
+    assert "## Novelty" in card
+    assert not re.findall(r"(?i)article|fashion.mnist|mnist|garment|cloth|shirt|light on black|turned", card)
 
 
 def test_evaluating_again_gives_the_same_figures(evaluated_residual: EvaluationOutcome, data_dir: Path) -> None:

@@ -62,7 +62,7 @@ def test_poor_pictures_are_measured_by_kind(halves: Split, recipe: str, met: boo
     """Each kind has an accuracy and an accepted share, and says whether the recipe shows the like."""
     scores = measure_poor_pictures(LeftClassifier(), halves, THRESHOLDS, recipe=recipe)
     assert scores.keys() == {*MET, *UNMET}
-    assert scores["20×20 in the middle"].accuracy == 1
-    assert scores["20×20 in the middle"].accepted == 1
+    assert scores["shrunk to five sevenths"].accuracy == 1
+    assert scores["shrunk to five sevenths"].accepted == 1
     assert scores["pixels halved"].is_trained_for is met
     assert scores["glare"].is_trained_for is (None if met is None else False)

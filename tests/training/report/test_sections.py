@@ -114,9 +114,9 @@ def make_manifest(**changes: object) -> Manifest:
 @pytest.mark.parametrize(
     "said",
     [
-        "| test images (articles) | 4 | 97.00 % | yes |",
+        "| test images (images of the classes) | 4 | 97.00 % | yes |",
         "| script | 100 | 0.50 % | no |",
-        "Articles turned, transposed, upside down and halves: 4.00 % on average.",
+        "Images of the classes turned, transposed, upside down and halves: 4.00 % on average.",
         "*Bag* is accepted least often: 96.00 %",
         "| Bag | 96.00 % | 0.75 |",
         "2,000 queries for each of the 2 classes",
