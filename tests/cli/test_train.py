@@ -41,6 +41,22 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
     assert set(json.loads(capsys.readouterr().out)["prediction"]["probabilities"]) == {"cat", "dog"}
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--channels", "2"], "--channels: must be 1, for grey images, or 3, for images in colour"),
+        (["--resize", "cut"], "--resize: Input should be 'refuse', 'fit', 'stretch' or 'crop'"),
+    ],
+    ids=["channels", "resize"],
+)
+def test_form_that_no_image_can_have_is_a_wrong_call(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number of channels, or a way of resizing, that there is not is refused by the name of its flag."""
+    assert run(["train", *flags]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_help_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     """The help of --recipe names the recipes that there are."""
     assert run(["train", "--help"]) == 0

@@ -69,11 +69,12 @@ def write_header(folder: Path, shape: tuple[int, ...], dtype: str = "|u1") -> Pa
     ("shape", "dtype", "said"),
     [
         ((1 << 20, 1 << 20, 1 << 20), "|u1", r"has \d+ bytes by its header, but \d+ are there"),
+        ((1 << 10, 1 << 10), "|u1", r"has 1048576 bytes by its header, but \d+ are there"),
         ((50, 1 << 40), "|u1", "bytes by its header"),
         ((3, 8, 8), "|O", "holds object"),
         ((), "|u1", "no list of numbers"),
     ],
-    ids=["more than there is", "overflow", "objects", "one number"],
+    ids=["far more than there is", "more than there is", "overflow", "objects", "one number"],
 )
 def test_header_is_judged_before_the_array_is_read(
     tmp_path: Path, shape: tuple[int, ...], dtype: str, said: str

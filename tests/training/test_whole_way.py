@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from fashion_api.data.dataset import Split
+from fashion_api.errors import TrainingError
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel
@@ -124,6 +125,16 @@ def test_manifest_is_of_the_datas_classes_and_images(trained: TrainingOutcome) -
     assert (manifest.labels, manifest.input.shape) == (CLASSES, (8, 8, 3))
     assert manifest.calibration is not None
     assert manifest.calibration.novelty is not None
+
+
+def test_run_on_images_of_another_size_is_not_resumed(
+    trained: TrainingOutcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same pictures in another size are other data."""
+    monkeypatch.chdir(trained.model_path.parent)
+    settings = make_settings(trained.model_path.with_name("flowers")).model_copy(update={"image_height": 9})
+    with pytest.raises(TrainingError, match="it was started differently: pixels"):
+        train_model(settings, command="", model_path=trained.model_path, resume=True)
 
 
 def test_model_tells_the_colours_apart(evaluated: EvaluationRecord) -> None:

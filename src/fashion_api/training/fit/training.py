@@ -1,5 +1,6 @@
 """Trains a model by a recipe, and writes it with its manifest, learning curves and log."""
 
+import hashlib
 import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,6 +166,7 @@ def _describe_run(run: Run, split: Split, teachers: Sequence[str]) -> dict[str, 
         "seed": str(run.seed),
         "precision": run.precision,
         "data": split.sha256,
+        "pixels": hashlib.sha256(np.ascontiguousarray(split.images).data).hexdigest(),
         "labels": ", ".join(split.names),
         "teachers": ", ".join(teachers),
     }
