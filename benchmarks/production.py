@@ -25,14 +25,20 @@ _SETTINGS: Mapping[str, Mapping[str, str]] = {
 def measure_production(bench: Bench, rounds: int) -> list[Throughputs]:
     """Run both at once on one core, and ask one after the other, so that they share what the machine does.
 
+    Each round has processes of its own: two processes of the same service can differ by more than what is measured.
+
     Raises:
         ContenderError: one does not start, or answers wrongly.
     """
+    return [pair for _ in range(rounds) for pair in _measure_pairs(bench)]
+
+
+def _measure_pairs(bench: Bench) -> list[Throughputs]:
     with ExitStack() as stack:
         targets = {name: _start(bench, stack, name) for name in _SETTINGS}
         return [
             measure_round(bench, targets, number, forms=PRODUCTION_FORMS, concurrencies=PRODUCTION_AT)
-            for number in range(rounds * _PAIRS_A_ROUND)
+            for number in range(_PAIRS_A_ROUND)
         ]
 
 

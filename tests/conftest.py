@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,16 +10,38 @@ from typing import Protocol
 
 import pytest
 from fastapi.testclient import TestClient
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.loading import compile_model
+from fashion_api.inference.loading import LoadedModel, compile_model
 from fashion_api.rest.app import TestSetLoader, create_app
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
 from tests.raw_http import LIMIT_S
 
 MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
+_PAGE = "tests/rest/page/"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where the tests that need TensorFlow are left out, do not import the modules that have only such tests."""
+    if "not tensorflow" not in config.getoption("markexpr") or collection_path.suffix != ".py":
+        return None
+    return bool(re.search(r"^pytestmark = .*mark\.tensorflow", collection_path.read_text(), re.MULTILINE)) or None
+
+
+class _FilesAndPage(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Gives each file to one process, and all files of the page: they share a browser, and a service that is asked."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _PAGE if nodeid.startswith(_PAGE) else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FilesAndPage | None:
+    """With `--dist loadfile`, spread the files, but keep those of the page together."""
+    return _FilesAndPage(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -68,6 +91,7 @@ class MakeClient(Protocol):
         self,
         classifier: Classifier | None = None,
         *,
+        model: LoadedModel | None = ...,
         load_test_set: TestSetLoader = ...,
         **changes: object,
     ) -> TestClient: ...
@@ -81,12 +105,12 @@ def make_client(settings: Settings) -> Iterator[MakeClient]:
         def make(
             classifier: Classifier | None = None,
             *,
+            model: LoadedModel | None = None,
             load_test_set: TestSetLoader = load_fake_test_set,
             **changes: object,
         ) -> TestClient:
-            app = create_app(
-                settings.model_copy(update=changes), load_model=model_loader(classifier), load_test_set=load_test_set
-            )
+            load_model = model_loader(classifier) if model is None else lambda _: model
+            app = create_app(settings.model_copy(update=changes), load_model=load_model, load_test_set=load_test_set)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield make

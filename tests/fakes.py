@@ -28,21 +28,27 @@ if TYPE_CHECKING:
 CLASSES = len(FASHION_MNIST_LABELS)
 
 
+GREY = InputSpec(height=28, width=28)
+COLOUR = InputSpec(height=32, width=32, channels=3)
+COLOUR_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""Input and labels of a model in colour."""
+
+
 class FakeClassifier:
-    """Sees in an image the class that its first pixel names (modulo ten), with a probability of 0.91."""
+    """Sees in an image the class that its first number names (modulo ten), with a probability of 0.91."""
 
     def classify(self, images: Images) -> Predictions:
         probabilities = np.full((len(images), CLASSES), 0.01, np.float32)
-        probabilities[np.arange(len(images)), images[:, 0, 0] % CLASSES] = 0.91
+        probabilities[np.arange(len(images)), images.reshape(len(images), -1)[:, 0] % CLASSES] = 0.91
         return Predictions(probabilities)
 
 
 class NovelClassifier(FakeClassifier):
-    """Finds an image as novel as its last pixel says, in tenths."""
+    """Finds an image as novel as its last number says, in tenths."""
 
     def classify(self, images: Images) -> Predictions:
         probabilities = super().classify(images).probabilities
-        return Predictions(probabilities, images[:, -1, -1].astype(np.float32) / np.float32(10))
+        return Predictions(probabilities, images.reshape(len(images), -1)[:, -1].astype(np.float32) / np.float32(10))
 
 
 FAKE_CALIBRATION = Calibration(
@@ -54,42 +60,54 @@ FAKE_CALIBRATION = Calibration(
 """The fake classifier's sets have one class at 0.9, two at 0.95 and three at 0.99; its novelty may be 2."""
 
 
-def fake_model(classifier: Classifier | None = None) -> LoadedModel:
+def fake_model(
+    classifier: Classifier | None = None,
+    *,
+    spec: InputSpec = GREY,
+    labels: tuple[str, ...] = FASHION_MNIST_LABELS,
+) -> LoadedModel:
     """A loaded model around a fake classifier, calibrated if that scores novelty."""
     is_calibrated = isinstance(classifier, NovelClassifier)
-    spec = InputSpec(height=28, width=28)
     return LoadedModel(
         name="fake",
         version="0123456789ab",
-        labels=FASHION_MNIST_LABELS,
+        labels=labels,
         input=spec,
         engine="fake",
-        manifest=Manifest(
-            name="fake", sha256="0" * 64, labels=FASHION_MNIST_LABELS, input=spec, calibration=FAKE_CALIBRATION
-        )
+        manifest=Manifest(name="fake", sha256="0" * 64, labels=labels, input=spec, calibration=FAKE_CALIBRATION)
         if is_calibrated
         else None,
         classifier=classifier or FakeClassifier(),
     )
 
 
-def fake_test_set(size: int = 30) -> Split:
-    """Image i shows class i % 10; its first pixel says so, but every tenth looks like the next class."""
+def fake_colour_model(classifier: Classifier | None = None) -> LoadedModel:
+    """A loaded model of images in colour, of another data set's labels."""
+    return fake_model(classifier, spec=COLOUR, labels=COLOUR_LABELS)
+
+
+def fake_test_set(size: int = 30, shape: tuple[int, ...] = (28, 28)) -> Split:
+    """Image i shows class i % 10; its first number says so, but every tenth looks like the next class."""
     labels = (np.arange(size) % CLASSES).astype(np.uint8)
-    images = np.zeros((size, 28, 28), np.uint8)
-    images[:, 0, 0] = labels
-    images[::CLASSES, 0, 0] += 1
+    images = np.zeros((size, *shape), np.uint8)
+    values = images.reshape(size, -1)
+    values[:, 0] = labels
+    values[::CLASSES, 0] += 1
     return Split(images, labels, sha256="0" * 64)
 
 
 def fake_service(
-    classifier: Classifier | None = None, *, test_set: Split | DataError | None = None, **changes: object
+    classifier: Classifier | None = None,
+    *,
+    model: LoadedModel | None = None,
+    test_set: Split | DataError | None = None,
+    **changes: object,
 ) -> Service:
     """A service that reads requests and writes replies, but has no batcher; `changes` are settings by field name."""
     settings = Settings(_env_file=None).model_copy(update=changes)
     return Service(
         settings=settings,
-        model=fake_model(classifier),
+        model=model or fake_model(classifier),
         batcher=cast("Batcher", None),
         decoder=Decoder(),
         preparer=Decoder(),
@@ -123,9 +141,9 @@ def model_loader(classifier: Classifier | None = None) -> Callable[[Settings], L
     return lambda _settings: fake_model(classifier)
 
 
-def load_fake_test_set(_settings: Settings, _model: LoadedModel) -> Split:
+def load_fake_test_set(_settings: Settings, model: LoadedModel) -> Split:
     """What `create_app` loads the test set with."""
-    return fake_test_set()
+    return fake_test_set(shape=model.input.shape)
 
 
 def find_no_test_set(_settings: Settings, _model: LoadedModel) -> Split:

@@ -28,6 +28,8 @@ def make_pixels(height: int = 28, width: int = 28) -> Pixels:
 
 
 PIXELS = make_pixels()
+COLOURS = np.stack((PIXELS, np.flipud(PIXELS), PIXELS.T), axis=-1)
+"""uint8[28, 28, 3], each channel another."""
 
 
 def save(image: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN401  # Pillow's own, of any type
@@ -38,7 +40,7 @@ def save(image: Image.Image, kind: str, **options: Any) -> bytes:  # noqa: ANN40
 
 
 def grey_picture(kind: str, pixels: Pixels = PIXELS) -> bytes:
-    """Write grey pixels as PNG, JPEG, GIF, BMP or WEBP, without loss where the type can."""
+    """Write pixels, grey or in colour, as PNG, JPEG, GIF, BMP or WEBP, without loss where the type can."""
     return save(Image.fromarray(pixels), kind, **_NEARLY_LOSSLESS.get(kind, {}))
 
 

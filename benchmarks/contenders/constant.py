@@ -28,6 +28,7 @@ _PREDICTION = Prediction(
     accepted=None,
     reason=None,
     reasons=[],
+    route="direct",
 )
 _NAMED = NamedPrediction(**_PREDICTION.model_dump(), filename="0.png")
 

@@ -16,6 +16,16 @@ def sha256_hex(*contents: bytes) -> str:
     return digest.hexdigest()
 
 
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, which is not held in memory, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_file(path: Path, *, max_bytes: int, follow_links: bool = True) -> bytes:
     """Read a regular file of at most `max_bytes`; any other is refused before it is read.
 

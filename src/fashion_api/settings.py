@@ -110,10 +110,14 @@ def _check_pixel_range(pixel_range: tuple[float, float] | None) -> tuple[float, 
     return pixel_range
 
 
+_MODEL_SUFFIXES = (".h5", ".keras")
+
+
 def _is_of_a_model(path: Path, served: Path) -> bool:
     """Whether a file is a model, its manifest or its card; neither path has links in it."""
-    is_manifest = path.suffix == ".json" and (path.with_suffix(".h5").exists() or path == served.with_suffix(".json"))
-    return path == served or path.suffix == ".h5" or is_manifest or path.name == "README.md"
+    has_model = any(path.with_suffix(suffix).exists() for suffix in _MODEL_SUFFIXES)
+    is_manifest = path.suffix == ".json" and (has_model or path == served.with_suffix(".json"))
+    return path == served or path.suffix in _MODEL_SUFFIXES or is_manifest or path.name == "README.md"
 
 
 def _check_names_file(path: Path) -> Path:
@@ -146,7 +150,7 @@ class Settings(BaseSettings):
 
     model_path: Annotated[Path, AfterValidator(_check_names_file)] = Field(
         Path("models/fashion_mnist.h5"),
-        description="The Keras `.h5` to serve; its manifest is the `.json` beside it.",
+        description="The Keras `.h5` or `.keras` to serve; its manifest is the `.json` beside it.",
     )
     model_poll_s: float = Field(
         5.0,
@@ -155,14 +159,15 @@ class Settings(BaseSettings):
         description="Seconds between two looks at the model's file, which is followed where it has changed; 0: only on "
         "SIGHUP.",
     )
-    max_model_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="The largest `.h5` that is read, in bytes.")
+    max_model_bytes: int = Field(256 * 1024 * 1024, ge=1024, description="The largest model that is read, in bytes.")
     engine: Literal["onnx", "keras"] = Field(
         "onnx", description="What computes the answers: onnx, the model's compiled form, or keras, the model as it is."
     )
 
     data_dir: Path | None = Field(
         None,
-        description="The directory of the data set's IDX files; unset: the places that `fashion-api data` lists.",
+        description="The data set: a directory of IDX files or of folders of pictures, or an `.npz`; unset: the places "
+        "that `fashion-api data` lists.",
     )
     digits_file: Path | None = Field(
         None,

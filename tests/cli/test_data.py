@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from fashion_api.cli.main import run
 from fashion_api.data.dataset import FILES
+from tests.colour_pictures import CLASSES, write_folders
 from tests.idx import write_small_data_set
 
 
@@ -78,10 +80,30 @@ def test_verify_reports_each_split(capsys: pytest.CaptureFixture[str]) -> None:
     assert "test: 6 images of 4×5" in capsys.readouterr().out
 
 
+def test_verify_shows_what_a_data_set_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`data verify` says how images are stored, their size and colours, and how many there are of each class."""
+    write_folders(tmp_path / "flowers", {"train": 9, "test": 3}, height=8, width=9)
+    assert run(["data", "verify", "--data-dir", "flowers"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "train: 9 images of 8×9 pixels in colour, whole, in flowers (folders of pictures)"
+    assert [line.split() for line in lines[3:]] == [["class", "train", "test"], *([name, "3", "1"] for name in CLASSES)]
+
+
+def test_show_draws_a_picture_in_colour(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`data show` draws and saves an image of a folder of pictures, in the size that is asked for."""
+    write_folders(tmp_path / "flowers", {"": 15})
+    call = ["data", "show", "1", "--data-dir", "flowers", "--image-height", "6", "--image-width", "5"]
+    assert run(call) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert run([*call, "--save", "flower.png"]) == 0
+    with Image.open(tmp_path / "flower.png") as picture:
+        assert (picture.size, picture.mode) == ((5, 6), "RGB")
+
+
 def test_verify_names_the_wrong_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A data directory without the data set is an error, though the data set is elsewhere."""
     assert run(["data", "verify", "--data-dir", str(tmp_path / "wrong")]) == 1
-    assert f"no train images of the data set in {tmp_path / 'wrong'}; " in capsys.readouterr().err
+    assert f"no train images of the data set in {tmp_path / 'wrong'}: " in capsys.readouterr().err
 
 
 def test_fetch_replaces_nothing_in_the_data_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

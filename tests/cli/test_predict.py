@@ -17,7 +17,7 @@ from fashion_api.cli.main import run
 from fashion_api.cli.predict import predict_files
 from fashion_api.pictures.encoding import encode_png
 from tests import picture_files as pictures
-from tests.fakes import NovelClassifier, fake_model
+from tests.fakes import NovelClassifier, fake_colour_model, fake_model
 
 
 def make_bag(class_id: int = 8, *, novelty: int = 0) -> bytes:
@@ -199,6 +199,29 @@ def test_picture_of_another_size_is_prepared_where_that_is_asked(
     assert predict_files(fake_model(), [str(path)], Writer()) == 1
     assert predict_files(fake_model(), [str(path)], Writer(), is_prepared=True) == 0
     assert capsys.readouterr().out == f"{path}: T-shirt/top (91.0%)\n"
+
+
+@pytest.mark.parametrize(("is_prepared", "route"), [(False, "stretch"), (True, "fit")])
+def test_picture_of_another_size_is_resized_where_that_is_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, is_prepared: bool, route: str
+) -> None:
+    """With --resize, a picture of another size is resized in colour, others are taken as they are, and JSON says so."""
+    sizes = {"small.png": (32, 32, 3), "large.png": (64, 96, 3)}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(encode_png(np.full(size, 7, np.uint8)))
+    names = [str(tmp_path / name) for name in sizes]
+    assert predict_files(fake_colour_model(), names, JsonWriter(), is_prepared=is_prepared, resize="stretch") == 0
+    predictions = [json.loads(line)["prediction"] for line in capsys.readouterr().out.splitlines()]
+    assert [prediction["route"] for prediction in predictions] == ["direct", route]
+    assert is_prepared or [prediction["label"] for prediction in predictions] == ["horse"] * 2
+
+
+def test_picture_in_colour_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --show, a picture for a model in colour is drawn, in shades where there are no colours."""
+    path = tmp_path / "red.png"
+    path.write_bytes(encode_png(np.full((32, 32, 3), (200, 10, 20), np.uint8)))
+    assert predict_files(fake_colour_model(), [str(path)], Writer(is_shown=True)) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == [":" * 32] * 16
 
 
 @pytest.mark.parametrize("novelty", [0, 255], ids=["accepted", "refused"])

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fashion_api.cli.main import run
+from fashion_api.settings import Settings, load_settings
 from fashion_api.training.recipes import RECIPES
+from tests.compiling import compile_here
 from tests.eager import computing_eagerly
 from tests.idx import write_small_data_set
 
@@ -30,12 +32,29 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
     manifest = json.loads((tmp_path / "pets.json").read_text())
     assert manifest["training"]["command"] == f"fashion-api train {shlex.join(QUICK)} --model-path pets.h5"
     monkeypatch.setenv("FASHION_MODEL_PATH", "pets.h5")
+    compile_here(load_settings(Settings))
     assert run(["evaluate"]) == 0
     picture = tmp_path / "pet.png"
     assert run(["data", "show", "0", "--save", str(picture)]) == 0
     capsys.readouterr()
     assert run(["predict", "--json", str(picture)]) == 0
     assert set(json.loads(capsys.readouterr().out)["prediction"]["probabilities"]) == {"cat", "dog"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--channels", "2"], "--channels: must be 1, for grey images, or 3, for images in colour"),
+        (["--resize", "cut"], "--resize: Input should be 'refuse', 'fit', 'stretch' or 'crop'"),
+    ],
+    ids=["channels", "resize"],
+)
+def test_form_that_no_image_can_have_is_a_wrong_call(
+    flags: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number of channels, or a way of resizing, that there is not is refused by the name of its flag."""
+    assert run(["train", *flags]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_help_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,4 +165,5 @@ def test_command_that_is_offered_for_a_missing_model_trains_it(
     assert command is not None
     assert run([*shlex.split(command[1]), *QUICK]) == 0
     assert (tmp_path / "my models" / "pets.h5").exists()
+    compile_here(load_settings(Settings))
     assert run(["compile"]) == 0

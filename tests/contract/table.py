@@ -25,7 +25,7 @@ from fashion_api.wire.models import (
     UploadPredictionList,
 )
 from tests import picture_files
-from tests.fakes import fake_test_set
+from tests.fakes import COLOUR, fake_test_set
 from tests.raw_http import write_request
 
 KEY = "contract-key"
@@ -330,6 +330,40 @@ REQUESTS: Mapping[str, Expectation] = {
     "a header of other letters": _of(_INDEX, get(INDEX_PATH, "X-Odd: \xe9")),
     "bare line ends": _of(_INDEX, get(INDEX_PATH).replace(b"\r\n", b"\n"), elsewhere={"uvicorn": 400}),
 }
+
+_COLOURS = fake_test_set(shape=COLOUR.shape).images[9]
+_COLOUR_PNG = picture_files.grey_png(_COLOURS)
+_COLOUR_ARRAY = json.dumps({"images": [_COLOURS.tolist()]}).encode()
+_COLOURS_AND_PICTURES = json.dumps(
+    {"images": [_COLOURS.tolist(), *(base64.b64encode(file).decode() for file in (_COLOUR_PNG, _LARGE_JPEG))]}
+).encode()
+
+COLOUR_REQUESTS: Mapping[str, Expectation] = {
+    "index": _INDEX,
+    "picture": Expectation(get("/api/v1/test-images/9/image"), 200, "image/png"),
+    "array": _of(_BY_JSON, post(JSON_PATH, JSON, _COLOUR_ARRAY)),
+    "array and pictures": _of(_BY_JSON, post(JSON_PATH, JSON, _COLOURS_AND_PICTURES)),
+    "array and pictures in gzip": _of(
+        _BY_JSON, post(JSON_PATH, JSON, gzip.compress(_COLOURS_AND_PICTURES, mtime=0), "Content-Encoding: gzip")
+    ),
+    "grey array": _of(_INVALID, post(JSON_PATH, JSON, _ARRAY)),
+    "a picture": _of(_BY_UPLOAD, post(UPLOAD_PATH, "image/png", _COLOUR_PNG)),
+    "a picture of another size": _of(_BY_UPLOAD, post(UPLOAD_PATH, "image/jpeg", _LARGE_JPEG)),
+    "a form of pictures of several sizes": _of(
+        _BY_UPLOAD,
+        post(UPLOAD_PATH, FORM, _write_part(_COLOUR_PNG) + _write_part(_LARGE_JPEG) + _write_part(_PNG) + _END),
+    ),
+    "a form of one broken file of two": _of(
+        _INVALID, post(UPLOAD_PATH, FORM, _write_part(_PNG) + _write_part(picture_files.truncated_png()) + _END)
+    ),
+    "a bomb": _of(_INVALID, post(UPLOAD_PATH, "image/webp", picture_files.bomb_webp())),
+    "preparation": _PREPARATION,
+    "explanation": _of(_EXPLANATION, post(EXPLANATION_PATH, JSON, _COLOUR_ARRAY)),
+    "original prediction": _ORIGINAL,
+    "model": Expectation(get("/api/v1/model"), 200, form=ModelCard),
+    "description": Expectation(get("/openapi.json"), 200),
+}
+"""Requests for a model in colour, which has pictures of other sizes fitted."""
 
 NO_HTTP: Mapping[str, bytes] = {
     "text": b"this is no HTTP\r\n\r\n",

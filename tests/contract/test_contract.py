@@ -10,8 +10,8 @@ import pytest
 from fashion_api.rest.app import create_app
 from fashion_api.settings import Settings
 from tests.contract.doors import DOORS, REFERENCE, Ask, House
-from tests.contract.table import NO_HTTP, REQUESTS, SETTINGS, Expectation
-from tests.fakes import NovelClassifier, load_fake_test_set, model_loader
+from tests.contract.table import COLOUR_REQUESTS, NO_HTTP, REQUESTS, SETTINGS, Expectation
+from tests.fakes import NovelClassifier, fake_colour_model, load_fake_test_set, model_loader
 from tests.raw_http import Answer
 
 
@@ -111,6 +111,26 @@ def check(answer: Answer, expected: Expectation) -> None:
         described = expected.form.model_validate_json(answer.body, strict=True)
         written = described.model_dump(exclude_unset=True)
         assert json.dumps(json.loads(answer.body)) == json.dumps(written)
+
+
+def test_model_in_colour_is_asked_alike() -> None:
+    """The requests for a model in colour are answered as their table says, with and without the fast path."""
+    house = House(
+        lambda: create_app(
+            make_settings(SETTINGS),
+            load_model=lambda _settings: fake_colour_model(NovelClassifier()),
+            load_test_set=load_fake_test_set,
+        ),
+        "",
+        SETTINGS,
+    )
+    answers: list[dict[str, Answer]] = []
+    for name in ("app", "routes"):
+        with DOORS[name].open(house) as ask:
+            answers.append({asked: ask(expected) for asked, expected in COLOUR_REQUESTS.items()})
+    for name, expected in COLOUR_REQUESTS.items():
+        check(answers[0][name], expected)
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("raw", NO_HTTP.values(), ids=NO_HTTP)

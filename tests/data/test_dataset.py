@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_api.data.dataset import DataSource, Split
+from fashion_api.data.dataset import DataSource, Form, Split
 from fashion_api.data.fashion_mnist import FASHION_MNIST_SHA256
 from fashion_api.errors import DataError, DataNotFoundError, UnknownTestImageError
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
@@ -16,12 +16,12 @@ from tests.idx import write_small_data_set, write_split
 
 def own_source(directory: Path, *, labels: tuple[str, ...] = ("a", "b"), shape: tuple[int, int] = (4, 5)) -> DataSource:
     """Make a source of another data set than Fashion-MNIST, in one directory."""
-    return DataSource((directory,), labels, shape, digests=None)
+    return DataSource((directory,), labels, Form(*shape), digests=None)
 
 
 @pytest.fixture
 def _keep_unverified_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, logger="fashion_api.data.dataset")
+    caplog.set_level(logging.ERROR, logger="fashion_api.data")
 
 
 class TestRealDataSet:
@@ -74,7 +74,7 @@ def test_set_directory_is_the_only_place(tmp_path: Path) -> None:
 def test_set_directory_without_the_data_set_is_an_error_that_names_it(tmp_path: Path) -> None:
     """A wrong data directory is reported, though the data set is in another place."""
     settings = Settings(_env_file=None, data_dir=tmp_path / "wrong")
-    with pytest.raises(DataNotFoundError, match=f"{tmp_path}/wrong; .*data fetch.*FASHION_DATA_DIR"):
+    with pytest.raises(DataNotFoundError, match=f"{tmp_path}/wrong: .*data fetch.*FASHION_DATA_DIR"):
         DataSource.from_settings(settings).load("test")
 
 
@@ -94,29 +94,53 @@ def test_directory_with_half_of_a_split_is_passed_over(tmp_path: Path) -> None:
     for name in ("half", "whole"):
         write_small_data_set(tmp_path / name)
     (tmp_path / "half" / "t10k-labels-idx1-ubyte.gz").unlink()
-    source = DataSource((tmp_path / "half", tmp_path / "whole"), ("a", "b"), (4, 5), digests=None)
+    source = DataSource((tmp_path / "half", tmp_path / "whole"), ("a", "b"), Form(4, 5), digests=None)
     assert source.find("test") == tmp_path / "whole"
 
 
 def test_missing_data_set_is_an_error_that_says_how_to_get_it(tmp_path: Path) -> None:
     """Where Fashion-MNIST is in none of the places, the error names them and the ways to get it."""
     source = DataSource(
-        (tmp_path / "here", tmp_path / "there"), FASHION_MNIST_LABELS, (28, 28), digests=FASHION_MNIST_SHA256
+        (tmp_path / "here", tmp_path / "there"), FASHION_MNIST_LABELS, Form(28, 28), digests=FASHION_MNIST_SHA256
     )
-    with pytest.raises(DataNotFoundError, match=r"here, .*there; .*fashion-api data fetch.*FASHION_DATA_DIR"):
+    with pytest.raises(DataNotFoundError, match=r"here, .*there: .*fashion-api data fetch.*FASHION_DATA_DIR"):
         source.load("test")
 
 
 def test_missing_other_data_set_is_not_said_to_be_downloadable(tmp_path: Path) -> None:
     """Where another data set is missing, the error does not suggest a download, which would give Fashion-MNIST."""
-    with pytest.raises(DataNotFoundError, match=r"nowhere; put its IDX files there, or set FASHION_DATA_DIR"):
+    with pytest.raises(
+        DataNotFoundError,
+        match=r"nowhere: put IDX files, an .npz file or folders of pictures there, or set FASHION_DATA_DIR",
+    ):
         own_source(tmp_path / "nowhere").load("test")
+
+
+def test_model_of_other_classes_has_no_usual_data_set() -> None:
+    """Fashion-MNIST is no data set of a model of other classes, unless the settings give its classes these names."""
+    digits = tuple("0123456789")
+    with pytest.raises(DataNotFoundError, match="are not Fashion-MNIST's; set FASHION_DATA_DIR"):
+        DataSource.from_settings(Settings(), labels=digits, shape=(28, 28)).load("test")
+    renamed = Settings.model_validate({"class_names": digits})
+    assert DataSource.from_settings(renamed, labels=digits, shape=(28, 28)).directories
+
+
+@pytest.mark.usefixtures("_keep_unverified_quiet")
+@pytest.mark.parametrize("name", ["idx3", "idx4"])
+def test_images_in_colour_have_four_dimensions(tmp_path: Path, name: str) -> None:
+    """An IDX file of four dimensions has images in colour, whose size and colours need not be set."""
+    images = np.arange(120, dtype=np.uint8).reshape(2, 4, 5, 3)
+    write_split(tmp_path, "test", images, np.array([0, 1], np.uint8), compress=False)
+    (tmp_path / "t10k-images-idx3-ubyte").rename(tmp_path / f"t10k-images-{name}-ubyte")
+    split = DataSource.from_settings(Settings.model_validate({"data_dir": tmp_path})).load("test")
+    np.testing.assert_array_equal(split.images, images)
+    assert split.names == ("class 0", "class 1")
 
 
 def test_altered_file_is_not_read(tmp_path: Path) -> None:
     """A file of Fashion-MNIST that is not the published one is refused before it is parsed."""
     write_small_data_set(tmp_path)
-    source = DataSource((tmp_path,), FASHION_MNIST_LABELS, (28, 28), FASHION_MNIST_SHA256)
+    source = DataSource((tmp_path,), FASHION_MNIST_LABELS, Form(28, 28), FASHION_MNIST_SHA256)
     with pytest.raises(DataError, match="SHA-256 differs"):
         source.load("test")
 

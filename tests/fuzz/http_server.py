@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -208,13 +209,16 @@ def attack_server() -> Iterator[Callable[[bytes], None]]:
 
 
 def _wait_until_it_listens(address: Address) -> None:
-    for _ in range(1000):
+    deadline = time.monotonic() + LIMIT_S
+    while True:
         try:
             exchange(address, [_LAST], is_over=False)
         except ConnectionRefusedError:
-            continue
-        return
-    raise ConnectionRefusedError
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _measure_memory(pid: int) -> int:

@@ -6,9 +6,10 @@ from typing import NamedTuple, TypeVar
 
 from fashion_api.errors import FashionError
 from fashion_api.images import Images
-from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.h5_walk import check_model
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.pictures.decoding import decode_base64, decode_image
+from fashion_api.pictures.decoding import decode_image
+from fashion_api.pictures.decoding import read_base64 as read_text
 from fashion_api.pictures.preparation import prepare_picture
 from fashion_api.rest.content_coding import decode_body, measure_decoded
 from fashion_api.wire.flask_api import read_image_number
@@ -24,6 +25,7 @@ SIZE = 28
 MAX_IMAGES = 4
 MAX_DECODED_BYTES = 64 * 1024
 _SMALL = InputSpec(height=2, width=3)  # so small that the fuzzer writes good ones
+_SMALL_COLOUR = InputSpec(height=2, width=1, channels=3)
 _NO_HEAD = RequestHead("", b"", ())
 _CODINGS = {b"g": "gzip", b"d": "deflate"}
 
@@ -38,7 +40,7 @@ class Fuzzing(NamedTuple):
     """The most memory of the process, where the target runs within such a limit in the service too."""
 
 
-def finish(steps: Generator[None, None, T]) -> T:
+def finish(steps: Generator[object, None, T]) -> T:
     """Run all steps, and give their result."""
     while True:
         try:
@@ -50,19 +52,20 @@ def finish(steps: Generator[None, None, T]) -> T:
 
 def read_json(content: bytes) -> None:
     """Read the JSON bodies of predictions, and of the original API."""
-    with suppress(FashionError):
-        _check(finish(read_images(content, _SMALL, max_images=MAX_IMAGES)))
+    for spec in (_SMALL, _SMALL_COLOUR):
+        with suppress(FashionError):
+            _check(finish(read_images(content, spec, max_images=MAX_IMAGES)).images, spec)
     assert type(read_image_number(_NO_HEAD, content)) is int
 
 
-def _check(images: Images) -> None:
+def _check(images: Images, spec: InputSpec) -> None:
     assert images.shape[0] in range(1, MAX_IMAGES + 1)
-    assert images.shape[1:] == (_SMALL.height, _SMALL.width)
+    assert images.shape[1:] == spec.shape
 
 
 def read_base64(content: bytes) -> None:
     """Read a picture in base64; any text that JSON can carry."""
-    decode_base64(content.decode("utf-8", "surrogateescape"), height=SIZE, width=SIZE)
+    decode_image(read_text(content.decode("utf-8", "surrogateescape")), height=SIZE, width=SIZE)
 
 
 def read_form(content: bytes) -> None:
@@ -74,14 +77,17 @@ def read_form(content: bytes) -> None:
 
 
 def read_picture(content: bytes) -> None:
-    """Decode a picture file, and prepare it."""
-    prepared = None
-    with suppress(FashionError):
-        prepared = prepare_picture(content, height=SIZE, width=SIZE)
-        assert prepared.image.shape == (SIZE, SIZE)
-    pixels = decode_image(content, height=SIZE, width=SIZE)
-    assert pixels.shape == (SIZE, SIZE)
-    assert prepared is not None
+    """Decode a picture file, and prepare it, in grey and in colour: what is read in one is read in the other."""
+    shapes = {1: (SIZE, SIZE), 3: (SIZE, SIZE, 3)}
+    prepared = []
+    for channels, shape in shapes.items():
+        with suppress(FashionError):
+            prepared.append(prepare_picture(content, height=SIZE, width=SIZE, channels=channels))
+            assert prepared[-1].image.shape == shape
+    assert len(prepared) in (0, 2)
+    for channels, shape in shapes.items():
+        assert decode_image(content, height=SIZE, width=SIZE, channels=channels).shape == shape
+    assert len(prepared) == 2  # grey and in colour
 
 
 def read_coded(content: bytes) -> None:
@@ -112,5 +118,5 @@ TARGETS: Mapping[str, Fuzzing] = {
     "codings": Fuzzing(_open(read_coded), 4096),
     "http": Fuzzing(attack_server, 2048),
     # HDF5 reserves whatever length a text says that it has; compiling runs in a process with a limit.
-    "model": Fuzzing(_open(check_h5), 64 * 1024, 512 * 1024 * 1024),
+    "model": Fuzzing(_open(check_model), 64 * 1024, 512 * 1024 * 1024),
 }

@@ -78,6 +78,11 @@ CODE: Mapping[str, bytes] = {
     "function as an activation": with_layer(
         "Dense", units=3, activation={"module": "builtins", "class_name": "function", "config": "eval"}
     ),
+    "function as an activation, of Keras 3": with_layer(
+        "Dense",
+        units=3,
+        activation={"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "function"},
+    ),
     "activation of os": with_layer("Activation", activation="os.system"),
     "initialiser of subprocess": with_layer("Dense", units=3, kernel_initializer={"class_name": "Popen", "config": {}}),
     "Lambda in TimeDistributed": with_layer("TimeDistributed", layer=_LAMBDA),

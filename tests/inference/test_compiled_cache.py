@@ -1,13 +1,14 @@
 """The cache of compiled models: each is built once, and used only as it was built."""
 
-import logging
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from onnx import helper, load_model_from_string
@@ -23,73 +24,73 @@ from fashion_api.settings import Settings
 from tests.fakes import FAKE_CALIBRATION
 from tests.inference.hostile_models import make_h5
 from tests.inference.onnx_files import make_classifier_onnx, make_onnx, make_signature
-from tests.inference.small_model import LABELS, save_model
+from tests.inference.small_model import LABELS
 
 FILE = ModelFile(
     Path("model.h5"), b"", "a" * 64, LABELS, DeclaredSignature(height=4, width=5, pixel_range=(0.0, 1.0)), manifest=None
 )
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model, and beside it the cache that these tests share."""
-    path = tmp_path_factory.mktemp("model") / "model.h5"
-    save_model(path)
-    return path
+class FakeBuild:
+    """Builds a form of the right size without TensorFlow, and counts how often."""
+
+    def __init__(self, refusal: str | None = None) -> None:
+        self.count = 0
+        self._refusal = refusal
+
+    def __call__(self, content: bytes, declared: DeclaredSignature, *, temperature: float) -> bytes:  # noqa: ARG002  # see Build
+        self.count += 1
+        if self._refusal is not None:
+            raise ModelError(self._refusal)
+        return make_classifier_onnx()
 
 
 @pytest.fixture
-def settings(model: Path) -> Settings:
-    """Settings that name the model and its cache."""
-    return Settings(
-        _env_file=None,
-        model_path=model,
-        cache_dir=model.parent / "cache",
-        image_height=4,
-        image_width=5,
-        class_names=LABELS,
-    )
+def model(tmp_path: Path) -> ModelFile:
+    """A model that is not compiled; `served_from` has its settings."""
+    (tmp_path / "model.h5").write_bytes(make_h5())
+    return read_model_file(served_from(tmp_path))
 
 
 @pytest.fixture
-def compiled(settings: Settings) -> Path:
-    """The compiled form of the model, made where others could write to new files by default."""
+def stored(model: ModelFile, tmp_path: Path) -> Path:
+    """The compiled form of the model in its cache, made where others could write to new files by default."""
     before = os.umask(0)
     try:
-        return compile_model(settings)
+        compile_cached(model, tmp_path / "cache", build=FakeBuild())
     finally:
         os.umask(before)
+    return compiled_path(model, tmp_path / "cache")
 
 
-def count_builds(caplog: pytest.LogCaptureFixture) -> int:
-    """How often a model was compiled."""
-    return sum("compiling" in record.getMessage() for record in caplog.records)
-
-
-@pytest.mark.tensorflow
-def test_compiled_form_is_built_once(settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_compiled_form_is_built_once(model: ModelFile, stored: Path, tmp_path: Path) -> None:
     """The command and the service take a compiled form from the cache."""
-    caplog.set_level(logging.INFO)
-    before = compiled.read_bytes()
-    assert compile_model(settings) == compiled
-    load_model(settings)
-    assert (count_builds(caplog), compiled.read_bytes()) == (0, before)
+    build, before = FakeBuild(), (stored.read_bytes(), stored.stat().st_mtime_ns)
+    assert compile_model(served_from(tmp_path)) == stored
+    load_model(served_from(tmp_path))
+    assert compile_cached(model, tmp_path / "cache", build=build) == before[0]
+    assert (build.count, (stored.read_bytes(), stored.stat().st_mtime_ns)) == (0, before)
 
 
-@pytest.mark.tensorflow
-def test_processes_that_start_at_once_build_it_once(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_processes_that_start_at_once_build_it_once(model: ModelFile, tmp_path: Path) -> None:
     """If several need it at the same time, one builds it and the others wait."""
-    caplog.set_level(logging.INFO)
-    file = read_model_file(settings)
+    together, build = threading.Barrier(3), FakeBuild()
     results: list[bytes] = []
-    threads = [threading.Thread(target=lambda: results.append(compile_cached(file, tmp_path))) for _ in range(3)]
+
+    def build_slowly(*arguments: Any, **options: Any) -> bytes:  # noqa: ANN401  # what a build takes
+        with suppress(threading.BrokenBarrierError):
+            together.wait(0.5)  # the others come too, if nothing holds them back
+        return build(*arguments, **options)
+
+    def compile_it() -> None:
+        results.append(compile_cached(model, tmp_path / "cache", build=build_slowly))
+
+    threads = [threading.Thread(target=compile_it) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (count_builds(caplog), len(results), len(set(results))) == (1, 3, 1)
+    assert (build.count, len(results), len(set(results))) == (1, 3, 1)
 
 
 @pytest.mark.parametrize(
@@ -125,23 +126,10 @@ def test_who_declares_it_makes_no_other_form(tmp_path: Path) -> None:
     assert compiled_path(replace(FILE, declared=declared), tmp_path) == compiled_path(FILE, tmp_path)
 
 
-@pytest.mark.tensorflow
-def test_compiled_form_is_kept_with_its_digest(compiled: Path) -> None:
+def test_compiled_form_is_kept_with_its_digest(stored: Path) -> None:
     """`sha256sum --check` can verify the cache."""
-    line = f"{sha256_hex(compiled.read_bytes())}  {compiled.name}\n"
-    assert compiled.with_name(f"{compiled.name}.sha256").read_text() == line
-
-
-@pytest.fixture
-def stored(tmp_path: Path) -> Path:
-    """The compiled form of a model in a cache, both made without Keras; `served_from` has its settings."""
-    (tmp_path / "model.h5").write_bytes(make_h5())
-    settings = served_from(tmp_path)
-    path = compiled_path(read_model_file(settings), settings.cache_dir)
-    write_atomically(path, make_classifier_onnx())
-    write_digest(path)
-    load_model(settings)
-    return path
+    line = f"{sha256_hex(stored.read_bytes())}  {stored.name}\n"
+    assert stored.with_name(f"{stored.name}.sha256").read_text() == line
 
 
 def served_from(folder: Path) -> Settings:
@@ -305,16 +293,16 @@ def test_form_without_its_signature_is_named(stored: Path, tmp_path: Path, signa
         load_model(served_from(tmp_path))
 
 
-@pytest.mark.tensorflow
 def test_form_that_is_not_what_was_built_is_built_anew(
-    settings: Settings, compiled: Path, caplog: pytest.LogCaptureFixture
+    model: ModelFile, stored: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With TensorFlow, a changed form is replaced by a whole one, and the model is served."""
-    whole = compiled.read_bytes()
-    change_a_byte(compiled)
-    load_model(settings)
+    whole = stored.read_bytes()
+    change_a_byte(stored)
+    assert compile_cached(model, tmp_path / "cache", build=FakeBuild()) == whole
     assert "does not have the digest" in caplog.text
-    assert len(compiled.read_bytes()) == len(whole)
+    assert stored.read_bytes() == whole
+    assert load_model(served_from(tmp_path)).engine == "onnx"
 
 
 def plant_link(path: Path, target: Path) -> None:
@@ -377,59 +365,45 @@ def test_cache_of_another_user_is_not_used(tmp_path: Path) -> None:
         load_model(served_from(tmp_path))
 
 
-@pytest.mark.tensorflow
-def test_cache_is_made_for_its_owner_alone(compiled: Path) -> None:
+def test_cache_is_made_for_its_owner_alone(stored: Path) -> None:
     """Whatever the process's default is, others may not write to a cache that the service makes."""
-    made = (compiled.parent, *compiled.parent.iterdir())
+    made = (stored.parent, *stored.parent.iterdir())
     assert [oct(path.stat().st_mode & 0o022) for path in made] == ["0o0"] * len(made)
 
 
-@pytest.mark.tensorflow
 def test_without_tensorflow_a_cached_form_is_served(
-    settings: Settings, compiled: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service whose model is compiled needs no TensorFlow."""
-    assert compiled.exists()
+    assert stored.exists()
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    assert load_model(settings).engine == "onnx"
+    assert load_model(served_from(tmp_path)).engine == "onnx"
 
 
-@pytest.mark.tensorflow
+@pytest.mark.usefixtures("model")
 def test_without_tensorflow_and_a_cached_form_the_error_says_what_to_do(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If it can be neither found nor built, the error says what to do."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ModelError, match=r"no compiled form yet.*fashion-api compile.*pip install tensorflow tf2onnx"):
-        load_model(settings.model_copy(update={"cache_dir": tmp_path}))
+        load_model(served_from(tmp_path))
 
 
-@pytest.mark.tensorflow
-def test_keras_engine_without_tensorflow_says_what_to_install(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("model")
+def test_keras_engine_without_tensorflow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without TensorFlow, the Keras engine says what to install."""
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ModelError, match="pip install tensorflow tf2onnx"):
-        load_model(settings.model_copy(update={"engine": "keras"}))
+        load_model(served_from(tmp_path).model_copy(update={"engine": "keras"}))
 
 
-@pytest.mark.tensorflow
-def test_refusal_of_the_child_process_is_passed_on(model: Path, settings: Settings, tmp_path: Path) -> None:
-    """An error of the child process is raised with the model's path and the settings that are wrong."""
-    message = rf"^{model}: it takes images of 4×5 pixels, not of 6×5: correct FASHION_IMAGE_HEIGHT and FASHION_IMAGE_W"
-    with pytest.raises(ModelError, match=message):
-        load_model(settings.model_copy(update={"cache_dir": tmp_path, "image_height": 6}))
+def test_refusal_is_passed_on_and_nothing_kept(model: ModelFile, tmp_path: Path) -> None:
+    """An error in building it is raised, is told which settings gave the size, and leaves no form in the cache."""
+    build = FakeBuild("it is refused")
+    with pytest.raises(ModelError, match="it is refused"):
+        compile_cached(model, tmp_path / "cache", build=build)
     assert list(tmp_path.rglob("*.onnx")) == []
-
-
-@pytest.mark.tensorflow
-def test_size_that_was_changed_after_compiling(settings: Settings, compiled: Path) -> None:
-    """A size that the model does not take is refused before an image of it is made."""
-    assert compiled.exists()
-    changed = settings.model_copy(update={"image_height": 10**9, "image_width": 10**9})
-    with pytest.raises(ModelError, match=r"it takes images of 4×5 pixels, not of 1000000000×1000000000: correct FASH"):
-        load_model(changed)
 
 
 def test_pixel_ranges_that_differ_a_little_have_files_of_their_own() -> None:
@@ -439,25 +413,24 @@ def test_pixel_ranges_that_differ_a_little_have_files_of_their_own() -> None:
     assert one != other
 
 
-@pytest.mark.tensorflow
-def test_cache_that_cannot_be_written_is_an_error(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("model")
+def test_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """A cache folder that cannot be created is an error that names the setting."""
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match="FASHION_CACHE_DIR"):
-        load_model(settings.model_copy(update={"cache_dir": tmp_path / "file"}))
+        load_model(served_from(tmp_path).model_copy(update={"cache_dir": tmp_path / "file"}))
 
 
-@pytest.mark.tensorflow
-def test_serving_never_imports_tensorflow(settings: Settings, compiled: Path) -> None:
+def test_serving_never_imports_tensorflow(stored: Path, tmp_path: Path) -> None:
     """A process that serves a compiled model imports neither TensorFlow nor Keras."""
-    assert compiled.exists()
+    assert stored.exists()
     code = f"""
 import sys
 from pathlib import Path
 from fashion_api.inference.loading import load_model
 from fashion_api.rest.app import create_app
 from fashion_api.settings import Settings
-load_model(Settings.model_validate_json({settings.model_dump_json()!r}))
+load_model(Settings.model_validate_json({served_from(tmp_path).model_dump_json()!r}))
 create_app(Settings())
 import os
 assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.tensorflow
 MODEL = Path(__file__).parents[2] / "models" / "fashion_mnist.h5"
 
 
-def test_engines_agree_on_every_test_image(shared_cache: Path) -> None:
+def test_engines_agree_on_every_test_image(real_service: dict[str, str]) -> None:
     """On all 10,000 test images the compiled form gives the classes of Keras, and its probabilities."""
     images = DataSource.from_settings(Settings(_env_file=None)).load("test").images
-    settings = Settings(_env_file=None, model_path=MODEL, cache_dir=shared_cache)
+    settings = Settings(_env_file=None, model_path=MODEL, cache_dir=Path(real_service["FASHION_CACHE_DIR"]))
     engines = [load_model(settings.model_copy(update={"engine": engine})).classifier for engine in ("onnx", "keras")]
     for start in range(0, len(images), 500):
         ours, theirs = (engine.classify(images[start : start + 500]) for engine in engines)

@@ -132,13 +132,12 @@ def build_augmented() -> Network:
             DeclaredSignature(),
         ),
         (lambda: build(layers.Conv2D(6, 2, groups=3), shape=(4, 5, 3)), DeclaredSignature()),
-        (lambda: build(layers.RandomCrop(3, 3), shape=(4, 5, 3)), DeclaredSignature()),
         (lambda: build(outputs=1, activation="sigmoid", batch_size=32), DeclaredSignature()),
         (lambda: build(outputs=1, activation=None), DeclaredSignature(output="logits")),
     ],
     ids=[
         *("channels first", "augmentation", "open size", "states", "scaled colours", "normalised colours"),
-        *("groups", "crop", "sigmoid of a fixed batch", "one logit"),
+        *("groups", "sigmoid of a fixed batch", "one logit"),
     ],
 )
 def test_compiled_form_gives_the_same(make: Callable[[], Network], declared: DeclaredSignature) -> None:

@@ -52,3 +52,12 @@ def test_map_is_within_its_bounds() -> None:
     found = heat([1.0] + [0.0] * (VARIANTS - 1), 13, 9)
     assert found.shape == (13, 9)
     np.testing.assert_array_equal(found, 1)
+
+
+def test_all_channels_of_a_part_are_covered() -> None:
+    """Of an image in colour, a covered pixel is black."""
+    variants = cover(np.stack([LIT, LIT // 2, LIT // 4], axis=-1))
+    greys = cover(LIT)
+    for channel, value in enumerate((200, 100, 50)):
+        np.testing.assert_array_equal(variants[..., channel] == value, greys == 200)
+    assert set(np.unique(variants)) == {0, 50, 100, 200}

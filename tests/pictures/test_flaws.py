@@ -62,3 +62,17 @@ def test_dark_image_is_found() -> None:
 def test_plain_image_has_a_flaw_of_its_greys(shape: tuple[int, int], grey: int) -> None:
     """An image of one grey, of any size, is too dark or has no contrast."""
     assert find_flaws(np.full(shape, grey, np.uint8)) == (["too-dark"] if grey == 0 else ["low-contrast"])
+
+
+@pytest.mark.parametrize(
+    ("image", "flaws"),
+    [
+        (np.full((8, 8, 3), 9, np.uint8), ["too-dark"]),
+        (np.full((8, 8, 3), (255, 0, 90), np.uint8), ["low-contrast"]),
+        (np.repeat(np.arange(192, dtype=np.uint8).reshape(8, 8, 3), 1, axis=0), []),
+    ],
+    ids=["dark", "of one colour", "at an edge"],
+)
+def test_picture_in_colour_is_judged_by_its_light_only(image: Images, flaws: list[Flaw]) -> None:
+    """Where the background need not be black, no place or size of a thing can be told."""
+    assert find_flaws(image) == flaws

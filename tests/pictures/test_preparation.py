@@ -12,7 +12,7 @@ from fashion_api.errors import InvalidImageError, UnsupportedImageError
 from fashion_api.pictures.decoding import decode_image
 from fashion_api.pictures.preparation import Fit, Prepared, Turn, prepare_picture
 from tests import picture_files as pictures
-from tests.picture_files import PIXELS, Pixels
+from tests.picture_files import COLOURS, PIXELS, Pixels
 
 LARGE = pictures.make_pixels(336, 448)
 """Wider than high, and brightest in the lower right corner."""
@@ -245,6 +245,34 @@ class TestRefusals:
         with pytest.raises(InvalidImageError, match="progressive"):
             prepare(fine)
         assert prepare(coarse).source_width == 7000
+
+
+class TestColour:
+    """For a model in colour."""
+
+    def prepare(self, content: bytes, **options: Any) -> Prepared:  # noqa: ANN401  # those of `prepare_picture`
+        prepared = prepare_picture(content, height=28, width=28, channels=3, **options)
+        assert (str(prepared.image.dtype), prepared.image.shape) == ("uint8", (28, 28, 3))
+        return prepared
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_each_channel_is_prepared_as_a_grey_picture(self, kind: str) -> None:
+        """Turned, cropped and resampled, the three channels are what they would be alone."""
+        options: dict[str, Any] = {"turn": 90, "crop": (0.25, 0, 0.5, 1), "fit": "stretch", "invert": True}
+        pixels = np.stack((LARGE, np.flipud(LARGE), np.full_like(LARGE, 200)), axis=-1)
+        image = self.prepare(pictures.grey_picture(kind, pixels), **options).image
+        for channel in range(3):
+            grey = prepare(pictures.grey_png(pixels[..., channel]), **options).image
+            np.testing.assert_allclose(image[..., channel].astype(int), grey, atol=20 if kind == "GIF" else 8)
+
+    def test_picture_of_the_size_keeps_its_pixels(self) -> None:
+        """A picture of the model's size that needs nothing is as it was."""
+        np.testing.assert_array_equal(self.prepare(pictures.grey_png(COLOURS)).image, COLOURS)
+
+    def test_light_border_is_no_reason_to_invert(self) -> None:
+        """What is dark on light stays so, unless the caller wants it inverted."""
+        assert not self.prepare(article(border=220, middle=30)).steps.inverted
+        assert self.prepare(article(border=220, middle=30), invert=True).image[14, 14].tolist() == [225] * 3
 
 
 def test_prepared_picture_can_be_classified_as_it_is() -> None:

@@ -178,7 +178,7 @@ def test_model_card_tells_what_answers(client: TestClient) -> None:
     """The model's route tells its name, classes and input; what its manifest does not say is null."""
     card = client.get("/api/v1/model").json()
     assert card["labels"] == list(FASHION_MNIST_LABELS)
-    assert card["input"] == {"height": 28, "width": 28, "pixel_range": [0.0, 255.0]}
+    assert card["input"] == {"height": 28, "width": 28, "channels": 1, "pixel_range": [0.0, 255.0]}
     assert (card["name"], card["engine"], card["training"], card["evaluation"]) == ("fake", "fake", None, None)
 
 

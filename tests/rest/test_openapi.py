@@ -162,11 +162,14 @@ def test_licence_and_server_are_named(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("size", [(28, 28), (32, 20)], ids=["28x28", "32x20"])
 @pytest.mark.parametrize("labels", [FASHION_MNIST_LABELS, ("cat", "dog")], ids=["garments", "animals"])
-def test_every_example_is_valid(app: ServiceApp, size: tuple[int, int], labels: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+def test_every_example_is_valid(app: ServiceApp, size: tuple[int, int], labels: tuple[str, ...], channels: int) -> None:
     """Each example and each default is valid against its schema, whatever the model takes and answers."""
     service = app.service = fake_service()
     height, width = size
-    service.model = replace(service.model, labels=labels, input=InputSpec(height=height, width=width))
+    service.model = replace(
+        service.model, labels=labels, input=InputSpec(height=height, width=width, channels=channels)
+    )
     document = app.openapi()
     pairs = list(list_examples(document))
     faults = [

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,20 @@ def test_requests_that_are_logged_together_count_as_a_line_each() -> None:
     lines = stream.getvalue().splitlines()
     assert "alone" in lines
     assert count_dropped(lines) == 8
+
+
+class Requests(list[RequestEvent]):
+    """Requests that are logged together, of which a test sees when they are let go of."""
+
+
+def test_requests_are_let_go_of_once_written() -> None:
+    """What is written takes no memory until the next line: requests hold their predictions."""
+    start_queue(io.StringIO())
+    requests, are_gone = Requests([EVENT]), threading.Event()
+    weakref.finalize(requests, are_gone.set)
+    logger.info("requests", extra={"requests": requests})
+    del requests
+    assert are_gone.wait(LIMIT_S)
 
 
 def test_destination_that_stands_still_holds_up_no_other() -> None:

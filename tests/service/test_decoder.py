@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 
@@ -14,7 +15,7 @@ from fashion_api.service.decoder import Decoder
 from tests.clock import put_clock_forward, run, turn_over
 from tests.raw_http import LIMIT_S
 
-Steps = Generator[None, None, str]
+Steps = Generator[Literal[True] | None, None, str]
 
 
 @asynccontextmanager
@@ -36,7 +37,7 @@ def ask(decoder: Decoder, steps: Steps, *, within_s: float = LIMIT_S) -> "asynci
 def count_to(number: int) -> Steps:
     """So many steps."""
     for _ in range(number):
-        yield
+        yield None
     return f"{number} steps"
 
 
@@ -53,7 +54,7 @@ class Endless:
         self.started.set()
         try:
             while not self.may_end.is_set():
-                yield
+                yield None
         finally:
             self.closed.set()
         return "ended"
@@ -62,7 +63,7 @@ class Endless:
         """One step that takes until the end."""
         self.started.set()
         self.may_end.wait(LIMIT_S)
-        yield
+        yield None
         return "ended"
 
 
@@ -86,7 +87,7 @@ def test_error_in_a_step_is_handed_on() -> None:
     """What a step raises is raised where its result is waited for, and the next is decoded all the same."""
 
     def fail() -> Steps:
-        yield
+        yield None
         raise ZeroDivisionError("wrong")
 
     async def test() -> None:
@@ -120,7 +121,7 @@ def test_each_has_its_turn() -> None:
     def wait_for_all(number: int) -> Steps:
         seen.add(number)
         while len(seen) < 4:
-            yield
+            yield None
         return "all"
 
     async def test() -> None:
@@ -138,7 +139,7 @@ def test_endless_turn_has_one_after_the_other() -> None:
         for _ in range(3):
             seen.append(number)
             time.sleep(0.003)  # longer than a usual turn
-            yield
+            yield None
         return ""
 
     async def test() -> None:
@@ -147,6 +148,30 @@ def test_endless_turn_has_one_after_the_other() -> None:
 
     run(test)
     assert seen == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_long_step_is_put_off_until_others_had_a_turn() -> None:
+    """Where a turn does not end, a step that says that the next one is long ends it all the same."""
+    seen: list[int] = []
+
+    def note(number: int) -> Steps:
+        for _ in range(3):
+            yield True
+            seen.append(number)
+        return ""
+
+    async def test() -> None:
+        blocker = Endless()
+        async with decoding(turn_s=math.inf) as decoder:
+            blocked = ask(decoder, blocker.block())
+            await wait_for(blocker.started)
+            tasks = [ask(decoder, note(number)) for number in range(2)]
+            await asyncio.sleep(0)  # both are taken in
+            blocker.may_end.set()
+            await asyncio.gather(blocked, *tasks)
+
+    run(test)
+    assert seen == [0, 1, 0, 1, 0, 1]
 
 
 def test_no_more_than_the_most_are_taken_in() -> None:
@@ -174,7 +199,7 @@ def test_all_are_decoded_on_one_thread() -> None:
 
     def remember() -> Steps:
         threads.add(threading.current_thread())
-        yield
+        yield None
         threads.add(threading.current_thread())
         return ""
 

@@ -3,7 +3,16 @@
 import pytest
 
 from fashion_api.errors import OverloadedError
-from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, BodyMemory, HeldBody, RequestLimit
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.service.limits import (
+    UNCOUNTED_BODY_BYTES,
+    BodyMemory,
+    HeldBody,
+    RequestLimit,
+    find_max_explained,
+    find_max_images,
+)
+from fashion_api.settings import Settings
 
 LARGE = UNCOUNTED_BODY_BYTES + 1
 
@@ -120,3 +129,19 @@ def test_body_that_nobody_reads_can_give_way() -> None:
     memory.hold().add(LARGE, 0)
     hold(memory, LARGE, now=2)
     assert memory.held_bytes == LARGE
+
+
+@pytest.mark.parametrize(
+    ("spec", "images", "explained"),
+    [
+        (InputSpec(height=28, width=28), 256, 4),
+        (InputSpec(height=512, width=512), 256, 2),
+        (InputSpec(height=1024, width=1024, channels=3), 21, 1),
+        (InputSpec(height=8192, width=8192, channels=3), 1, 1),
+    ],
+    ids=["usual", "large", "large in colour", "larger than the memory"],
+)
+def test_pixels_of_a_request_are_bounded(spec: InputSpec, images: int, explained: int) -> None:
+    """A request may hold fewer images where they are so large that small files would fill the memory."""
+    settings = Settings(_env_file=None)
+    assert (find_max_images(settings, spec), find_max_explained(settings, spec)) == (images, explained)

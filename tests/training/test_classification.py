@@ -25,3 +25,16 @@ def test_every_image_is_classified_in_order() -> None:
     np.testing.assert_array_equal(answers.class_ids, np.arange(601) % 3 != 0)
     assert answers.novelty is not None
     np.testing.assert_array_equal(answers.novelty, images[:, 0, 0].astype(np.float32))
+
+
+def test_large_images_are_classified_a_few_at_a_time() -> None:
+    """A batch of larger images than 32×32 has fewer of them, so that it takes no more memory."""
+    sizes: list[int] = []
+
+    class CountingClassifier(BandClassifier):
+        def classify(self, images: Images) -> Predictions:
+            sizes.append(len(images))
+            return super().classify(images)
+
+    classify_all(CountingClassifier(), np.zeros((70, 64, 64), np.uint8))
+    assert sizes == [62, 8]

@@ -94,6 +94,13 @@ def test_own_classes_are_not_mirrored() -> None:
     assert not resolve_with(class_names=("left", "right")).augmentation.is_flipped
 
 
+def test_turned_images_of_own_classes_are_no_outliers() -> None:
+    """A turned image of classes other than Fashion-MNIST's may be of a class, as of the data set's own names."""
+    assert resolve_with().has_turned_outliers
+    assert not resolve_with(class_names=("6", "9")).has_turned_outliers
+    assert not resolve_recipe(TrainingSettings(), ("6", "9")).has_turned_outliers
+
+
 def test_validation_share_follows_the_data() -> None:
     """The same share is held back from fewer images."""
     assert RECIPES["small"].count_validation_images(120) == 10

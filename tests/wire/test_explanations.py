@@ -11,7 +11,7 @@ from fashion_api.service.service import Service
 from fashion_api.wire.explanations import EXPLAIN_IMAGES
 from fashion_api.wire.models import ExplanationList
 from fashion_api.wire.operation import Job, RequestHead, finish_steps
-from tests.fakes import fake_service, fake_test_set
+from tests.fakes import fake_colour_model, fake_service, fake_test_set
 from tests.wire.asking import ask, read_json
 
 IMAGES = fake_test_set().images
@@ -63,3 +63,17 @@ def test_number_of_images_is_limited(service: Service, most: int) -> None:
     assert len(read_job(write_body(*range(most)), service).images) == most * VARIANTS
     with pytest.raises(InvalidRequestError, match=f"may hold {most}"):
         read_job(write_body(*range(most + 1)), service)
+
+
+def test_map_of_an_image_in_colour_has_a_value_a_pixel() -> None:
+    """All channels of a part are covered together, and the map is as high and wide as the image."""
+    service = fake_service(model=fake_colour_model())
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[0, 0] = 9, 0, 0
+    answer = read_json(ask(EXPLAIN_IMAGES, service, json.dumps({"images": [image.tolist()]}).encode()))
+    (explanation,) = answer["explanations"]
+    assert ExplanationList.model_validate(answer, strict=True).model_dump() == answer
+    heat = np.array(explanation["heat_map"])
+    assert (explanation["label"], heat.shape) == ("truck", (32, 32))
+    assert (heat[0, 0], heat.max()) == (pytest.approx(0.9), pytest.approx(0.9))
+    assert not heat[10:, 10:].any()

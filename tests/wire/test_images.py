@@ -1,17 +1,18 @@
 """The pydantic type of one image in JSON."""
 
 import base64
+from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from fashion_api.errors import MAX_FAULTS, Fault
-from fashion_api.wire.images import ImageContext, Pixels
+from fashion_api.wire.images import ImageContext, OtherSize, Pixels
 from fashion_api.wire.validation import list_faults
 from tests import picture_files as pictures
 
-ADAPTER: TypeAdapter[bytes] = TypeAdapter(Pixels)
+ADAPTER: TypeAdapter[bytes | OtherSize] = TypeAdapter(Pixels)
 ROWS = pictures.PIXELS.tolist()
 FAST = ImageContext(height=28, width=28, max_images=1, may_hold_booleans=False)
 CAREFUL = ImageContext(height=28, width=28, max_images=1)
@@ -97,6 +98,69 @@ def test_boolean_is_no_pixel(*, value: bool) -> None:
 def test_wrong_form_is_named_with_its_place(image: object, fault: Fault, context: ImageContext) -> None:
     """A value of another form is a fault, at the row that is wrong."""
     assert find_faults(image, context) == [fault]
+
+
+COLOUR_ROWS = pictures.COLOURS.tolist()
+FAST_COLOUR = FAST._replace(channels=3)
+CAREFUL_COLOUR = CAREFUL._replace(channels=3)
+
+colour_contexts = pytest.mark.parametrize("context", [FAST_COLOUR, CAREFUL_COLOUR], ids=["fast", "careful"])
+
+
+def replace_colour(*place: int, value: object) -> Any:  # noqa: ANN401  # JSON
+    """An image in colour with another value at a place: a row, a pixel of it, or a channel of that."""
+    rows: Any = pictures.COLOURS.tolist()
+    inner = rows
+    for index in place[:-1]:
+        inner = inner[index]
+    inner[place[-1]] = value
+    return rows
+
+
+@colour_contexts
+@pytest.mark.parametrize("convert", [int, float], ids=["integers", "floats"])
+def test_rows_of_triples_become_pixels(convert: type[float], context: ImageContext) -> None:
+    """For a model in colour, rows of red, green and blue give their pixels."""
+    rows = [[[convert(value) for value in pixel] for pixel in row] for row in COLOUR_ROWS]
+    assert ADAPTER.validate_python(rows, context=context) == pictures.COLOURS.tobytes()
+
+
+@colour_contexts
+@pytest.mark.parametrize(
+    ("image", "fault"),
+    [
+        (replace_colour(3, 5, 1, value=256), Fault("[3][5][1]", "must be a whole number from 0 to 255, not 256")),
+        (replace_colour(3, 5, 2, value="x"), Fault("[3][5][2]", "must be a whole number from 0 to 255, not a string")),
+        (replace_colour(3, 5, 0, value=[1]), Fault("[3][5][0]", "must be a whole number from 0 to 255, not a list")),
+        (replace_colour(3, 5, value=[1, 2]), Fault("[3][5]", "has 2 values, not 3")),
+        (replace_colour(3, 5, value="abc"),
+         Fault("[3][5]", "must be a pixel, a list of 3 whole numbers, not a string")),
+        (replace_colour(3, 5, value=7), Fault("[3][5]", "must be a pixel, a list of 3 whole numbers, not 7")),
+        (replace_colour(3, value=[[0, 0, 0]] * 27), Fault("[3]", "has 27 pixels, not 28")),
+        (replace_colour(3, value=7), Fault("[3]", "must be a row of 28 pixels [red, green, blue], not a number")),
+        (COLOUR_ROWS[:27], Fault("", "has 27 rows, not 28")),
+        (None, Fault("", "must be 28 rows of 28 pixels [red, green, blue], or a base64 string, not null")),
+    ],
+    ids=["256", "a string", "a list", "two values", "a string for a pixel", "a number for a pixel", "27 pixels",
+         "a number for a row", "27 rows", "null"],
+)  # fmt: skip
+def test_wrong_colour_is_named_with_its_place(image: object, fault: Fault, context: ImageContext) -> None:
+    """What is wrong in an image in colour is a fault at its row, its column and its channel."""
+    assert find_faults(image, context) == [fault]
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_boolean_is_no_colour(*, value: bool) -> None:
+    """`true` and `false` are not read as 1 and 0."""
+    (fault,) = find_faults(replace_colour(3, 5, 0, value=value), CAREFUL_COLOUR)
+    assert fault.message == "must be a whole number from 0 to 255, not a boolean"
+
+
+def test_picture_of_another_size_is_left_to_be_resized() -> None:
+    """Where pictures of other sizes are resized, the file is given, as that takes longer than reading JSON."""
+    content = pictures.grey_png(pictures.make_pixels(30, 40))
+    context = CAREFUL._replace(resize="crop")
+    assert ADAPTER.validate_python(base64.b64encode(content).decode(), context=context) == OtherSize(content, "crop")
 
 
 def test_all_wrong_pixels_are_named() -> None:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+from jsonschema_rs import Draft202012Validator
 
 from fashion_api.wire.json_schema import BOUND, complete_schemas, make_bounds
-from tests.fakes import fake_service
+from tests.fakes import fake_colour_model, fake_service
 
 BOUNDS = make_bounds(fake_service(max_images_per_request=7))
 
@@ -30,3 +32,16 @@ def test_mark_goes_where_nothing_is_known() -> None:
     document: dict[str, Any] = {"type": "string", BOUND: "labels"}
     complete_schemas(document, None)
     assert document == {"type": "string"}
+
+
+def test_rows_of_a_model_in_colour_hold_triples() -> None:
+    """For a model in colour, the schema of a row takes the rows of its example, and none of a grey one."""
+    bounds = make_bounds(fake_service(model=fake_colour_model()))
+    document: dict[str, Any] = {"type": "array", "items": {"type": "integer"}, BOUND: "row"}
+    complete_schemas(document, bounds)
+    validator = Draft202012Validator(document)
+    (image,) = bounds.rows_request["value"]["images"]
+    assert np.shape(image) == (32, 32, 3)
+    assert all(map(validator.is_valid, image))
+    assert not validator.is_valid([7] * 32)
+    assert not validator.is_valid([[7, 7]] * 32)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fashion_api.wire.operation import Job, JobSteps, Reply, RequestHead, finish_steps
+from fashion_api.wire.operation import LONG, Job, JobSteps, Reply, RequestHead, finish_steps, stop_before_long
 from tests.fakes import fake_test_set
 
 
@@ -37,8 +37,27 @@ def test_steps_are_run_to_the_job() -> None:
     job = Job(fake_test_set().images[:1], lambda _predictions: Reply(200, "text/plain", b""))
 
     def read() -> JobSteps:
-        yield
-        yield
+        yield None
+        yield None
         return job
 
     assert finish_steps(read()) is job
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+def test_steps_are_stopped_before_a_long_one(*, is_long: bool) -> None:
+    """Short steps are run to the job; where a long one comes next, it and those after it are left."""
+    job = Job(fake_test_set().images[:1], lambda _predictions: Reply(200, "text/plain", b""))
+    seen: list[str] = []
+
+    def read() -> JobSteps:
+        seen.append("short")
+        yield LONG if is_long else None
+        seen.append("next")
+        return job
+
+    steps = read()
+    assert finish_steps(stop_before_long(steps)) is (None if is_long else job)
+    assert seen == (["short"] if is_long else ["short", "next"])
+    if is_long:
+        assert finish_steps(steps) is job

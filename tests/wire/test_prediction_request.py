@@ -5,6 +5,7 @@ import gc
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,10 +16,14 @@ from fashion_api.errors import MAX_FAULTS, FashionError, Fault, InvalidRequestEr
 from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.wire.examples import IMAGE_BASE64, IMAGE_ROWS
+from fashion_api.wire.operation import LONG, finish_steps
 from fashion_api.wire.prediction_request import PredictionRequest, read_images
 from tests import picture_files as pictures
 from tests.fakes import fake_test_set
 from tests.wire.asking import list_places, the_fault
+
+if TYPE_CHECKING:
+    from fashion_api.wire.sized_images import SizedImages
 
 SPEC = InputSpec(height=28, width=28)
 SMALL = InputSpec(height=2, width=2)
@@ -34,8 +39,8 @@ def read_body(body: bytes, spec: InputSpec = SPEC, *, max_images: int = 64) -> t
         try:
             next(steps)
         except StopIteration as end:
-            images: Images = end.value
-            return images, count
+            found: SizedImages = end.value
+            return found.images, count
         count += 1
 
 
@@ -201,3 +206,68 @@ def test_right_images_are_read_as_they_are(images: Sequence[Sequence[Sequence[in
     """Images of the right form give exactly their pixels."""
     read_back, _ = read_body(json.dumps({"images": images}).encode(), SMALL)
     assert read_back.tolist() == images
+
+
+SMALL_COLOUR = InputSpec(height=2, width=2, channels=3)
+_TRIPLES = st.lists(st.integers(0, 255), min_size=3, max_size=3)
+_COLOUR_IMAGES = st.lists(st.lists(_TRIPLES, min_size=2, max_size=2), min_size=2, max_size=2)
+
+
+@given(st.lists(_COLOUR_IMAGES, min_size=1))
+def test_right_images_in_colour_are_read_as_they_are(images: Sequence[object]) -> None:
+    """Images in colour of the right form give exactly their pixels."""
+    read_back, _ = read_body(json.dumps({"images": images}).encode(), SMALL_COLOUR)
+    assert read_back.tolist() == images
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+        max_leaves=40,
+    )
+)
+def test_any_json_is_read_in_colour_or_refused(image: object) -> None:
+    """Whatever JSON value stands for an image in colour, the body gives images or one of our errors."""
+    with suppress(FashionError):
+        images, _ = read_body(json.dumps({"images": [image]}).encode(), SMALL_COLOUR)
+        assert images.shape == (1, 2, 2, 3)
+
+
+def test_full_body_of_colours_is_read() -> None:
+    """As many images in colour as one request may hold pass the limits on what is parsed."""
+    images = np.arange(64 * 28 * 28 * 3, dtype=np.uint8).reshape(64, 28, 28, 3)
+    body = json.dumps({"images": images.tolist()}).encode()
+    read_back, _ = read_body(body, InputSpec(height=28, width=28, channels=3))
+    np.testing.assert_array_equal(read_back, images)
+
+
+def encode_size(height: int, width: int) -> str:
+    return base64.b64encode(pictures.grey_png(pictures.make_pixels(height, width))).decode()
+
+
+def test_pictures_of_other_sizes_are_resized_at_their_places() -> None:
+    """Each picture of another size is resized after a step that says so, and stays at its place among the others."""
+    body = json.dumps({"images": [BOOT, encode_size(56, 28), PICTURE, encode_size(28, 56)]}).encode()
+    steps = read_images(body, SPEC, max_images=4, resize="fit")
+    marks: list[object] = []
+    while True:
+        try:
+            marks.append(next(steps))
+        except StopIteration as end:
+            found: SizedImages = end.value
+            break
+    assert marks.count(LONG) == 2
+    assert found.resized == {1: "fit", 3: "fit"}
+    np.testing.assert_array_equal(found.images[[0, 2]], np.stack([np.array(BOOT), pictures.PIXELS]))
+    assert not found.images[1, :, :7].any()  # black at two sides
+    assert found.images[1, 14, 14]
+
+
+def test_wrong_images_beside_those_to_resize_are_named() -> None:
+    """A picture that cannot be resized is a fault at its place, as any other."""
+    bomb = base64.b64encode(pictures.bomb_png()).decode()
+    body = json.dumps({"images": [[], encode_size(56, 28), bomb, PICTURE, "x"]}).encode()
+    with pytest.raises(InvalidRequestError) as caught:
+        finish_steps(read_images(body, SPEC, max_images=5, resize="fit"))
+    assert list_places(caught.value) == ["images[0]", "images[2]", "images[4]"]

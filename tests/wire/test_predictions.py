@@ -10,8 +10,9 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.wire.models import ModelId, Prediction
-from fashion_api.wire.predictions import REASONS, describe_predictions, identify_model, write_json
-from tests.fakes import FAKE_CALIBRATION, NovelClassifier, fake_model, fake_test_set
+from fashion_api.wire.predictions import describe_predictions, identify_model, write_json
+from fashion_api.wire.words import FASHION, OTHER
+from tests.fakes import FAKE_CALIBRATION, NovelClassifier, fake_colour_model, fake_model, fake_test_set
 
 
 def describe(model: LoadedModel, images: Images, coverage: float = 0.95) -> list[Prediction]:
@@ -35,7 +36,7 @@ def test_plain_model_has_no_calibrated_fields() -> None:
     assert prediction.label == "Trouser"
     assert prediction.probability == pytest.approx(0.91)
     assert prediction.model_dump(
-        include={"calibrated", "prediction_set", "novelty", "accepted", "reason", "reasons"}
+        include={"calibrated", "prediction_set", "novelty", "accepted", "reason", "reasons", "route"}
     ) == {
         "calibrated": None,
         "prediction_set": None,
@@ -43,6 +44,7 @@ def test_plain_model_has_no_calibrated_fields() -> None:
         "accepted": None,
         "reason": None,
         "reasons": [],
+        "route": "direct",
     }
 
 
@@ -70,7 +72,7 @@ def test_reason_is_given_where_an_image_is_not_accepted() -> None:
 
     assert (accepted.reason, accepted.reasons) == (None, [])
     assert (refused.reason, refused.reasons) == (
-        f"{REASONS['unfamiliar']}; {REASONS['too-small']}; {REASONS['at-edge']}",
+        f"{FASHION.reasons['unfamiliar']}; {FASHION.reasons['too-small']}; {FASHION.reasons['at-edge']}",
         ["unfamiliar", "too-small", "at-edge"],
     )
 
@@ -121,3 +123,19 @@ def test_model_is_identified_by_name_and_version() -> None:
     assert ModelId.model_validate(identify_model(fake_model()), strict=True) == ModelId(
         name="fake", version="0123456789ab"
     )
+
+
+def test_route_says_which_images_were_resized() -> None:
+    """An image that had the model's size came directly, another as it was resized."""
+    model, images = fake_model(), images_with_novelty(0, 0, 0)
+    described = describe_predictions(model, model.classifier.classify(images), images, resized={1: "crop"})
+    assert [prediction["route"] for prediction in described] == ["direct", "crop", "direct"]
+
+
+def test_reasons_have_the_words_of_the_labels() -> None:
+    """For another data set's labels, no reason speaks of articles; the codes are the same."""
+    model = fake_colour_model(NovelClassifier())
+    (refused,) = describe(model, np.full((1, 32, 32, 3), 30, np.uint8))
+    assert refused.reasons == ["unfamiliar", "too-dark"]
+    assert refused.reason == f"{OTHER.reasons['unfamiliar']}; the image is dark"
+    assert all("article" not in words for words in OTHER.reasons.values())

@@ -24,7 +24,7 @@ class Answer:
 
     file: str
     image: Images
-    """uint8[height, width], as the model was given it."""
+    """uint8[height, width], or uint8[height, width, 3], as the model was given it."""
     prediction: Prediction
 
 

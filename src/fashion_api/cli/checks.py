@@ -14,13 +14,13 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from fashion_api.data.dataset import DataSource
 from fashion_api.errors import DamagedModelError, DataError, ModelError, SettingsError
 from fashion_api.inference.compiled_cache import compiled_path, read_compiled, read_shipped
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
 from fashion_api.inference.loading import load_model_file
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import count_usable_cores
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.server.processes import bind
 from fashion_api.server.tls import check_certificate
 from fashion_api.service.keys import ApiKeys
@@ -97,7 +97,7 @@ def _write(value: object) -> str:
 
 
 def _check_data(settings: Settings) -> Check:
-    source = DataSource.from_settings(settings)
+    source = find_data_set(settings)
     try:
         test = source.load("test")
     except DataError as error:

@@ -44,15 +44,15 @@ def compare(
 ) -> Status:
     """Compare a model with the one that it is to replace.
 
-    Both classify the test set and images that show no article; the cost of an image is measured in turns. The exit
-    status is 3 where the new model's accuracy is lower by more than the tolerance.
+    Both classify the test set and images that show none of its classes; the cost of an image is measured in turns. The
+    exit status is 3 where the new model's accuracy is lower by more than the tolerance.
 
     Examples:
         fashion-api compare models/fashion_mnist.h5 models/new.h5
         fashion-api compare --json --tolerance 0 old.h5 new.h5
     """
-    from fashion_api.data.dataset import DataSource  # noqa: PLC0415  # only where it runs
-    from fashion_api.inference.loading import load_model  # noqa: PLC0415  # the same
+    from fashion_api.inference.loading import load_model  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # the same
     from fashion_api.training.evaluate.comparison import compare_models  # noqa: PLC0415  # the same
     from fashion_api.training.synthetic.out_of_distribution import load_digits  # noqa: PLC0415  # the same
 
@@ -62,7 +62,7 @@ def compare(
         comparison = compare_models(
             old_model,
             new_model,
-            DataSource.from_settings(settings, labels=old_model.labels, shape=shape).load("test"),
+            find_data_set(settings, labels=old_model.labels, shape=shape).load("test"),
             digits=load_digits(settings.digits_file, shape),
             show=lambda moment: line.update(
                 f"{moment.stage}: {moment.part}" if moment.part else moment.stage, share=moment.share
@@ -104,7 +104,7 @@ _ROWS = (
     "Negative log-likelihood",
     "Brier score",
     "Accepted of the test images",
-    "Refused of what is no article",
+    "Refused of what is of no class",
     "Time for an image",
 )
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from fashion_api.cli.flags import with_settings
+from fashion_api.cli.escaping import escape_controls
+from fashion_api.cli.flags import DATA_FLAGS, with_settings
 from fashion_api.cli.help import CONTEXT, Command, Group, has_colour
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
@@ -15,7 +16,6 @@ app = typer.Typer(
     cls=Group, add_completion=False, no_args_is_help=True, rich_markup_mode=None, context_settings=CONTEXT
 )
 
-_DATA_DIR = "The directory that has the data set; unset: the cache, Keras's cache or Debian's package."
 _CACHE_DIR = "The cache, which has what was downloaded; unset: the user's cache directory."
 
 
@@ -23,8 +23,8 @@ _CACHE_DIR = "The cache, which has what was downloaded; unset: the user's cache 
 def data() -> None:
     """Download, verify or show the data set.
 
-    The data set is looked for in FASHION_DATA_DIR, and nowhere else, where that is set; else in the cache, in Keras's
-    cache, and where Debian's package dataset-fashion-mnist puts it.
+    The data set is looked for in FASHION_DATA_DIR, and nowhere else, where that is set; else Fashion-MNIST in the
+    cache, in Keras's cache, and where Debian's package dataset-fashion-mnist puts it.
 
     Examples:
         fashion-api data verify
@@ -55,7 +55,7 @@ def fetch(settings: Settings) -> Status:
     if DataSource.from_settings(settings).digests is None:
         raise DataError(
             "FASHION_CLASS_NAMES or the image size are not Fashion-MNIST's, and no other data set can be downloaded: "
-            f"put its IDX files into {directory}"
+            f"put its IDX files, an .npz file or folders of pictures into {directory}"
         )
     try:
         with Waiting("looking for a mirror") as line:
@@ -73,25 +73,35 @@ def fetch(settings: Settings) -> Status:
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
-@with_settings(Settings, data_dir=_DATA_DIR, cache_dir=_CACHE_DIR)
+@with_settings(Settings, is_service=False, **DATA_FLAGS, cache_dir=_CACHE_DIR)
 def verify(settings: Settings) -> Status:
-    """Check that the data set is whole, and say where it is.
+    """Check that the data set is whole, and say where and what it is, with the images of each class.
 
     Examples:
         fashion-api data verify
+        fashion-api data verify --data-dir flowers
     """
-    from fashion_api.data.dataset import FILES, DataSource  # noqa: PLC0415  # only where it runs
+    from fashion_api.data.dataset import FILES  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # the same
 
-    source = DataSource.from_settings(settings)
-    for name in FILES:
-        split = source.load(name)
-        height, width = split.images.shape[1:]
-        print(f"{name}: {len(split)} images of {height}×{width}, whole, in {source.find(name)}")
+    source = find_data_set(settings)
+    counts: dict[str, list[int]] = {}
+    for number, name in enumerate(FILES):
+        with Waiting(f"reading the {name} images"):
+            split = source.load(name)
+        where = f"in {source.find(name)} ({source.find_kind(name)})"
+        print(f"{name}: {len(split)} images of {split.describe_form()}, whole, {where}")
+        for class_id, label in enumerate(split.names):
+            counts.setdefault(label, [0] * len(FILES))[number] = int((split.labels == class_id).sum())
+    width = max(map(len, counts))
+    print(f"\n{'class':<{width}}  " + "  ".join(f"{name:>7}" for name in FILES))
+    for label, numbers in counts.items():
+        print(f"{escape_controls(label):<{width}}  " + "  ".join(f"{number:>7,}" for number in numbers))
     return Status.SUCCESS
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
-@with_settings(Settings, data_dir=_DATA_DIR, cache_dir=_CACHE_DIR)
+@with_settings(Settings, is_service=False, **DATA_FLAGS, cache_dir=_CACHE_DIR)
 def show(
     settings: Settings,
     index: Annotated[int, typer.Argument(metavar="INDEX", help="The image's index in its split, from 0.")],
@@ -106,18 +116,18 @@ def show(
         fashion-api data show 42
         fashion-api data show 0 --split train --save boot.png --scale 8
     """
-    from fashion_api.data.dataset import DataSource  # noqa: PLC0415  # only where it runs
     from fashion_api.errors import DataError, FlagError  # noqa: PLC0415  # only where it runs
     from fashion_api.files import write_atomically  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # only where it runs
     from fashion_api.pictures.encoding import encode_png  # noqa: PLC0415  # only where it runs
     from fashion_api.pictures.terminal import draw_colour, draw_plain  # noqa: PLC0415  # only where it runs
 
     if save is not None and (save.suffix.lower() != ".png" or save.is_dir()):
         raise FlagError(f"--save: a PNG is written, and {save} is {'a folder' if save.is_dir() else 'no name of one'}")
-    loaded = DataSource.from_settings(settings).load(split)
+    loaded = find_data_set(settings).load(split)
     if not 0 <= index < len(loaded):
         raise DataError(f"there is no {split} image {index}: their indices are 0 to {len(loaded) - 1}")
-    image, label = loaded.images[index], settings.class_names[int(loaded.labels[index])]
+    image, label = loaded.images[index], escape_controls(loaded.names[int(loaded.labels[index])])
     if save is not None:
         write_atomically(save, encode_png(image, scale=scale))
         print(f"{split} image {index}, {label}: written to {save}")

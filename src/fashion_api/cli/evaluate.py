@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from fashion_api.cli.flags import with_settings
+from fashion_api.cli.flags import DATA_FLAGS, with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
 from fashion_api.settings import Settings
@@ -37,9 +37,14 @@ class StageLines:
 @with_settings(
     Settings,
     "digits_file",
+    "image_height",
+    "image_width",
+    "channels",
+    "class_names",
     model_path="The Keras `.h5` to score; its manifest is the `.json` beside it, which gets the scores",
     engine="What is scored: onnx, the model's compiled form, as it is served, or keras, the model as it is",
-    data_dir="The directory that has the data set; unset: the cache, Keras's cache or Debian's package.",
+    data_dir=DATA_FLAGS["data_dir"],
+    resize=DATA_FLAGS["resize"],
     cache_dir="The cache, which has what was downloaded and compiled; unset: the user's cache directory.",
 )
 def evaluate(settings: Settings) -> Status:
@@ -51,6 +56,7 @@ def evaluate(settings: Settings) -> Status:
     Examples:
         fashion-api evaluate
         fashion-api evaluate --model-path models/compact.h5
+        fashion-api evaluate --model-path models/flowers.h5 --data-dir flowers
     """
     with Waiting("importing TensorFlow"):
         from fashion_api.training.evaluate.evaluation import evaluate_model  # noqa: PLC0415  # TensorFlow

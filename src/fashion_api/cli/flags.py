@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Annotated, Concatenate, Literal, ParamSpec, get_args, get_origin
 
 import typer
@@ -16,6 +16,19 @@ from fashion_api.settings import Settings, SettingsT, load_settings, name_flag
 _PANEL = "Settings, each also as FASHION_NAME in the environment or in .env"
 _ASKS_FOR_LOG = {"log_level", "log_format"}
 _WIDEST_CHOICES = 16
+DATA_FLAGS: Mapping[str, str] = MappingProxyType(
+    {
+        "data_dir": "The data set: a directory of folders of pictures or of IDX files, or an `.npz`; unset: "
+        "Fashion-MNIST, in the cache, Keras's cache or Debian's package.",
+        "image_height": "Height of its images, in pixels; unset: the data set's.",
+        "image_width": "Width of its images, in pixels; unset: the data set's.",
+        "channels": "1 for grey images, 3 for images in colour; unset: the data set's.",
+        "resize": "What is done with pictures of another size: fit, which pads them, stretch or crop; unset: fit.",
+        "class_names": "Its classes in the order of their ids: a JSON list, or separated by commas; unset: the data "
+        "set's.",
+    }
+)
+"""What the flags of a data set mean to a command that reads it, by field."""
 
 _P = ParamSpec("_P")
 

@@ -4,8 +4,9 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fashion_api.cli.answers import Answer, Writer
     from fashion_api.images import Images
     from fashion_api.inference.loading import LoadedModel
+    from fashion_api.pictures.resizing import Resize
 
 _BATCH_SIZE = 16
 _MAX_BYTES = 256 * 1024 * 1024
@@ -29,6 +31,7 @@ _MAX_BYTES = 256 * 1024 * 1024
 
 @with_settings(
     Settings,
+    "resize",
     model_path="The Keras `.h5` that is asked; its manifest is the `.json` beside it",
     cache_dir="The cache, which has the compiled form of the model; unset: the user's cache directory.",
 )
@@ -53,8 +56,8 @@ def predict(  # noqa: PLR0913  # a parameter for each flag
 ) -> Status:
     """Say what picture files show.
 
-    Without --prepare, a picture must have the model's size, 28×28, with the article light on black. Files that cannot
-    be read are reported, the others are answered, and the exit status is 1.
+    Without --prepare, a picture of another size than the model's is resized, or reported, as --resize says; nothing
+    else is done to it. Files that cannot be read are reported, the others are answered, and the exit status is 1.
 
     Examples:
         fashion-api predict boot.png
@@ -66,20 +69,23 @@ def predict(  # noqa: PLR0913  # a parameter for each flag
         raise FlagError("--show: pictures are drawn for people; leave out --json")
     from fashion_api.cli.answers import choose_writer  # noqa: PLC0415  # only where it runs
     from fashion_api.inference.loading import load_model  # noqa: PLC0415  # the same
+    from fashion_api.pictures.resizing import choose_resize  # noqa: PLC0415  # the same
 
     with Waiting("loading the model", shows_log=True):
         model = load_model(settings)
     writer = choose_writer(is_json=is_json, top=top, coverage=coverage, is_shown=show)
-    return predict_files(model, files, writer, is_prepared=prepare, coverage=coverage)
+    resize = choose_resize(settings, model.input)
+    return predict_files(model, files, writer, is_prepared=prepare, coverage=coverage, resize=resize)
 
 
-def predict_files(
+def predict_files(  # noqa: PLR0913  # what the flags say
     model: "LoadedModel",
     names: Sequence[str],
     writer: "Writer",
     *,
     is_prepared: bool = False,
     coverage: str | None = None,
+    resize: "Resize | None" = None,
 ) -> Status:
     """Classify picture files, and write what the model sees in each.
 
@@ -89,27 +95,28 @@ def predict_files(
         writer: writes the answers.
         is_prepared: whether each picture is first made into what the model takes.
         coverage: of the prediction sets; `None` for the default.
+        resize: how a picture of another size that is not prepared is resized; `None`: it is an error.
 
     Returns:
         `FAILED` where a file could not be classified, which is reported on standard error.
     """
     files = list(find_pictures(names))
-    images: list[tuple[str, Images]] = []
+    pictures: list[_Picture] = []
     errors: list[Exception] = []
     has_refused = False
     with writer, Waiting("reading pictures") as line:
         for index, file in enumerate(files):
             try:
-                images.append((file, _read(file, model, is_prepared=is_prepared)))
+                pictures.append(_read(file, model, is_prepared=is_prepared, resize=resize))
             except (OSError, ImageError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
                 print(escape_controls(f"fashion-api: {file}: {reason}"), file=sys.stderr)
                 errors.append(error)
-            if len(images) == _BATCH_SIZE or index == len(files) - 1:
-                for answer in _classify(model, images, coverage):
+            if len(pictures) == _BATCH_SIZE or index == len(files) - 1:
+                for answer in _classify(model, pictures, coverage):
                     writer.write(answer)
                     has_refused = has_refused or answer.prediction.accepted is False
-                images.clear()
+                pictures.clear()
             line.update(f"{index + 1} of {len(files)} files", share=(index + 1) / len(files))
     summary = [f"{len(errors)} of {len(files)} files could not be classified"] if errors and len(files) > 1 else []
     if any(isinstance(error, WrongSizeError) for error in errors):
@@ -121,21 +128,38 @@ def predict_files(
     return Status.FAILED if errors else Status.SUCCESS
 
 
-def _read(file: str, model: "LoadedModel", *, is_prepared: bool) -> "Images":
-    """Read a picture for the model: uint8[height, width].
+class _Picture(NamedTuple):
+    """A file, and what the model is given of it."""
+
+    file: str
+    image: "Images"
+    resized: "Resize | None" = None
+
+
+def _read(file: str, model: "LoadedModel", *, is_prepared: bool, resize: "Resize | None") -> _Picture:
+    """Read a picture for the model.
 
     Raises:
         OSError: the file cannot be read.
         ImageError: it is no picture that can be classified.
     """
-    content, height, width = _read_content(file), model.input.height, model.input.width
+    from fashion_api.pictures.decoding import decode_image  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.preparation import prepare_picture  # noqa: PLC0415  # the same
+    from fashion_api.pictures.resizing import FITS  # noqa: PLC0415  # the same
+
+    content, spec = _read_content(file), model.input
+    prepare = partial(prepare_picture, content, height=spec.height, width=spec.width, channels=spec.channels)
     if is_prepared:
-        from fashion_api.pictures.preparation import prepare_picture  # noqa: PLC0415  # only where it runs
-
-        return prepare_picture(content, height=height, width=width).image
-    from fashion_api.pictures.decoding import decode_image  # noqa: PLC0415  # the same
-
-    return decode_image(content, height=height, width=width)
+        prepared = prepare()
+        is_resized = (prepared.source_height, prepared.source_width) != spec.size
+        return _Picture(file, prepared.image, "fit" if is_resized else None)
+    try:
+        image = decode_image(content, height=spec.height, width=spec.width, channels=spec.channels)
+        return _Picture(file, image)
+    except WrongSizeError:
+        if resize is None:
+            raise
+    return _Picture(file, prepare(invert=False, fit=FITS[resize]).image, resize)
 
 
 def _read_content(file: str) -> bytes:
@@ -151,9 +175,7 @@ def _read_content(file: str) -> bytes:
     return content
 
 
-def _classify(
-    model: "LoadedModel", pictures: "Sequence[tuple[str, Images]]", coverage: str | None
-) -> "Iterator[Answer]":
+def _classify(model: "LoadedModel", pictures: "Sequence[_Picture]", coverage: str | None) -> "Iterator[Answer]":
     if not pictures:
         return
     import numpy as np  # noqa: PLC0415  # only where it runs
@@ -163,9 +185,13 @@ def _classify(
     from fashion_api.wire.models import Prediction  # noqa: PLC0415  # the same
     from fashion_api.wire.predictions import describe_predictions  # noqa: PLC0415  # the same
 
-    images = np.stack([image for _, image in pictures])
+    images = np.stack([picture.image for picture in pictures])
     described = describe_predictions(
-        model, model.classifier.classify(images), images, coverage=float(coverage or DEFAULT_COVERAGE)
+        model,
+        model.classifier.classify(images),
+        images,
+        coverage=float(coverage or DEFAULT_COVERAGE),
+        resized={place: picture.resized for place, picture in enumerate(pictures) if picture.resized is not None},
     )
-    for (file, image), prediction in zip(pictures, described, strict=True):
+    for (file, image, _), prediction in zip(pictures, described, strict=True):
         yield Answer(file, image, Prediction.model_validate(prediction))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fashion_api.cli.flags import with_settings
+from fashion_api.cli.flags import DATA_FLAGS, with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
 from fashion_api.settings import Settings, TrainingSettings
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fashion_api.cli.invocation import Invocation
 
 _OWN_FIELDS = [field for field in TrainingSettings.model_fields if field not in Settings.model_fields]
-_SHARED_FIELDS = ["image_height", "image_width", "class_names"]
 
 
 def _list_recipes(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks take the value alone
@@ -29,9 +28,9 @@ def _list_recipes(is_asked: bool) -> None:  # noqa: FBT001  # Typer's callbacks 
 @with_settings(
     TrainingSettings,
     *_OWN_FIELDS,
-    *_SHARED_FIELDS,
     recipe="The recipe: compact, standard, teacher, small or tutorial; --list describes them",
-    data_dir="The directory that has the training images; unset: the cache, Keras's cache or Debian's package.",
+    is_service=False,
+    **DATA_FLAGS,
     cache_dir="The cache, which has what was downloaded, and teachers compiled; unset: the user's cache directory.",
 )
 def train(
@@ -55,10 +54,13 @@ def train(
 ) -> Status:
     """Train a model by a recipe.
 
+    The data set is Fashion-MNIST, or what --data-dir names: folders of pictures, whose names are the classes
+    (DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS), an .npz with x_train, y_train, x_test and y_test, or IDX files.
     Ctrl-C ends the run, and writes the model of the best epoch so far; --resume continues it.
 
     Examples:
         fashion-api train
+        fashion-api train --data-dir flowers --image-height 32 --image-width 32 --model-path models/flowers.h5
         fashion-api train --recipe small --model-path models/mine.h5
         fashion-api train --recipe tutorial --optimizer adadelta --learning-rate 1 --epochs 40
         fashion-api train --resume

@@ -46,6 +46,15 @@ def decompress(stored: bytes, *, name: str) -> bytes:
         raise DataError(f"{name} is not a whole gzip file") from error
 
 
+def read_shape(content: bytes) -> tuple[int, ...]:
+    """Give the sizes in the header of an IDX file of unsigned bytes; none for any other content."""
+    unsigned_byte = 0x08
+    dimensions = content[3] if content[:3] == bytes([0, 0, unsigned_byte]) and len(content) > 3 else 0  # noqa: PLR2004  # where it is
+    if len(content) < 4 + 4 * dimensions:
+        return ()
+    return tuple(int(size) for size in np.frombuffer(content, ">u4", count=dimensions, offset=4)) if dimensions else ()
+
+
 def parse_idx(content: bytes, *, dimensions: int, name: str) -> Images:
     """Read an IDX file of unsigned bytes: a magic number, a 32-bit size for each dimension, the values in C order.
 
@@ -56,10 +65,9 @@ def parse_idx(content: bytes, *, dimensions: int, name: str) -> Images:
         DataError: it is not such a file, or is longer or shorter than its header says.
     """
     header_bytes = 4 + 4 * dimensions
-    unsigned_byte = 0x08
-    if content[:4] != bytes([0, 0, unsigned_byte, dimensions]) or len(content) < header_bytes:
+    shape = read_shape(content)
+    if len(shape) != dimensions:
         raise DataError(f"{name} is not an IDX file of unsigned bytes in {dimensions} dimension(s)")
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", count=dimensions, offset=4))
     if len(content) != header_bytes + math.prod(shape):
         raise DataError(f"{name} holds {len(content) - header_bytes} values, but its header says {math.prod(shape)}")
     return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)

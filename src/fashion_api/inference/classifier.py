@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fashion_api.images import Images
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Predictions:
     """A model's predictions for some images."""
 

@@ -31,6 +31,9 @@ _RECORD_WORDS = 4
 _DECLARED_DIGITS = 16
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
+Build = Callable[..., bytes]
+"""Builds the compiled form of a `.h5`; takes what `compiler.compile_in_child` takes."""
+
 
 def compiled_path(file: ModelFile, cache_dir: Path) -> Path:
     """Give the path of a model's compiled form in the cache; its name tells all that it is built from."""
@@ -52,10 +55,15 @@ def digest_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
-    """Give the compiled form of a model from the cache; if none is there that can be used, build it in a child process.
+def compile_cached(file: ModelFile, cache_dir: Path, *, build: Build = compile_in_child) -> bytes:
+    """Give the compiled form of a model from the cache; if none is there that can be used, build it.
 
     If several processes ask at the same time, one builds it and the others wait.
+
+    Args:
+        file: the model.
+        cache_dir: where the compiled form is kept.
+        build: builds it.
 
     Raises:
         UncompiledModelError: there is none, and TensorFlow is not installed.
@@ -86,7 +94,7 @@ def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
         with _lock(file, cache_dir):
             with contextlib.suppress(DamagedModelError):  # it was logged
                 compiled = read_compiled(file, cache_dir)  # another process may have built it while this one waited
-            return _build(file, cache_dir) if compiled is None else compiled
+            return _build(file, cache_dir, build) if compiled is None else compiled
     except OSError as error:
         raise ModelError(
             f"its compiled form cannot be kept in {folder}: {error.strerror}; set FASHION_CACHE_DIR to a folder that "
@@ -94,10 +102,10 @@ def compile_cached(file: ModelFile, cache_dir: Path) -> bytes:
         ) from error
 
 
-def _build(file: ModelFile, cache_dir: Path) -> bytes:
+def _build(file: ModelFile, cache_dir: Path, build: Build) -> bytes:
     logger.info("compiling the model, once, with TensorFlow")
     started = time.perf_counter()
-    compiled = compile_in_child(file.content, file.declared, temperature=file.temperature)
+    compiled = build(file.content, file.declared, temperature=file.temperature)
     path = compiled_path(file, cache_dir)
     write_atomically(path, compiled)
     write_atomically(digest_path(path), f"{sha256_hex(compiled)}  {path.name}\n".encode())

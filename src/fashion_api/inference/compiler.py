@@ -40,7 +40,6 @@ _COMPARED_IMAGES = 256
 _COMPARED_AT_ONCE = 16
 _COMPARED_NUMBERS = 1 << 24
 """The most numbers in the images that are compared; of large images, there are fewer."""
-_SERVED_BY_KERAS = "FASHION_ENGINE=keras serves it as it is"
 
 
 def compile_in_child(
@@ -83,10 +82,22 @@ def build(
     Raises:
         ModelError: it is hostile, contradicts what is declared, Keras cannot load or export it, or the two differ.
     """
-    from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # imports TensorFlow
+    from fashion_api.inference.keras_engine import load_keras_model  # noqa: PLC0415  # imports TensorFlow
 
     tell("importing TensorFlow, and reading the model")
-    network = load_keras_model(content)
+    return build_network(load_keras_model(content), declared, temperature=temperature, tell=tell)
+
+
+def build_network(
+    network: Any,  # noqa: ANN401  # Keras ships no types
+    declared: DeclaredSignature | InputSpec,
+    *,
+    temperature: float = 1.0,
+    tell: Callable[[str], None] = logger.debug,
+) -> bytes:
+    """Export a Keras model to ONNX; as `build`, once it is loaded."""
+    from fashion_api.inference.keras_engine import KerasClassifier  # noqa: PLC0415  # imports TensorFlow
+
     return export(network, KerasClassifier(network, declared, temperature=temperature), temperature, tell=tell)
 
 
@@ -97,7 +108,7 @@ def export(
     *,
     tell: Callable[[str], None] = logger.debug,
 ) -> bytes:
-    """Export a network that is loaded, and compare it with its reference; see `build`."""
+    """Export a network that has its reference, and compare the two; see `build`."""
     images = make_comparison_images(reference.signature.input)
     try:
         tell("exporting it to ONNX")
@@ -105,7 +116,7 @@ def export(
         tell(f"comparing the compiled form with Keras on {len(images)} images")
         _compare_compiled(compiled, reference, images)
     except ModelError as error:
-        raise ModelError(f"{error}; {_SERVED_BY_KERAS}") from error
+        raise ModelError(f"{error}; {_try_keras(reference, images)}") from error
     return compiled
 
 
@@ -119,6 +130,17 @@ def _compare_compiled(compiled: bytes, reference: Classifier, images: Images) ->
         raise
     except Exception as error:  # ONNX Runtime's errors have no common base of their own
         raise ModelError(f"its compiled form cannot be run: {describe_error(error)}") from error
+
+
+def _try_keras(reference: Classifier, images: Images) -> str:
+    """Say whether Keras's engine, which was asked for a few images, serves what the compiled form does not."""
+    from fashion_api.inference.keras_engine import describe_error  # noqa: PLC0415  # see build()
+
+    try:
+        is_served = bool(np.isfinite(reference.classify(images[:_COMPARED_AT_ONCE]).probabilities).all())
+    except Exception as error:  # noqa: BLE001  # TensorFlow raises many kinds
+        return f"nor can Keras compute it: {describe_error(error)}"
+    return "FASHION_ENGINE=keras serves it as it is" if is_served else "nor does Keras give finite numbers"
 
 
 def _export(network: Any, signature: Signature, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types

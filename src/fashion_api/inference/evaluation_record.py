@@ -70,19 +70,23 @@ class PredictionSetScore(Record):
 
 
 class NoveltyScore(Record):
-    """How well one method separates one kind of image from articles."""
+    """How well one method separates one kind of image from images of the classes."""
 
     auroc: Fraction = Field(
-        description="The area under the ROC curve: P(an image of this kind scores higher than an article)."
+        description="The area under the ROC curve: P(an image of this kind scores higher than an image of the classes)."
     )
-    fpr_95: Fraction = Field(description="The share accepted at the threshold that accepts 95 % of the articles.")
+    fpr_95: Fraction = Field(
+        description="The share accepted at the threshold that accepts 95 % of the images of the classes."
+    )
 
 
 class NoveltySetScore(Record):
-    """One kind of out-of-distribution image: it shows no article, or an altered one."""
+    """One kind of out-of-distribution image: it shows none of the classes, or an altered image."""
 
     images: int = Field(ge=1, description="How many images.")
-    methods: dict[str, NoveltyScore] = Field(description="How well each method separates them from articles.")
+    methods: dict[str, NoveltyScore] = Field(
+        description="How well each method separates them from images of the classes."
+    )
     refused: Fraction | None = Field(None, description="The share that the service refuses; null without a threshold.")
     refused_98: Fraction | None = Field(
         None, description="The share with the threshold that accepts 98 %; null with thresholds for each class."
@@ -103,7 +107,7 @@ class AcceptedScore(Record):
 
 
 class NoveltyReport(Record):
-    """How well images that show no article are detected."""
+    """How well images that show none of the classes are detected."""
 
     best_method: str = Field(
         description="The method with the lowest mean fpr_95 over `choosing`; of equals, the cheapest."
@@ -144,7 +148,7 @@ class PoorPictureScore(Record):
 
 
 class NonsenseScore(Record):
-    """What a search for nonsense, shapes that the model takes for an article, reached."""
+    """What a search for nonsense, shapes that the model takes for a class, reached."""
 
     queries: int = Field(ge=1, description="Images classified in the search for one class.")
     probability: Fraction = Field(description="The least probability of a class that counts as reached.")
@@ -196,7 +200,7 @@ class EvaluationRecord(Record):
         description="The prediction sets, by nominal coverage; null for a model without a calibration.",
     )
     novelty: NoveltyReport | None = Field(
-        None, description="How well images that show no article are detected; null if not measured."
+        None, description="How well images that show none of the classes are detected; null if not measured."
     )
     mirrored_accuracy: Fraction | None = Field(None, description="Accuracy on the test images mirrored left to right.")
     corruptions: dict[str, CorruptionScore] | None = Field(

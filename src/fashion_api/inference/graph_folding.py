@@ -131,4 +131,5 @@ def _name_normalization(graph: _Graph, node: NodeProto) -> None:
 
 
 def _is_by_channel(weights: npt.NDArray[Any]) -> bool:
-    return weights.ndim == 4 and weights.size == weights.shape[1]  # noqa: PLR2004  # image, channel, row, column
+    """Whether weights have a number for each of several channels, the second of four axes; one number may be of any."""
+    return weights.ndim == 4 and weights.size == weights.shape[1] > 1  # noqa: PLR2004  # image, channel, row, column

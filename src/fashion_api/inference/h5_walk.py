@@ -1,4 +1,4 @@
-"""A walk over a Keras model's `.h5`, before Keras reads it: it refuses whatever a model that Keras saved does not have.
+"""A walk over a Keras model's file, before Keras reads it: it refuses whatever a model that Keras saved does not have.
 
 HDF5 can name other files, give one data set many names, and declare more data than a file holds. What passes holds all
 of its weights, once each, in its own bytes, so that reading it takes no more memory than the file.
@@ -11,13 +11,15 @@ import math
 import re
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import h5py
 import numpy as np
 
 from fashion_api.errors import ModelError
-from fashion_api.inference.keras_config import MAX_CONFIG_BYTES, MAX_LAYERS, check_config
+from fashion_api.inference import keras_archive
+from fashion_api.inference.keras_config import MAX_CONFIG_BYTES, MAX_LAYERS, read_config
 from fashion_api.inference.model_process import run_as_child
 
 MAX_OBJECTS = 10_000
@@ -28,6 +30,7 @@ MAX_ATTRIBUTE_BYTES = 1 << 30
 
 _CONFIG = "model_config"
 _WEIGHTS = "model_weights"
+_VERSION = "keras_version"
 _TEXT, _NUMBERS = h5py.h5t.STRING, (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
 _BROKEN = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What HDF5 and h5py raise for broken files."""
@@ -36,15 +39,28 @@ _HEAP_OBJECT = struct.Struct("<H6xQ")
 _HEAP_ALIGNMENT = 8
 
 
-def check_h5(content: bytes) -> None:
-    """Check the whole of a `.h5`: its objects, their attributes, the model's configuration and the weights.
+def check_model(content: bytes) -> None:
+    """Check the whole of a model's file: the objects in it, their attributes, the model's configuration, the weights.
+
+    Args:
+        content: a `.h5`, or a `.keras` with its weights in one.
 
     Raises:
         ModelError: it is damaged, is no Keras model, or has what such a model does not; the message says what.
     """
+    if content.startswith(keras_archive.SIGNATURE):
+        archive = keras_archive.read_archive(content)
+        read_config(archive.config, archive.version)
+        _check_h5(archive.weights, _check_weights)
+    else:
+        _check_h5(content, _check_saved_model)
+
+
+def _check_h5(content: bytes, check: Callable[[h5py.File], None]) -> None:
     try:
         with h5py.File(io.BytesIO(content)) as file:
-            _check_file(file, content)
+            _check_objects(file, content)
+            check(file)
     except ModelError:
         raise
     except _BROKEN as error:
@@ -52,7 +68,7 @@ def check_h5(content: bytes) -> None:
         raise ModelError(f"it is damaged or cut short ({len(content)} bytes): {reason:.200}") from error
 
 
-def _check_file(file: h5py.File, content: bytes) -> None:
+def _check_objects(file: h5py.File, content: bytes) -> None:
     if file.id.get_create_plist().get_sizes() != (8, 8):
         raise ModelError("its addresses and lengths are not of 8 bytes")
     heap_bytes = _measure_heap(content)
@@ -63,16 +79,42 @@ def _check_file(file: h5py.File, content: bytes) -> None:
             data_bytes += _check_data_set(item)
             if data_bytes > len(content):
                 raise ModelError(f"it declares {data_bytes} bytes of data or more, in a file of {len(content)}")
+
+
+def _check_saved_model(file: h5py.File) -> None:
+    """Check the configuration and the weights of a `.h5` that holds both."""
     if _CONFIG not in file.attrs or _WEIGHTS not in file:
         raise ModelError("it holds no Keras model: save it with model.save(), not model.save_weights()")
-    config = file.attrs[_CONFIG]
-    if not isinstance(config, (str, bytes)):
-        raise ModelError("its configuration is no text")
-    check_config(config.encode() if isinstance(config, str) else config)
+    read_h5_config(file)
     _check_names(file[_WEIGHTS])
-    for item in _walk(file[_WEIGHTS]):
+    _check_weights(file[_WEIGHTS])
+
+
+def _check_weights(weights: h5py.Group) -> None:
+    for item in _walk(weights):
         if isinstance(item, h5py.Dataset) and not np.isfinite(item[()]).all():
             raise ModelError(f"its weights {item.name!r:.100} are not all finite numbers")
+
+
+def read_h5_config(file: h5py.File) -> dict[str, Any]:
+    """Read the configuration of a model from its `.h5`, migrated to Keras 3 and checked.
+
+    Raises:
+        ModelError: it is no text, or none of a model that is served.
+    """
+    return read_config(_read_text(file, _CONFIG), read_version(file))
+
+
+def read_version(file: h5py.File) -> str:
+    """Read the version of Keras that wrote a `.h5`; empty where it does not say."""
+    return _read_text(file, _VERSION).decode(errors="replace") if _VERSION in file.attrs else ""
+
+
+def _read_text(file: h5py.File, name: str) -> bytes:
+    value = file.attrs[name]
+    if not isinstance(value, (str, bytes)):
+        raise ModelError("its configuration is no text" if name == _CONFIG else f"its {name} is no text")
+    return value.encode() if isinstance(value, str) else value
 
 
 def _walk(root: h5py.Group) -> Iterator[h5py.Group | h5py.Dataset]:
@@ -192,7 +234,7 @@ def _read_names(group: h5py.Group, name: str) -> list[str]:
 
 
 def _check_as_child(content: bytes, _: Sequence[str]) -> bytes:
-    check_h5(content)
+    check_model(content)
     return b""
 
 

@@ -1,4 +1,4 @@
-"""A check of the configuration in a Keras model's `.h5`, before Keras builds anything of it.
+"""The configuration of a Keras model, read from its file and checked, before Keras builds anything of it.
 
 Keras imports what a configuration names and, in a `Lambda`, runs code that it holds. Only names on the lists here pass.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fashion_api.errors import ModelError
+from fashion_api.inference.keras_migration import migrate
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
@@ -16,7 +17,8 @@ MAX_OUTPUTS = 16
 MAX_AXES = 32
 """Of what a `Reshape` makes; NumPy 1 has no more."""
 MAX_INTEGER = 1 << 24
-"""The largest size, count or position in a configuration; only seeds are larger."""
+"""The largest size, count or position in a configuration."""
+_ANY_INTEGER = ("seed", "shared_object_id")
 
 _MOST = {"output_layers": MAX_OUTPUTS, "target_shape": MAX_AXES}
 """The most parts of what takes Keras more time than in proportion to them."""
@@ -61,11 +63,15 @@ _ACTIVATIONS = frozenset(
 )
 
 
-def check_config(content: bytes) -> None:
-    """Check that a model's configuration is of bounded size, and names nothing but what is on the lists.
+def read_config(content: bytes, version: str) -> dict[str, Any]:
+    """Read the configuration of a model, migrate it to Keras 3, and check that it names only what is on the lists.
+
+    Args:
+        content: JSON.
+        version: the version of Keras that wrote it.
 
     Raises:
-        ModelError: it does not; the message says what it has.
+        ModelError: it is too large, cannot be migrated, or names something else; the message says what.
     """
     if len(content) > MAX_CONFIG_BYTES:
         raise ModelError(f"its configuration has {len(content)} bytes, more than {MAX_CONFIG_BYTES}")
@@ -76,24 +82,36 @@ def check_config(content: bytes) -> None:
         raise ModelError(f"its configuration cannot be read as JSON: {reason}") from None
     if not isinstance(config, dict) or config.get("class_name") not in LAYERS:
         raise ModelError("its configuration does not begin with a model")
-    layers = 0
     for key, value, depth in _walk(config):
         if depth > MAX_DEPTH:
             raise ModelError(f"its configuration is nested more than {MAX_DEPTH} deep")
+        _check_size(key, value)
+    try:
+        config = migrate(config, version)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"its configuration is not one of Keras: {type(error).__name__}: {_show(str(error))}"
+        ) from error
+    _check_config(config)
+    return config
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    """Check that a configuration has a bounded number of layers, and names nothing but what is on the lists."""
+    layers = 0
+    for key, value, _ in _walk(config):
         if isinstance(value, dict) and ("class_name" in value or "module" in value):
             layers += _check_object(value) in LAYERS
-        else:
-            _check_value(key, value)
+        elif isinstance(value, str) and key.endswith("activation") and value not in _ACTIVATIONS:
+            raise ModelError(f"it has the activation {_show(value)}, which is none of Keras")
     if layers > MAX_LAYERS:
         raise ModelError(f"it has {layers} layers, more than {MAX_LAYERS}")
 
 
-def _check_value(key: str, value: object) -> None:
-    """Check a value that is no object, and what it stands under."""
-    if isinstance(value, int) and abs(value) > MAX_INTEGER and key != "seed":
+def _check_size(key: str, value: object) -> None:
+    """Check the size of a number or of a list, and what it stands under."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER and key not in _ANY_INTEGER:
         raise ModelError(f"its configuration has {key} {_show(value)}, more than {MAX_INTEGER}")
-    if isinstance(value, str) and key.endswith("activation") and value not in _ACTIVATIONS:
-        raise ModelError(f"it has the activation {_show(value)}, which is none of Keras")
     if isinstance(value, list | dict) and len(value) > _MOST.get(key, len(value)):
         raise ModelError(f"its configuration has {key} of {len(value)} parts, more than {_MOST[key]}")
 

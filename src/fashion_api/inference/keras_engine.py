@@ -26,6 +26,7 @@ from fashion_api.images import Images
 from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.interpretation import find_shape, interpret
+from fashion_api.inference.keras_migration import is_of_keras_2
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits, run_in_child
 from fashion_api.inference.signature import DeclaredSignature, Layout, Signature
@@ -146,28 +147,22 @@ def _trace(infer: Callable[[Any], list[Any]], spec: InputSpec) -> Callable[[Any]
 
 
 def _prepare(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
-    """Make layers compute what they do where nothing is trained: each image by itself, and in whole precision.
-
-    `RandomCrop` of Keras 3.15 then leaves an image as it is, though the next layer takes the crop; that of other
-    versions gives the middle of the image, resized.
-    """
-    import keras  # noqa: PLC0415  # see load_keras_model
-
+    """Let layers begin anew with each image, and compute in the whole precision of their weights."""
     for layer in network._flatten_layers():  # noqa: SLF001  # no public way leads to the cells of recurrent layers
         if getattr(layer, "stateful", False):
             layer.stateful = False
-        if type(layer).__name__ == "RandomCrop":
-            crop = keras.layers.Resizing(layer.height, layer.width, crop_to_aspect_ratio=True)
-            layer.call = lambda images, *_, crop=crop, **__: crop(images)
         if layer.compute_dtype != layer.variable_dtype:  # mixed precision, which is for training
             layer.dtype_policy = layer.variable_dtype
 
 
 def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no types
-    """Load a model from the bytes of its `.h5`, in Keras's safe mode and without its optimiser.
+    """Load a model from the bytes of its file, in Keras's safe mode and without its optimiser.
 
     The file is checked in a process of its own before Keras reads it, and its shapes are compared with its weights
     before Keras makes any.
+
+    Args:
+        content: a `.h5`, or a `.keras`.
 
     Raises:
         ModelError: it is damaged or hostile, or Keras cannot load it.
@@ -175,21 +170,39 @@ def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no t
     if not has_tensorflow():
         raise ModelError(_NO_TENSORFLOW)
     run_in_child("fashion_api.inference.h5_walk", content, limits=WALK_LIMITS, task="reading it")
+    return load_walked_model(content)
+
+
+def load_walked_model(content: bytes, *, has_outline: bool = True) -> Any:  # noqa: ANN401  # Keras ships no types
+    """Load a model from a file that has passed the walk, as the version of Keras that wrote it would.
+
+    Args:
+        content: a `.h5`, or a `.keras`.
+        has_outline: whether its shapes are compared with its weights before Keras makes any; a file that is trusted
+            loads faster without.
+
+    Raises:
+        ModelError: Keras cannot load it.
+    """
     import_tensorflow()
     import keras  # noqa: PLC0415  # seconds and hundreds of MB, only for this engine
 
+    from fashion_api.inference.keras_file import migrate_file  # noqa: PLC0415  # imports h5py
+
+    file = migrate_file(content)
     with tempfile.TemporaryDirectory(prefix="fashion-api-") as folder:
-        path = Path(folder) / "model.h5"  # Keras loads from a path only, and finds the format by the suffix
-        path.write_bytes(content)
+        path = Path(folder) / f"model{file.suffix}"  # Keras loads from a path only, and finds the format by the suffix
+        path.write_bytes(file.content)
         try:
-            # In a thread of its own, Keras forgets the variables without values.
-            with ThreadPoolExecutor(1) as executor:
-                executor.submit(_load_outline, path).result()
-            return keras.models.load_model(path, compile=False, safe_mode=True)
-        except ModelError:
-            raise
+            if has_outline:
+                # In a thread of its own, Keras forgets the variables without values.
+                with ThreadPoolExecutor(1) as executor:
+                    executor.submit(_load_outline, path).result()
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
+    _replace_activations(model, has_old_hard_sigmoid=is_of_keras_2(file.version))
+    return model
 
 
 def has_tensorflow() -> bool:
@@ -211,6 +224,28 @@ def _load_outline(path: Path) -> Any:  # noqa: ANN401  # Keras ships no types
 
     with keras.StatelessScope(initialize_variables=False):
         return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _replace_activations(model: Any, *, has_old_hard_sigmoid: bool) -> None:  # noqa: ANN401  # Keras ships no types
+    """Let the layers of a model compute what the version that wrote it did, in a way that can be exported.
+
+    The slope of `hard_sigmoid` was 0.2 in Keras 2, and is 1/6 since Keras 3. It was the default of recurrent layers in
+    Keras 2.0-2.2 and TensorFlow 1. TensorFlow computes `gelu` by an operation that ONNX does not have.
+    """
+    import keras  # noqa: PLC0415  # see load_walked_model
+
+    def hard_sigmoid(inputs: Any) -> Any:  # noqa: ANN401  # tensors
+        return keras.ops.clip(0.2 * inputs + 0.5, 0.0, 1.0)
+
+    def gelu(inputs: Any) -> Any:  # noqa: ANN401  # the same
+        return 0.5 * inputs * (1.0 + keras.ops.erf(inputs * math.sqrt(0.5)))
+
+    functions = {keras.activations.gelu: gelu}
+    if has_old_hard_sigmoid:
+        functions[keras.activations.hard_sigmoid] = hard_sigmoid
+    for layer in model._flatten_layers():  # noqa: SLF001  # those within wrappers and cells too
+        for name in {"activation", "recurrent_activation"} & vars(layer).keys():
+            setattr(layer, name, functions.get(getattr(layer, name), getattr(layer, name)))
 
 
 def _check_sizes(graph: Any) -> None:  # noqa: ANN401  # TensorFlow ships no types

@@ -15,7 +15,8 @@ from fashion_api.inference.manifest import Manifest, manifest_path, read_manifes
 from fashion_api.inference.signature import DeclaredSignature, Signature
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings, name_variable
 
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SIGNATURES = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")
+"""How HDF5 files begin, and zips, which `.keras` files are."""
 _VERSION_DIGITS = 12
 _DECLARED = ("image_height", "image_width", "channels", "pixel_range")
 """The settings that, where they are set, declare the input of a model without a manifest."""
@@ -96,10 +97,10 @@ def read_model_file(settings: Settings) -> ModelFile:
 
     Raises:
         IncompleteModelError: the `.h5` is missing, or the manifest is of another file.
-        ModelError: the `.h5` is no HDF5 file, the manifest is none, or a setting contradicts it.
+        ModelError: the file is no `.h5` and no `.keras`, the manifest is none, or a setting contradicts it.
     """
     path = find_model(settings.model_path)
-    content = _read_h5(path, settings.max_model_bytes)
+    content = _read_model(path, settings.max_model_bytes)
     manifest = read_manifest(path)
     sha256 = sha256_hex(content)
     if manifest is None:
@@ -117,7 +118,7 @@ def read_model_file(settings: Settings) -> ModelFile:
     return ModelFile(path, content, sha256, manifest.labels, declared, manifest)
 
 
-def _read_h5(path: Path, max_bytes: int) -> bytes:
+def _read_model(path: Path, max_bytes: int) -> bytes:
     try:
         content = read_file(path, max_bytes=max_bytes)
     except FileNotFoundError:
@@ -126,11 +127,27 @@ def _read_h5(path: Path, max_bytes: int) -> bytes:
             way_out += f", or train one with `fashion-api train --model-path {shlex.quote(str(path))}`"
         raise IncompleteModelError(f"there is no model {path}: {way_out}") from None
     except OSError as error:
+        if path.is_dir():
+            raise ModelError(_describe_folder(path)) from None
         too_large = "; raise FASHION_MAX_MODEL_BYTES to read it" if error.errno == errno.EFBIG else ""
         raise ModelError(f"the model {path} cannot be read: {error.strerror}{too_large}") from error
-    if not content.startswith(_HDF5_SIGNATURE):
-        raise ModelError(f"{path} is not an HDF5 file; a Keras .h5 is: save it with model.save('{path.stem}.h5')")
+    if not content.startswith(_SIGNATURES):
+        raise ModelError(
+            f"{path} is neither an HDF5 file, as a Keras .h5 is, nor a zip, as a .keras is: "
+            f"save it with model.save('{path.stem}.h5')"
+        )
     return content
+
+
+def _describe_folder(path: Path) -> str:
+    """Say what to do with a folder in place of a model's file."""
+    if not (path / "saved_model.pb").exists():
+        return f"{path} is a folder, not a model's file: name the .h5 or .keras in it"
+    code = f"import tensorflow as tf; tf.keras.models.load_model({str(path)!r}).save({path.name + '.h5'!r})"
+    return (
+        f"{path} is a SavedModel, a folder that is not read: make a .h5 of it, with the TensorFlow (before 2.16) that "
+        f"wrote it: python -c {shlex.quote(code)}"
+    )
 
 
 def _check_digest(path: Path, manifest: Manifest, sha256: str) -> None:

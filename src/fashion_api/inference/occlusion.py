@@ -19,12 +19,12 @@ def cover(image: Images) -> Images:
     """Give an image and, in the order of the places, what is left where a black square covers a part of it.
 
     Args:
-        image: uint8[height, width].
+        image: uint8[height, width], or uint8[height, width, 3], of which all channels are covered.
 
     Returns:
-        uint8[VARIANTS, height, width]
+        The images, along a new first axis of VARIANTS.
     """
-    height, width = image.shape
+    height, width = image.shape[:2]
     variants = np.repeat(image[np.newaxis], VARIANTS, axis=0)
     for variant, part in zip(variants[1:], _list_parts(height, width), strict=True):
         variant[part] = 0

@@ -1,4 +1,4 @@
-"""Picture files to pixels: PNG, JPEG, GIF, BMP and WebP to `uint8[height, width]`.
+"""Picture files to pixels, grey or in colour: PNG, JPEG, GIF, BMP and WebP.
 
 Each file is reduced to its essentials before Pillow decodes it. docs/reference/inputs.md lists the answer to each
 kind of bad input.
@@ -24,8 +24,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 from fashion_api.errors import ImageError, InvalidImageError, UnsupportedImageError, WrongSizeError
 from fashion_api.pictures.essentials import check_frames, reduce_to_essentials
 from fashion_api.pictures.file_types import FileType, detect_file_type
-from fashion_api.pictures.grey_png import read_usual_png
 from fashion_api.pictures.orientation import turn_upright
+from fashion_api.pictures.usual_png import read_usual_png
 
 # The readers themselves, not Image.open(): that warns of large pictures, and warnings cannot be caught in a thread.
 _READERS: Final[Mapping[FileType, Callable[[BytesIO], ImageFile]]] = {
@@ -43,14 +43,20 @@ _OTHER_BYTES = 64 * 1024
 """What headers and tables may take: decoding costs no more than pixels and these."""
 
 
-def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8]:
-    """Read a picture file of exactly this size, light article on black, as it is: not inverted, not resized.
+def decode_image(content: bytes, *, height: int, width: int, channels: int = 1) -> NDArray[np.uint8]:
+    """Read a picture file of exactly this size as it is: not inverted, not resized.
 
-    Colours become grey by ITU-R 601-2 luma, transparent parts are put over black, 16 bits are rounded to 8, and a
-    picture that is turned, according to its EXIF data, is turned upright.
+    Transparent parts are put over black, 16 bits are rounded to 8, and a picture that is turned, according to its EXIF
+    data, is turned upright.
+
+    Args:
+        content: the file.
+        height: of the upright picture.
+        width: of the upright picture.
+        channels: with 1, colours become grey by ITU-R 601-2 luma; with 3, greys become three equal channels.
 
     Returns:
-        uint8[height, width], read-only.
+        uint8[height, width], or uint8[height, width, 3] of red, green and blue; to be read only.
 
     Raises:
         UnsupportedImageError: the content is not a PNG, JPEG, GIF, BMP or WebP file.
@@ -58,41 +64,35 @@ def decode_image(content: bytes, *, height: int, width: int) -> NDArray[np.uint8
         InvalidImageError: it has several frames, or is broken.
     """
     file_type = recognise(content)
-    pixels = read_usual_png(content, height=height, width=width) if file_type == "PNG" else None
-    if pixels is not None:
-        return pixels
+    if file_type == "PNG":
+        pixels = read_usual_png(content, height=height, width=width, channels=channels)
+        if pixels is not None:
+            return pixels
     with explain_damage(file_type):
         try:
-            return _decode(file_type, content, (width, height))
+            return to_pixels(_decode(file_type, content, (width, height)), channels=channels)
         except Image.DecompressionBombError as error:
             raise WrongSizeError(f"the picture is far larger than {width}×{height} pixels") from error
 
 
-def decode_base64(text: str, *, height: int, width: int) -> NDArray[np.uint8]:
-    """Read a picture file written in base64 (RFC 4648, section 4), or as a `data:` URL of it.
+def read_base64(text: str) -> bytes:
+    """Give the content of a file that is written in base64 (RFC 4648, section 4), or as a `data:` URL of it.
 
-    The padding is needed; white space is skipped, since many tools break the lines. See `decode_image` for the rest.
-
-    Returns:
-        uint8[height, width], read-only.
+    The padding is needed; white space is skipped, since many tools break the lines.
 
     Raises:
-        InvalidImageError: the text is not base64, or what it holds is not a picture that `decode_image` reads.
+        InvalidImageError: the text is not base64.
     """
     if text[:5].lower() == "data:":
         head, _, text = text.partition(",")
         if not head.lower().endswith(";base64"):
             raise InvalidImageError("the data: URL must be of the form data:image/png;base64,…")
     try:
-        content = _decode_base64(text)
+        return _decode_base64(text)
     except ValueError as error:
         raise InvalidImageError(
             "the text is not base64: A–Z, a–z, 0–9, + and /, padded with = to a multiple of 4 characters"
         ) from error
-    try:
-        return decode_image(content, height=height, width=width)
-    except UnsupportedImageError as error:
-        raise InvalidImageError(str(error)) from error
 
 
 def recognise(content: bytes) -> FileType:
@@ -153,7 +153,7 @@ def _decode_base64(text: str) -> bytes:
         return base64.b64decode("".join(text.split()), validate=True)
 
 
-def _decode(file_type: FileType, content: bytes, wanted: tuple[int, int]) -> NDArray[np.uint8]:
+def _decode(file_type: FileType, content: bytes, wanted: tuple[int, int]) -> Image.Image:
     """Decode a file of this type; `wanted` is width and height. Pillow's own exceptions pass through."""
     opened = open_picture(file_type, content)
     image: Image.Image = opened.image
@@ -170,26 +170,28 @@ def _decode(file_type: FileType, content: bytes, wanted: tuple[int, int]) -> NDA
         image = turn_upright(image, opened.exif)
     if image.size != wanted:
         raise _wrong_size(image.size, wanted)
-    return to_grey(image)
+    return image
 
 
-def to_grey(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert a picture of any mode to uint8[height, width], transparent parts over black."""
+def to_pixels(image: Image.Image, *, channels: int) -> NDArray[np.uint8]:
+    """Convert a picture of any mode to uint8[height, width] or uint8[height, width, 3]; transparent parts get black."""
+    mode = "L" if channels == 1 else "RGB"
     transparent = image.info.get("transparency")
-    if image.mode == "L" and transparent is None:
+    if image.mode == mode and transparent is None:
         return np.asarray(image)
     if image.mode == "I;16":  # Pillow would clip it to 255
         deep = np.asarray(image).astype(np.uint32)
         deep[deep == transparent] = 0
-        return ((deep + 128) // 257).astype(np.uint8)  # 65535 = 257 × 255
+        grey = ((deep + 128) // 257).astype(np.uint8)  # 65535 = 257 × 255
+        return grey if channels == 1 else np.stack([grey] * channels, axis=-1)
     if image.has_transparency_data:
         black = Image.new("RGBA", image.size, "black")
         image = Image.alpha_composite(black, image.convert("RGBA"))
-    return np.asarray(image.convert("L"))
+    return np.asarray(image.convert(mode))
 
 
 def _wrong_size(size: tuple[int, int], wanted: tuple[int, int]) -> WrongSizeError:
     return WrongSizeError(
-        f"the picture is {size[0]}×{size[1]} pixels (width×height), but must be {wanted[0]}×{wanted[1]}; "
-        "it is not resized here"
+        f"the picture is {size[0]}×{size[1]} pixels (width×height), but must be {wanted[0]}×{wanted[1]}: "
+        "resize it, or have FASHION_RESIZE say how it is resized here"
     )

@@ -1,6 +1,7 @@
 """Flaws that the pixels of a refused image show: why a model may not recognise the article.
 
-The rules are cheap and approximate: they compare greys, the article's bounding box and its symmetry.
+The rules are cheap and approximate: they compare greys, the article's bounding box and its symmetry. In colour, where a
+background need not be black, they compare the pixels' brightness only.
 """
 
 from typing import Literal
@@ -29,13 +30,17 @@ _ASYMMETRY = 0.1
 
 
 def find_flaws(image: Images) -> list[Flaw]:
-    """Find the flaws of a light article on black, uint8[height, width]."""
-    darkest, lightest = int(image.min()), int(image.max())
+    """Find the flaws of a light article on black, uint8[height, width], or of a picture, uint8[height, width, 3]."""
+    is_in_colour = image.ndim > 2  # noqa: PLR2004  # with channels
+    greys = image.mean(axis=2) if is_in_colour else image
+    darkest, lightest = int(greys.min()), int(greys.max())
     contrast = lightest - darkest
     if lightest < _DARKEST:
         return ["too-dark"]
     if contrast < _LEAST_CONTRAST:
         return ["low-contrast"]
+    if is_in_colour:
+        return []
     is_article = image > darkest + contrast // _FOREGROUND
     flaws = _check_place(is_article)
     if not flaws and _is_turned(image):

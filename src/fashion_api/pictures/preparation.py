@@ -1,4 +1,4 @@
-"""Pictures of any size to what a model takes: upright, cropped, light on black, and of the model's size."""
+"""Pictures of any size to what a model takes: upright, cropped, of the model's size; a grey one is light on black."""
 
 import math
 from collections.abc import Generator, Mapping, Sequence
@@ -12,7 +12,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from fashion_api.errors import InvalidImageError
 from fashion_api.images import Images
-from fashion_api.pictures.decoding import OpenedPicture, explain_damage, open_picture, recognise, to_grey
+from fashion_api.pictures.decoding import OpenedPicture, explain_damage, open_picture, recognise, to_pixels
 from fashion_api.pictures.orientation import find_before, find_upright, swaps_sides
 
 Turn = Literal[0, 90, 180, 270]
@@ -34,7 +34,7 @@ _LEAST_SIDE = 1e-9
 _SPARE = 4
 """Averaging leaves at least so many pixels to a side for each of the model's; the resampling filter does the rest."""
 _BAND_PIXELS = 128 * 1024
-"""The pixels that become grey at a step: one millisecond, for which no other thread runs."""
+"""The pixels that are converted at a step: one millisecond, for which no other thread runs."""
 
 _TURNS: Final[Mapping[Turn, Image.Transpose | None]] = {
     0: None,
@@ -65,7 +65,7 @@ class Options:
     turn: Turn = 0
     """Degrees clockwise, after it was turned upright."""
     invert: bool | None = None
-    """`None`: where its border is lighter than its middle."""
+    """`None`: where it becomes grey, and its border is lighter than its middle."""
     fit: Fit = "contain"
     """Black beside it where the aspect ratio differs, or its edges cut off, or stretched."""
 
@@ -87,7 +87,7 @@ class Prepared:
     """What a model is shown of a picture."""
 
     image: Images
-    """uint8[height, width]"""
+    """uint8[height, width], or uint8[height, width, 3]"""
     source_width: int
     """Pixels of the upright and turned picture, before it was cropped."""
     source_height: int
@@ -116,12 +116,15 @@ def prepare_picture(  # noqa: PLR0913  # its options, by name
     *,
     height: int,
     width: int,
+    channels: int = 1,
     crop: tuple[float, float, float, float] | None = None,
     turn: Turn = 0,
     invert: bool | None = None,
     fit: Fit = "contain",
 ) -> Prepared:
-    """Prepare a picture file for a model whose images have this size; `Options` describes the other parameters.
+    """Prepare a picture file for a model whose images have this size and so many channels, 1 or 3.
+
+    `Options` describes the other parameters.
 
     Raises:
         UnsupportedImageError: the content is not a PNG, JPEG, GIF, BMP or WebP file.
@@ -129,7 +132,7 @@ def prepare_picture(  # noqa: PLR0913  # its options, by name
         ValueError: the crop is not within the picture, or next to nothing of it.
     """
     options = Options(WHOLE if crop is None else check_crop(Crop(*crop)), turn, invert, fit)
-    steps = prepare_in_steps(content, options, height=height, width=width)
+    steps = prepare_in_steps(content, options, height=height, width=width, channels=channels)
     while True:
         try:
             next(steps)
@@ -138,7 +141,9 @@ def prepare_picture(  # noqa: PLR0913  # its options, by name
             return prepared
 
 
-def prepare_in_steps(content: bytes, options: Options, *, height: int, width: int) -> Generator[None, None, Prepared]:
+def prepare_in_steps(
+    content: bytes, options: Options, *, height: int, width: int, channels: int = 1
+) -> Generator[None, None, Prepared]:
     """Prepare a picture file as `prepare_picture` does, in steps.
 
     The first step decodes all pixels, which may take half a second; other threads run meanwhile. All others are short.
@@ -149,16 +154,18 @@ def prepare_in_steps(content: bytes, options: Options, *, height: int, width: in
         upright = find_upright(opened.exif)
         turns = [method for method in (upright, _TURNS[options.turn]) if method is not None]
         size = opened.image.size
-        grey = yield from _shrink(opened.image, options.crop, turns, wanted=(width, height))
+        small = yield from _shrink(opened.image, options.crop, turns, wanted=(width, height), channels=channels)
     for method in turns:
-        grey = grey.transpose(method)
+        small = small.transpose(method)
         size = size[::-1] if swaps_sides(method) else size
-    is_inverted = _is_dark_on_light(np.asarray(grey)) if options.invert is None else options.invert
+    is_inverted = options.invert
+    if is_inverted is None:  # of a picture in colour, it would be another thing
+        is_inverted = channels == 1 and _is_dark_on_light(np.asarray(small))
     if is_inverted:
-        grey = Image.fromarray(255 - np.asarray(grey))
+        small = Image.fromarray(255 - np.asarray(small))
     aspect = options.crop.width * size[0] / (options.crop.height * size[1])
     return Prepared(
-        _fit(grey, options.fit, aspect=aspect, wanted=(width, height)),
+        _fit(small, options.fit, aspect=aspect, wanted=(width, height)),
         source_width=size[0],
         source_height=size[1],
         steps=Steps(upright is not None, options.turn, options.crop, is_inverted, options.fit),
@@ -212,34 +219,38 @@ def _find_first_scan(content: bytes) -> int:
 
 
 def _shrink(
-    image: ImageFile, crop: Crop, turns: Sequence[Image.Transpose], *, wanted: tuple[int, int]
+    image: ImageFile, crop: Crop, turns: Sequence[Image.Transpose], *, wanted: tuple[int, int], channels: int
 ) -> Generator[None, None, Image.Image]:
-    """Decode a part of a picture, and average it to a small grey one, which is yet to be turned.
+    """Decode a part of a picture, and average it to a small one, grey or in colour, which is yet to be turned.
 
     Args:
         image: is not yet decoded.
         crop: which part, of the turned picture.
         turns: how it will be turned.
         wanted: the width and height that it will be resampled to.
+        channels: 1 or 3.
     """
+    mode = "L" if channels == 1 else "RGB"
     box = crop.x, crop.y, crop.x + crop.width, crop.y + crop.height
     for method in reversed(turns):
         box = find_before(method, box)
         wanted = wanted[::-1] if swaps_sides(method) else wanted
     sides = box[2] - box[0], box[3] - box[1]
     least = [_SPARE * pixels for pixels in wanted]
-    if isinstance(image, JpegImageFile):  # averages squares of up to 8 pixels without decoding them, and drops colours
-        image.draft("L", (math.ceil(least[0] / sides[0]), math.ceil(least[1] / sides[1])))
+    if isinstance(image, JpegImageFile):  # averages squares of up to 8 pixels without decoding them; may drop colours
+        image.draft(mode, (math.ceil(least[0] / sides[0]), math.ceil(least[1] / sides[1])))
     image.load()
     yield
     left, right = _find_pixels(box[0], box[2], image.width)
     upper, lower = _find_pixels(box[1], box[3], image.height)
     across, down = max(1, (right - left) // least[0]), max(1, (lower - upper) // least[1])
-    small = Image.new("L", (-(-(right - left) // across), -(-(lower - upper) // down)))
-    rows = down * max(1, _BAND_PIXELS // (down * (right - left)))
+    small = Image.new(mode, (-(-(right - left) // across), -(-(lower - upper) // down)))
+    rows = down * max(1, _BAND_PIXELS // (channels * down * (right - left)))
     for top in range(upper, lower, rows):
         band = image.crop((left, top, right, min(top + rows, lower)))
-        small.paste(Image.fromarray(to_grey(band)).reduce((across, down)), (0, (top - upper) // down))
+        small.paste(
+            Image.fromarray(to_pixels(band, channels=channels)).reduce((across, down)), (0, (top - upper) // down)
+        )
         yield
     return small
 
@@ -260,8 +271,8 @@ def _is_dark_on_light(grey: Images) -> bool:
     return bool(np.median(grey[is_border]) > middle.mean())
 
 
-def _fit(grey: Image.Image, fit: Fit, *, aspect: float, wanted: tuple[int, int]) -> Images:
-    """Resample a grey picture, which shows something of this aspect ratio, to the wanted width and height.
+def _fit(small: Image.Image, fit: Fit, *, aspect: float, wanted: tuple[int, int]) -> Images:
+    """Resample a picture, which shows something of this aspect ratio, to the wanted width and height.
 
     By LANCZOS, as the data set's edges are sharp. Averaging has gone most of the way, as in training's pictures.
     """
@@ -270,11 +281,11 @@ def _fit(grey: Image.Image, fit: Fit, *, aspect: float, wanted: tuple[int, int])
     if fit == "contain":
         width = max(1, round(width * min(1, relative)))
         height = max(1, round(height * min(1, 1 / relative)))
-    box = (0.0, 0.0, float(grey.width), float(grey.height))
+    box = (0.0, 0.0, float(small.width), float(small.height))
     if fit == "cover":
-        across, down = grey.width * max(0, 1 - 1 / relative) / 2, grey.height * max(0, 1 - relative) / 2
-        box = (across, down, grey.width - across, grey.height - down)
-    fitted = Image.new("L", wanted)
-    resized = grey.resize((width, height), Image.Resampling.LANCZOS, box)
+        across, down = small.width * max(0, 1 - 1 / relative) / 2, small.height * max(0, 1 - relative) / 2
+        box = (across, down, small.width - across, small.height - down)
+    fitted = Image.new(small.mode, wanted)
+    resized = small.resize((width, height), Image.Resampling.LANCZOS, box)
     fitted.paste(resized, ((wanted[0] - width) // 2, (wanted[1] - height) // 2))
     return np.asarray(fitted)

@@ -16,9 +16,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from fashion_api.data.dataset import DataSource, Split
+from fashion_api.data.dataset import Split
 from fashion_api.errors import DataError, FashionError, SettingsError
 from fashion_api.inference.loading import LoadedModel, load_model
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.rest.dependencies import OperationRouter
 from fashion_api.rest.fast_path import FastPath
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
@@ -28,7 +30,7 @@ from fashion_api.rest.middleware.head import HeadMiddleware
 from fashion_api.rest.middleware.overload import OverloadMiddleware
 from fashion_api.rest.middleware.rate_limit import RateLimitMiddleware
 from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
-from fashion_api.rest.openapi import complete_openapi
+from fashion_api.rest.openapi import complete_openapi, describe_api
 from fashion_api.rest.problems import add_exception_handlers
 from fashion_api.rest.routes import (
     documentation,
@@ -60,14 +62,6 @@ if TYPE_CHECKING:
     from fashion_api.service.spans import SpanWriter
 
 logger = logging.getLogger(__name__)
-
-_DESCRIPTION = """\
-Which garment is this? Answers for Fashion-MNIST test images, 28×28 arrays and uploaded pictures.
-
-Pictures are of the data set's kind: 28×28 pixels, grey, the article light on black. Errors are
-`application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
-by another method than those that are listed here answers 405, and one that is not listed 404.
-"""
 
 _ROUTERS = (
     predictions.router,
@@ -121,8 +115,7 @@ def load_test_set(settings: Settings, model: LoadedModel) -> Split:
     Raises:
         DataError: it is nowhere, or cannot be used.
     """
-    shape = (model.input.height, model.input.width)
-    return DataSource.from_settings(settings, labels=model.labels, shape=shape).load("test")
+    return find_data_set(settings, labels=model.labels, shape=model.input.shape).load("test")
 
 
 class ServiceApp(FastAPI):
@@ -241,8 +234,10 @@ def create_app(  # noqa: PLR0913  # the parts of a service
         settings,
         title="fashion-api",
         version=version("fashion-api"),
-        summary="Classifies Fashion-MNIST images with a pretrained Keras model.",
-        description=_DESCRIPTION,
+        **describe_api(
+            settings.class_names,
+            InputSpec(height=settings.image_height, width=settings.image_width, channels=settings.channels),
+        ),
         lifespan=run_service,
         license_info={"name": "MIT", "identifier": "MIT"},
         servers=[{"url": "/"}],

@@ -20,7 +20,7 @@ from fashion_api.rest.watch import Caller
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.events import Work
 from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
-from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps
+from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps, stop_before_long
 
 
 class OperationTable:
@@ -118,10 +118,14 @@ async def _read_job(request: TakenRequest, operation: Operation) -> tuple[Job, f
         found = operation.read(service, head, body) if steps is None else steps
         if isinstance(found, Job):
             return found, whole_at
+        timeout_s, short = service.settings.request_timeout_s, stop_before_long(found)
         if held.size <= UNCOUNTED_BODY_BYTES:
-            return finish_steps(found), whole_at
-        timeout_s = service.settings.request_timeout_s
-        return await service.decoder.run(found, deadline=request.deadline, timeout_s=timeout_s), whole_at
+            read = finish_steps(short)
+        else:
+            read = await service.decoder.run(short, deadline=request.deadline, timeout_s=timeout_s)
+        if read is None:
+            read = await service.preparer.run(found, deadline=request.deadline, timeout_s=timeout_s)
+        return read, whole_at
 
 
 def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:

@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.rest import problems
 from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, RATE_LIMITED, UNAUTHORIZED, ProblemKind
 from fashion_api.service.service import Service
 from fashion_api.wire.json_schema import complete_schemas, make_bounds
 from fashion_api.wire.models import ProblemDetails
+from fashion_api.wire.words import choose_words, describe_images
 
 _OF_THE_OPERATOR = "A key from who runs the service."
 _SCHEMES = {
@@ -28,6 +30,29 @@ OF_A_BODY = (problems.TOO_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED, proble
 """The problems of an operation that reads a body."""
 OF_A_PREDICTION = (problems.NOT_READY, problems.OVERLOADED, problems.DEADLINE)
 """The problems of an operation that has images classified."""
+
+
+_DESCRIPTION = """\
+{question} Answers for {pictures}, {width}×{height} arrays and uploaded pictures.
+
+Pictures are of the data set's kind: {images}{expected}. Errors are
+`application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
+by another method than those that are listed here answers 405, and one that is not listed 404.
+"""
+
+
+def describe_api(labels: tuple[str, ...], spec: InputSpec) -> dict[str, str]:
+    """Say what the service of a model of these labels and images is: the document's summary and description."""
+    words = choose_words(labels)
+    description = _DESCRIPTION.format(
+        question=words.question,
+        pictures=words.pictures,
+        width=spec.width,
+        height=spec.height,
+        images=describe_images(spec),
+        expected=words.expected,
+    )
+    return {"summary": words.summary, "description": description}
 
 
 def name_operation(route: APIRoute) -> str:
@@ -86,6 +111,8 @@ def complete_openapi(
             if completed_of[0] is not document or completed_of[1]() is not service:
                 completed = copy.deepcopy(document)
                 _name_bodies(completed)
+                if service is not None:
+                    completed["info"] |= describe_api(service.model.labels, service.model.input)
                 complete_schemas(completed, None if service is None else make_bounds(service))
                 _correct_media_types(completed)
                 _copy_examples(completed)

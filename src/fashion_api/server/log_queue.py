@@ -40,9 +40,7 @@ class LogQueue(QueueHandler):
         self._writer.start()
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Fill in the record's arguments, which may change until it is written."""
-        if not record.args:
-            return record
+        """Copy a record, with its arguments filled in: they may change until it is written."""
         record = copy.copy(record)
         record.msg, record.args = record.getMessage(), None
         return record
@@ -94,6 +92,7 @@ class _Writer(QueueListener):
             return
         super().handle(item)
         self.written += count_lines(item)
+        vars(item).pop("requests", None)  # the base class keeps a record until the next one
         self._report()
 
 

@@ -1,13 +1,15 @@
 """Where log lines go and how they are written."""
 
-import functools
 import json
 import logging
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
+
+import numpy as np
 
 from fashion_api.errors import SettingsError
 from fashion_api.server.log_destinations import LogStream, open_log_file
@@ -33,17 +35,17 @@ class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         events: list[RequestEvent] = getattr(record, "requests", [])
         if events:
-            return "\n".join(self._format_request(event, record) for event in events)
+            source = f"{record.levelname:<8} {record.name}:"
+            times = _format_times([event.ended_at_s for event in events])
+            return "\n".join([self._format_request(at, source, event) for at, event in zip(times, events, strict=True)])
         line = super().format(record)
         return line if line.isprintable() else line.translate(_CONTROL_CHARACTERS)
 
-    def _format_request(self, event: RequestEvent, record: logging.LogRecord) -> str:
-        second = int(event.ended_at_s)
-        milliseconds = int((event.ended_at_s - second) * 1000)
+    def _format_request(self, at: str, source: str, event: RequestEvent) -> str:
+        work, worker = event.work, self._worker
         return (
-            f"{_format_second(second)}.{milliseconds:03d}Z {record.levelname:<8} {record.name}: {event.method} "
-            f"{event.route or '(no route)'} {event.status} {event.duration_ms:.1f} ms {event.request_id}"
-            f"{self._worker}{'' if event.work is None else _write_work(event.work)}"
+            f"{at} {source} {event.method} {event.route or '(no route)'} {event.status} {event.duration_ms:.1f} ms "
+            f"{event.request_id}{worker}{'' if work is None else _write_work(work)}"
             f"{'' if event.key_name is None else f' key_name={event.key_name}'}"
             f"{'' if event.trace is None else f' trace_id={event.trace.trace_id}'}"
         )
@@ -59,13 +61,16 @@ class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         events: list[RequestEvent] = getattr(record, "requests", [])
         if events:
-            return "\n".join(_write_json(record, event.ended_at_s, self._describe(event)) for event in events)
+            times = _format_times([event.ended_at_s for event in events])
+            described = map(self._describe, events)
+            return "\n".join([_write_json(record, at, fields) for at, fields in zip(times, described, strict=True)])
         fields: dict[str, object] = {"message": record.getMessage()}
         if (request_id := getattr(record, "request_id", None)) is not None:
             fields["request_id"] = request_id
         if record.exc_info:
             fields["exc_info"] = self.formatException(record.exc_info)
-        return _write_json(record, record.created, fields)
+        (at,) = _format_times([record.created])
+        return _write_json(record, at, fields)
 
     def _describe(self, event: RequestEvent) -> dict[str, object]:
         return {
@@ -97,16 +102,15 @@ def _describe_more(event: RequestEvent, worker: int | None) -> dict[str, object]
     return described
 
 
-def _write_json(record: logging.LogRecord, created_s: float, fields: dict[str, object]) -> str:
-    second = int(created_s)
-    milliseconds = int((created_s - second) * 1000)
-    time_text = f"{_format_second(second)}.{milliseconds:03d}Z"
-    return json.dumps({"time": time_text, "level": record.levelname, "logger": record.name, **fields})
+def _write_json(record: logging.LogRecord, at: str, fields: dict[str, object]) -> str:
+    return json.dumps({"time": at, "level": record.levelname, "logger": record.name, **fields})
 
 
-@functools.lru_cache(maxsize=8)
-def _format_second(second: int) -> str:
-    return time.strftime(_DATE_FORMAT, time.gmtime(second))
+def _format_times(times_s: Sequence[float]) -> list[str]:
+    """Write times, in seconds since 1970, in UTC; all at once, for one at a time they took a third of a line's time."""
+    times = (np.array(times_s) * 1e3).astype("datetime64[ms]")
+    written: list[str] = np.datetime_as_string(times, timezone="UTC").tolist()
+    return written
 
 
 class _OneAMinute(logging.Filter):

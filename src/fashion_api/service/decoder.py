@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from fashion_api.errors import DeadlineExceededError, OverloadedError
 
@@ -17,7 +17,7 @@ _TURN_S = 0.002
 
 
 class _Task(NamedTuple):
-    steps: Generator[None, None, Any]
+    steps: Generator[Literal[True] | None, None, Any]
     is_wanted: Callable[[], bool]
     done: Callable[[Any, BaseException | None], object]
 
@@ -40,11 +40,12 @@ class Decoder:
         self._arrived: SimpleQueue[_Task | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def run(self, steps: Generator[None, None, T], *, deadline: float, timeout_s: float) -> T:
+    async def run(self, steps: Generator[Literal[True] | None, None, T], *, deadline: float, timeout_s: float) -> T:
         """Run all steps in the thread and give their result.
 
         Args:
-            steps: does a part of the work at each step, at best less than 2 ms.
+            steps: does a part of the work at each step, at best less than 2 ms; one that gives `True` ends the turn, as
+                the next one is long.
             deadline: the event loop's time at which the result is no longer wanted.
             timeout_s: what the deadline was made from, for the message.
 
@@ -100,8 +101,7 @@ def _take_turn(task: _Task, turn_s: float) -> bool:
     until = time.perf_counter() + turn_s
     try:
         while task.is_wanted():
-            next(task.steps)
-            if time.perf_counter() > until:
+            if next(task.steps) or time.perf_counter() > until:
                 return True
         task.steps.close()
     except StopIteration as end:

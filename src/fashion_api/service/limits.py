@@ -4,6 +4,7 @@ from collections import OrderedDict
 from typing import Protocol, Self
 
 from fashion_api.errors import OverloadedError
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.occlusion import VARIANTS
 from fashion_api.settings import Settings
 
@@ -14,10 +15,20 @@ UNCOUNTED_BODY_BYTES = 64 * 1024
 _STALLED_AFTER_S = 1.0
 
 
-def find_max_explained(settings: Settings) -> int:
-    """Find how many images a request may have explained, so that all that is to be classified fits into the queue."""
-    fitting = max(1, settings.max_queue_size // VARIANTS)
-    return min(MAX_EXPLAINED, fitting, settings.max_images_per_request)
+def find_max_images(settings: Settings, spec: InputSpec) -> int:
+    """Find how many images a request may hold: their pixels, which small files may name, are bounded as bodies are."""
+    return max(1, min(settings.max_images_per_request, _count_fitting(settings, spec)))
+
+
+def find_max_explained(settings: Settings, spec: InputSpec) -> int:
+    """Find how many images a request may have explained: all that is to be classified fits into queue and memory."""
+    fitting = min(settings.max_queue_size, _count_fitting(settings, spec)) // VARIANTS
+    return max(1, min(MAX_EXPLAINED, fitting, settings.max_images_per_request))
+
+
+def _count_fitting(settings: Settings, spec: InputSpec) -> int:
+    """Count the images whose pixels fit into the memory of bodies."""
+    return settings.max_body_memory_bytes // (spec.height * spec.width * spec.channels)
 
 
 def find_max_prepared(settings: Settings) -> int:

@@ -1,6 +1,6 @@
 """Metrics for Prometheus, by prometheus-client.
 
-Each worker counts what it does, some twenty times a second and not with each request. Several workers write their
+Each worker counts what it does, some ten times a second and not with each request. Several workers write their
 numbers into files of one folder (the library's multi-process mode), from which any of them reads the sums.
 """
 
@@ -9,10 +9,10 @@ import os
 import sys
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
-from itertools import repeat, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -200,21 +200,16 @@ class Metrics:
 
     def count_requests(self, events: Sequence[RequestEvent]) -> None:
         """Count requests that are over."""
-        if not events:
-            return
-        columns: Any = RequestEvent._make(zip(*events, strict=True))  # a tuple of values in each field
-        answers = zip(columns.route, columns.method, columns.status, strict=True)
-        for (route, method, status), count in Tally(answers).items():
+        answers: dict[tuple[str | None, str, int], list[float]] = {}
+        for event in events:
+            answers.setdefault((event.route, event.method, event.status), []).append(event.duration_ms)
+        for (route, method, status), durations_ms in answers.items():
             known = method if method in _METHODS else _OTHER_METHOD
-            self._requests.labels(route or NO_ROUTE, known, str(status)).inc(count)
-        durations: dict[str | None, list[float]] = {}
-        for route, duration_ms in zip(columns.route, columns.duration_ms, strict=True):
-            durations.setdefault(route, []).append(duration_ms)
-        for route, amounts in durations.items():
-            self._durations.labels(route or NO_ROUTE).observe_all(np.array(amounts) / 1e3)
-        for reason, count in Tally(filter(None, columns.refusal)).items():
+            self._requests.labels(route or NO_ROUTE, known, str(status)).inc(len(durations_ms))
+            self._durations.labels(route or NO_ROUTE).observe_all(np.array(durations_ms) / 1e3)
+        for reason, count in Tally(event.refusal for event in events if event.refusal).items():
             self._refusals.labels(reason).inc(count)
-        if work := list(filter(None, columns.work)):
+        if work := [event.work for event in events if event.work is not None]:
             self._count_work(work)
 
     def count_refused_connection(self, status: int, reason: str) -> None:
@@ -247,14 +242,17 @@ class Metrics:
         predictions = Predictions.join(parts)
         class_ids = predictions.class_ids
         self._probabilities.observe_all(predictions.probabilities[np.arange(len(class_ids)), class_ids])
-        accepted: Iterable[str] = repeat("unknown")
+        outcomes: tuple[str, ...] = ("unknown",)
+        accepted: npt.NDArray[np.integer[Any] | np.bool] = np.zeros_like(class_ids)
         thresholds = None if model.calibration is None else model.calibration.novelty
         if thresholds is not None and predictions.novelty is not None:
             novelty = thresholds.scale(predictions.novelty, class_ids)
             self._novelties.observe_all(novelty)
-            accepted = map(("false", "true").__getitem__, (novelty <= 1).tolist())
-        for (class_id, is_accepted), count in Tally(zip(class_ids.tolist(), accepted, strict=False)).items():
-            self._predictions.labels(model.labels[class_id], is_accepted).inc(count)
+            outcomes, accepted = ("false", "true"), novelty <= 1
+        for code, count in enumerate(np.bincount(class_ids * len(outcomes) + accepted).tolist()):
+            if count:
+                class_id, outcome = divmod(code, len(outcomes))
+                self._predictions.labels(model.labels[class_id], outcomes[outcome]).inc(count)
 
     @property
     def registry(self) -> prometheus.CollectorRegistry:

@@ -59,7 +59,7 @@ class Service:
     """The test images, or why there are none."""
     decoder: Decoder
     preparer: Decoder
-    """Prepares pictures of any size, one after the other; that takes longer than the decoder's turns."""
+    """Decodes pictures of any size, one after the other; that takes longer than the decoder's turns."""
     body_memory: BodyMemory
     request_limit: RequestLimit
     metrics: Metrics

@@ -48,8 +48,10 @@ class Recipe:
     """The share of each kernel that a step subtracts, divided by the learning rate; biases do not decay."""
     outlier_share: float = 0.0
     """Synthetic outliers in an epoch, as a share of its images; if above 0, the network has a novelty output."""
+    has_turned_outliers: bool = True
+    """Whether images that are turned are outliers."""
     nonsense_share: float = 0.0
-    """The share of the outliers that is searched for before each epoch: shapes that the network takes for articles."""
+    """The share of the outliers that is searched for before each epoch: shapes that the network takes for a class."""
     label_smoothing: float = 0.0
     """The share of the label that is spread evenly over all classes (C. Szegedy et al., arXiv:1512.00567)."""
     teachers: tuple[Path, ...] = ()
@@ -153,11 +155,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe
 """By name. Of a known architecture, a new recipe is one entry above; the command line shows it by itself."""
 
 
-def resolve_recipe(settings: TrainingSettings) -> Recipe:
-    """Give the settings' recipe, with its values replaced by those that the settings set.
+def resolve_recipe(settings: TrainingSettings, labels: tuple[str, ...] | None = None) -> Recipe:
+    """Give the settings' recipe for data of these classes, with its values replaced by those that the settings set.
 
     For classes other than Fashion-MNIST's, images are not mirrored, as a mirror image may be of another class or of
-    none, and the recipe's own teachers are left out, as they do not know the classes.
+    none; images that are turned are no outliers, as they may be of a class; and the recipe's own teachers are left out,
+    as they do not know the classes. By default, the classes are the settings'.
 
     Raises:
         SettingsError: there is no such recipe, or a setting does not fit it.
@@ -182,10 +185,13 @@ def resolve_recipe(settings: TrainingSettings) -> Recipe:
         raise settings.make_error(
             "dropout_rates", f"the recipe {named.name!r} has {expected} dropout layers, but {given} rate(s) are set"
         )
-    if settings.class_names == FASHION_MNIST_LABELS:
+    if (labels or settings.class_names) == FASHION_MNIST_LABELS:
         return recipe
     return replace(
-        recipe, augmentation=replace(recipe.augmentation, is_flipped=False), teachers=settings.teachers or ()
+        recipe,
+        augmentation=replace(recipe.augmentation, is_flipped=False),
+        has_turned_outliers=False,
+        teachers=settings.teachers or (),
     )
 
 

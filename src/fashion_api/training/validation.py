@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.errors import TrainingError
 from fashion_api.images import Images
 from fashion_api.inference.manifest import Manifest, TrainingRecord
+from fashion_api.training.arrays import Labels
 from fashion_api.training.recipes import Recipe
 
 _SEED = 1708_07747  # any fixed number; this one is Fashion-MNIST's on arXiv
@@ -19,9 +19,9 @@ class TrainingData:
     """The images to train on, and those held back for validation."""
 
     images: Images
-    labels: npt.NDArray[np.uint8]
+    labels: Labels
     validation_images: Images
-    validation_labels: npt.NDArray[np.uint8]
+    validation_labels: Labels
 
 
 def hold_back(split: Split, recipe: Recipe) -> TrainingData:

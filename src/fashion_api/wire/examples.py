@@ -29,9 +29,14 @@ IMAGE_ROWS: Final[list[list[int]]] = decode_image(IMAGE_PNG, height=28, width=28
 
 
 def draw_image(spec: InputSpec) -> Images:
-    """Draw the image in a model's size, by nearest neighbour: uint8[height, width]."""
+    """Draw the image in a model's size, by nearest neighbour; in colour, its channels are equal."""
+    greys = _draw_greys(spec)
+    return greys if spec.channels == 1 else np.stack([greys] * spec.channels, axis=-1)
+
+
+def _draw_greys(spec: InputSpec) -> Images:
     image = np.array(IMAGE_ROWS, np.uint8)
-    rows, columns = (np.arange(length) * 28 // length for length in spec.shape)
+    rows, columns = (np.arange(length) * 28 // length for length in spec.size)
     return image[np.ix_(rows, columns)]
 
 
@@ -55,6 +60,7 @@ def describe_prediction(labels: Sequence[str]) -> JsonObject:
         "accepted": True,
         "reason": None,
         "reasons": [],
+        "route": "direct",
     }
 
 
@@ -86,7 +92,7 @@ def describe_preparation(spec: InputSpec) -> JsonObject:
 
 def describe_explanation(labels: Sequence[str], spec: InputSpec) -> JsonObject:
     """Give a `models.Explanation`: what is light in the image mattered."""
-    heat = (draw_image(spec) / 1000).tolist()
+    heat = (_draw_greys(spec) / 1000).tolist()
     return {"label": labels[-1], "class_id": len(labels) - 1, "probability": 0.98, "heat_map": heat}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.occlusion import VARIANTS, cover, map_heat
+from fashion_api.pictures.resizing import choose_resize
 from fashion_api.service.limits import find_max_explained
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import check_json
@@ -19,7 +20,13 @@ _DECIMALS = 4
 
 def _read_images(service: Service, _head: RequestHead, body: bytes) -> JobSteps:
     model = service.model
-    images = yield from read_images(body, model.input, max_images=find_max_explained(service.settings))
+    settings = service.settings
+    images, _ = yield from read_images(
+        body,
+        model.input,
+        max_images=find_max_explained(settings, model.input),
+        resize=choose_resize(settings, model.input),
+    )
     variants = yield from _cover_all(images)
 
     def write(predictions: Predictions) -> Reply:

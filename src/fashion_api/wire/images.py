@@ -1,19 +1,20 @@
-"""The pydantic type of one image in JSON: rows of pixels, or a picture file in base64."""
+"""The pydantic type of one image in JSON: rows of pixels, grey or in colour, or a picture file in base64."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import islice
 from operator import iconcat
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails
 
-from fashion_api.errors import MAX_FAULTS, ImageError
-from fashion_api.pictures.decoding import decode_base64
+from fashion_api.errors import MAX_FAULTS, ImageError, WrongSizeError
+from fashion_api.pictures.decoding import decode_image, read_base64
+from fashion_api.pictures.resizing import Resize
 from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
-from fashion_api.wire.mistakes import describe_image_mistake
+from fashion_api.wire.mistakes import describe_image_mistake, name_row
 from fashion_api.wire.validation import make_error, name_json_type
 
 _PIXEL_MAX = 255
@@ -30,10 +31,26 @@ class ImageContext(NamedTuple):
     """The most images of one request."""
     may_hold_booleans: bool = True
     """Whether rows may hold booleans, which `bytes` would read as 0 and 1; `False` allows the fast conversion."""
+    channels: int = 1
+    resize: Resize | None = None
+    """How pictures of another size are resized; `None`: they are refused."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an image."""
+        size = (self.height, self.width)
+        return size if self.channels == 1 else (*size, self.channels)
 
 
-def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes:
-    """Convert one image of parsed JSON to its pixels, height × width bytes.
+class OtherSize(NamedTuple):
+    """A picture file of another size than the model's, and how it is to be resized."""
+
+    content: bytes
+    resize: Resize
+
+
+def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes | OtherSize:
+    """Convert one image of parsed JSON to its pixels, height × width × channels bytes.
 
     Raises:
         PydanticCustomError: the image as a whole is wrong.
@@ -44,12 +61,21 @@ def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes:
         pixels = None if context.may_hold_booleans else _convert_rows(value, context)
         return _convert_odd_rows(value, context) if pixels is None else pixels
     if not isinstance(value, str):
-        wanted = f"{context.height} rows of {context.width} whole numbers, or a base64 string"
+        wanted = f"{context.height} rows of {name_row(context.shape)}, or a base64 string"
         raise make_error(f"must be {wanted}, not {name_json_type(value)}")
     try:
-        return decode_base64(value, height=context.height, width=context.width).tobytes()
+        return _read_picture(read_base64(value), context)
     except ImageError as error:
         raise make_error(str(error)) from None
+
+
+def _read_picture(content: bytes, context: ImageContext) -> bytes | OtherSize:
+    try:
+        return decode_image(content, height=context.height, width=context.width, channels=context.channels).tobytes()
+    except WrongSizeError:
+        if context.resize is None:
+            raise
+        return OtherSize(content, context.resize)
 
 
 _Row = Annotated[list[Annotated[int, Field(ge=0, le=_PIXEL_MAX)]], Field(json_schema_extra={BOUND: "row"})]
@@ -58,7 +84,7 @@ _Base64 = Annotated[
     str,
     Field(
         title="A picture file in base64",
-        description="A PNG, JPEG, GIF, BMP or WebP file of the model's size, or a `data:` URL of it.",
+        description="A PNG, JPEG, GIF, BMP or WebP file, or a `data:` URL of it.",
         json_schema_extra={
             BOUND: "base64",
             "format": PICTURE_BASE64,
@@ -68,21 +94,27 @@ _Base64 = Annotated[
     ),
 ]
 
-Pixels = Annotated[bytes, PlainValidator(_read_pixels, json_schema_input_type=_Rows | _Base64)]
-"""The pixels of one image, row by row; validated with an `ImageContext`.
+Pixels = Annotated[bytes | OtherSize, PlainValidator(_read_pixels, json_schema_input_type=_Rows | _Base64)]
+"""The pixels of one image, row by row, or its file; validated with an `ImageContext`.
 
 pydantic's own `list[list[int]] | str` would visit each of the 784 pixels of an image as a value of its own, and report
 a bad pixel once for each side of the union.
 """
 
 
-def _convert_rows(rows: list[list[int]], context: ImageContext) -> bytes | None:
+def _convert_rows(rows: list[Any], context: ImageContext) -> bytes | None:
     """Convert rows of integers without booleans; `None` for rows of another length or with other values."""
     try:
         if list(map(len, rows)) != [context.width] * context.height:
             return None
-        pixels: list[int] = []
-        return bytes(reduce(iconcat, rows, pixels))
+        values: list[Any] = []
+        values = reduce(iconcat, rows, values)
+        if context.channels > 1:
+            if list(map(len, values)) != [context.channels] * len(values):
+                return None
+            pixels, values = values, []
+            values = reduce(iconcat, pixels, values)
+        return bytes(values)
     except (TypeError, ValueError):
         return None
 
@@ -90,7 +122,7 @@ def _convert_rows(rows: list[list[int]], context: ImageContext) -> bytes | None:
 def _convert_odd_rows(rows: list[object], context: ImageContext) -> bytes:
     """Convert rows that may hold anything; accepts whole numbers that are written as 1.0."""
     faults = list(islice(_find_faults(rows, context), MAX_FAULTS))
-    mistake = describe_image_mistake(rows, height=context.height, width=context.width) if faults else None
+    mistake = describe_image_mistake(rows, context.shape) if faults else None
     if mistake is not None:
         raise make_error(mistake)
     if faults:
@@ -99,18 +131,34 @@ def _convert_odd_rows(rows: list[object], context: ImageContext) -> bytes:
 
 
 def _find_faults(rows: Sequence[object], context: ImageContext) -> Iterator[InitErrorDetails]:
-    width = context.width
+    width, row_form = context.width, name_row(context.shape)
     if len(rows) != context.height:
         yield _make_fault((), f"has {len(rows)} rows, not {context.height}")
     for y, row in enumerate(rows):
         if not isinstance(row, list):
-            yield _make_fault((y,), f"must be a row of {width} whole numbers, not {name_json_type(row)}")
+            yield _make_fault((y,), f"must be a row of {row_form}, not {name_json_type(row)}")
         elif len(row) != width:
-            yield _make_fault((y,), f"has {len(row)} values, not {width}")
+            yield _make_fault((y,), f"has {len(row)} {'values' if context.channels == 1 else 'pixels'}, not {width}")
+        elif context.channels == 1:
+            yield from _find_value_faults((y,), row)
         else:
-            for x, value in enumerate(row):
-                if not _is_pixel(value):
-                    yield _make_fault((y, x), f"must be a whole number from 0 to 255, not {_show(value)}")
+            yield from _find_pixel_faults(y, row, context.channels)
+
+
+def _find_pixel_faults(y: int, row: Sequence[object], channels: int) -> Iterator[InitErrorDetails]:
+    for x, pixel in enumerate(row):
+        if not isinstance(pixel, list):
+            yield _make_fault((y, x), f"must be a pixel, a list of {channels} whole numbers, not {_show(pixel)}")
+        elif len(pixel) != channels:
+            yield _make_fault((y, x), f"has {len(pixel)} values, not {channels}")
+        else:
+            yield from _find_value_faults((y, x), pixel)
+
+
+def _find_value_faults(location: tuple[int, ...], values: Sequence[object]) -> Iterator[InitErrorDetails]:
+    for position, value in enumerate(values):
+        if not _is_pixel(value):
+            yield _make_fault((*location, position), f"must be a whole number from 0 to 255, not {_show(value)}")
 
 
 def _make_fault(location: tuple[int, ...], message: str) -> InitErrorDetails:

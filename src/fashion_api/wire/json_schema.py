@@ -2,7 +2,8 @@
 
 from typing import Any, Final, NamedTuple
 
-from fashion_api.service.limits import find_max_explained
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.service.limits import find_max_explained, find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.examples import (
     describe_confusions,
@@ -62,22 +63,31 @@ def make_bounds(service: Service) -> Bounds:
         # Of an answer; no enumeration, so that generated clients read the answers of another model too.
         label={"examples": labels},
         rows={"minItems": spec.height, "maxItems": spec.height},
-        row={"minItems": spec.width, "maxItems": spec.width},
-        images={"maxItems": service.settings.max_images_per_request},
+        row=_describe_row(spec),
+        images={"maxItems": find_max_images(service.settings, spec)},
         base64={"examples": [picture]},
         base64_request={"value": {"images": [picture]}},
         rows_request={"value": {"images": [draw_image(spec).tolist()]}},
         model={"examples": [identify_model(model)]},
         prediction={"examples": [prediction]},
-        named_prediction={"examples": [{**prediction, "filename": "boot.png"}]},
+        named_prediction={"examples": [{**prediction, "filename": "picture.png"}]},
         labelled_image={"examples": [describe_labelled_image(labels)]},
         labelled_prediction={"examples": [describe_labelled_prediction(model)]},
         listed_image={"examples": [describe_listed_image(labels)]},
         confusion_matrix={"examples": [describe_confusions(model)]},
         preparation={"examples": [describe_preparation(spec)]},
-        explained_images={"maxItems": find_max_explained(service.settings)},
+        explained_images={"maxItems": find_max_explained(service.settings, spec)},
         explanation={"examples": [describe_explanation(labels, spec)]},
     )
+
+
+def _describe_row(spec: InputSpec) -> dict[str, Any]:
+    row: dict[str, Any] = {"minItems": spec.width, "maxItems": spec.width}
+    if spec.channels == 1:
+        return row
+    value = {"type": "integer", "minimum": 0, "maximum": 255}
+    pixel = {"type": "array", "items": value, "minItems": spec.channels, "maxItems": spec.channels}
+    return {**row, "items": {**pixel, "description": "A pixel: red, green and blue."}}
 
 
 def complete_schemas(document: object, bounds: Bounds | None) -> None:

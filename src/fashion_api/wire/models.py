@@ -1,6 +1,6 @@
 """The pydantic models of the native API's responses: its public contract."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -8,14 +8,15 @@ from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
 from fashion_api.pictures.preparation import Fit, Turn
+from fashion_api.pictures.resizing import Route
 from fashion_api.wire.json_schema import BOUND, QUARTER_TURNS
-from fashion_api.wire.predictions import REASONS, Reason
+from fashion_api.wire.words import FASHION, Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Label = Annotated[str, Field(json_schema_extra={BOUND: "label"})]
 """One of the served model's labels."""
 # No enumeration either: later versions add codes, and a generated client must read them.
-ReasonCode = Annotated[Reason, WithJsonSchema({"type": "string", "examples": list(REASONS)})]
+ReasonCode = Annotated[Reason, WithJsonSchema({"type": "string", "examples": list(FASHION.reasons)})]
 
 
 class _Schema(BaseModel):
@@ -42,8 +43,8 @@ class Prediction(_Schema):
     probability: Probability = Field(description="Its probability.")
     probabilities: dict[str, Probability] = Field(description="Every class's probability, in the order of class ids.")
     calibrated: bool | None = Field(
-        description="True where the probabilities are calibrated: on average over images of articles, 90 % of those "
-        "that are 0.9 are right. Else null."
+        description="True where the probabilities are calibrated: on average over images like those of the training, "
+        "90 % of those that are 0.9 are right. Else null."
     )
     prediction_set: list[Label] | None = Field(
         description="The classes that cannot be ruled out at the requested coverage, the most probable first. The "
@@ -52,13 +53,12 @@ class Prediction(_Schema):
     )
     novelty: float | None = Field(
         ge=0,
-        description="How unlike the articles that the model was trained on the image is, as a multiple of the "
-        "threshold of the predicted class: nearly all images of articles have at most 1. Null for a model that does "
-        "not score it.",
+        description="How unlike those that the model was trained on the image is, as a multiple of the threshold of "
+        "the predicted class: nearly all images like those have at most 1. Null for a model that does not score it.",
     )
     accepted: bool | None = Field(
-        description="Whether the image is accepted as one of an article: its novelty is at most 1. Null where there is "
-        "no novelty."
+        description="Whether the image is accepted as one like those of the training: its novelty is at most 1. Null "
+        "where there is no novelty."
     )
     reason: str | None = Field(description="Why the image is not accepted, as one sentence; null where it is.")
     reasons: list[ReasonCode] = Field(
@@ -66,6 +66,10 @@ class Prediction(_Schema):
         "the novelty is over 1. The others are hints from the pixels and the probabilities, for the caller to check: "
         "`turned` (by 90°), `low-contrast`, `too-small`, `at-edge`, `too-dark`, `unsure` (no class has half of the "
         "probability). Later versions may add codes."
+    )
+    route: Annotated[Route, WithJsonSchema({"type": "string", "examples": list(get_args(Route))})] = Field(
+        description="How the image came to the model's size. `direct`: it had it. A picture of another size was "
+        "resized: `fit` added black at two sides, `crop` cut two sides off, `stretch` changed the aspect ratio."
     )
 
 
@@ -205,7 +209,8 @@ class Preparation(_Schema):
     model_config = ConfigDict(json_schema_extra={BOUND: "preparation"})
 
     image: str = Field(
-        description="A grey PNG of the model's size in base64, which can be sent to `/api/v1/predictions` as it is.",
+        description="A PNG of the model's size in base64, grey or in colour as its images are, which can be sent to "
+        "`/api/v1/predictions` as it is.",
         json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
     )
     source: SourceSize = Field(description="The size of the picture before it was cropped.")
@@ -221,6 +226,16 @@ class PendingModel(_Schema):
     )
     version: str | None = Field(description="The version of its `.h5`; null where that could not be read.")
     reason: str = Field(description="Why it is not served; the log says more.")
+
+
+class ModelWords(_Schema):
+    """What texts for people say of the model's pictures."""
+
+    question: str = Field(description="What a person asks the model.")
+    advice: str = Field(description="What a picture should be like.")
+    subject: str = Field(description="What a picture shows, as in `closer to {subject}`.")
+    known: str = Field(description="What the model was trained on, as in `it looks like {known} that the model knows`.")
+    limits: str = Field(description="What to do about a picture that is not accepted.")
 
 
 class ModelCard(_Schema):
@@ -241,6 +256,7 @@ class ModelCard(_Schema):
     pending: PendingModel | None = Field(
         description="What the model's file has now, where that is not served; null where it is."
     )
+    words: ModelWords = Field(description="For texts about its pictures, as those of the page.")
 
 
 class Health(_Schema):

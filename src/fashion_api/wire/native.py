@@ -5,6 +5,8 @@ from collections.abc import Generator
 from fashion_api.errors import UnsupportedMediaTypeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.pictures.file_types import MEDIA_TYPES
+from fashion_api.pictures.resizing import choose_resize
+from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import check_json
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, RequestHead
@@ -44,10 +46,16 @@ def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> J
 def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
-    images = yield from read_images(body, model.input, max_images=service.settings.max_images_per_request)
+    settings = service.settings
+    images, resized = yield from read_images(
+        body,
+        model.input,
+        max_images=find_max_images(settings, model.input),
+        resize=choose_resize(settings, model.input),
+    )
 
     def write(predictions: Predictions) -> Reply:
-        described = describe_predictions(model, predictions, images, coverage=coverage)
+        described = describe_predictions(model, predictions, images, coverage=coverage, resized=resized)
         return write_json({"model": identify_model(model), "predictions": described})
 
     return Job(images, write)
@@ -79,12 +87,12 @@ def read_files(head: RequestHead, body: bytes, *, max_files: int) -> Generator[N
 def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
-    files = yield from read_files(head, body, max_files=service.settings.max_images_per_request)
-    images = yield from decode_files(files, model.input)
+    files = yield from read_files(head, body, max_files=find_max_images(service.settings, model.input))
+    images, resized = yield from decode_files(files, model.input, choose_resize(service.settings, model.input))
     names = [file.name for file in files]
 
     def write(predictions: Predictions) -> Reply:
-        described = describe_predictions(model, predictions, images, coverage=coverage)
+        described = describe_predictions(model, predictions, images, coverage=coverage, resized=resized)
         for prediction, name in zip(described, names, strict=True):
             prediction["filename"] = name
         return write_json({"model": identify_model(model), "predictions": described})

@@ -5,12 +5,14 @@ the operation of a request, read the body, have the job's images classified, and
 """
 
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
+
+T = TypeVar("T")
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names, in lower case, and values."""
@@ -60,11 +62,16 @@ class Job(NamedTuple):
     """Images to classify, and how their predictions are written."""
 
     images: Images
-    """uint8[n, height, width], n at least 1."""
+    """uint8[n, height, width], or uint8[n, height, width, 3]; n is at least 1."""
     write: Callable[[Predictions], Reply]
 
 
-JobSteps = Generator[None, None, Job]
+LONG: Final = True
+Step = Literal[True] | None
+"""What a step of decoding gives: `LONG` where the next one decodes a picture of any size, which may take half a second
+and 280 MB."""
+
+JobSteps = Generator[Step, None, Job]
 """Decoding in steps that end with the job; between two steps, other requests may be served."""
 
 
@@ -82,11 +89,24 @@ class Operation(NamedTuple):
     """Whether the images are the caller's, so that their predictions count in the metrics."""
 
 
-def finish_steps(steps: JobSteps) -> Job:
+def finish_steps(steps: Generator[Step, None, T]) -> T:
     """Run all steps at once."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
+            found: T = end.value
+            return found
+
+
+def stop_before_long(steps: JobSteps) -> Generator[None, None, Job | None]:
+    """Run steps up to a long one, which is left to the caller; gives `None` then."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
             job: Job = end.value
             return job
+        if step is LONG:
+            return None
+        yield

@@ -5,8 +5,6 @@ long.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Literal
 
 import orjson
 
@@ -14,26 +12,14 @@ from fashion_api.images import Images
 from fashion_api.inference.calibration import DEFAULT_COVERAGE
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
-from fashion_api.pictures.flaws import Flaw, find_flaws
+from fashion_api.pictures.flaws import find_flaws
+from fashion_api.pictures.resizing import Resize
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import Reply
+from fashion_api.wire.words import Reason, Words, choose_words
 
 JsonObject = dict[str, object]
 
-Reason = Literal["unfamiliar", "unsure"] | Flaw
-"""Why an image is not accepted."""
-REASONS: Mapping[Reason, str] = MappingProxyType(
-    {
-        "unfamiliar": "the image is unlike the articles that the model was trained on: its novelty is over 1",
-        "turned": "the article may be turned by 90°",
-        "low-contrast": "the contrast is low",
-        "too-small": "what it shows is small",
-        "at-edge": "what it shows is at an edge",
-        "too-dark": "the image is dark",
-        "unsure": "no class is probable",
-    }
-)
-"""The words for each reason; the first always applies, the others are hints."""
 _LEAST_PROBABILITY = 0.5
 """Of the most probable class; below, the model is unsure."""
 
@@ -49,15 +35,21 @@ def identify_model(model: LoadedModel) -> JsonObject:
 
 
 def describe_predictions(
-    model: LoadedModel, predictions: Predictions, images: Images, *, coverage: float = DEFAULT_COVERAGE
+    model: LoadedModel,
+    predictions: Predictions,
+    images: Images,
+    *,
+    coverage: float = DEFAULT_COVERAGE,
+    resized: Mapping[int, Resize] | None = None,
 ) -> list[JsonObject]:
     """Give the `models.Prediction` of each image.
 
     Args:
         model: the model that predicted.
         predictions: of some images.
-        images: uint8[n, height, width], these images.
+        images: uint8[n, height, width] or uint8[n, height, width, 3], these images.
         coverage: of the prediction sets, one of `COVERAGES`.
+        resized: how those of them that had another size than the model's were resized, by their position.
     """
     labels, calibration = model.labels, model.calibration
     described: list[JsonObject] = []
@@ -79,22 +71,26 @@ def describe_predictions(
                 "accepted": None,
                 "reason": None,
                 "reasons": [],
+                "route": "direct",
             }
         )
+    if resized:
+        for position, route in resized.items():
+            described[position]["route"] = route
     if calibration is not None and calibration.novelty is not None and predictions.novelty is not None:
         for index, (prediction, novelty) in enumerate(zip(described, predictions.novelty.tolist(), strict=True)):
             relative = novelty / calibration.novelty.get_threshold(class_ids[index])
             prediction["novelty"] = relative
             prediction["accepted"] = relative <= 1
             if relative > 1:
-                _add_reasons(prediction, images[index], max(rows[index]))
+                _add_reasons(prediction, images[index], max(rows[index]), choose_words(labels))
     return described
 
 
-def _add_reasons(prediction: JsonObject, image: Images, probability: float) -> None:
+def _add_reasons(prediction: JsonObject, image: Images, probability: float, words: Words) -> None:
     """Add to an image that is not accepted why it may not be; an accepted image costs nothing here."""
     reasons: list[Reason] = ["unfamiliar", *find_flaws(image)]
     if probability < _LEAST_PROBABILITY:
         reasons.append("unsure")
     prediction["reasons"] = reasons
-    prediction["reason"] = "; ".join([REASONS[reason] for reason in reasons])
+    prediction["reason"] = "; ".join([words.reasons[reason] for reason in reasons])

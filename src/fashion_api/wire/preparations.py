@@ -25,7 +25,9 @@ def prepare_upload(service: Service, head: RequestHead, body: bytes) -> Generato
     (file,) = yield from read_files(head, body, max_files=1)
     options = Options(query.crop, query.turn, _INVERT[query.invert], query.fit)
     spec = service.model.input
-    prepared = yield from prepare_in_steps(file.content, options, height=spec.height, width=spec.width)
+    prepared = yield from prepare_in_steps(
+        file.content, options, height=spec.height, width=spec.width, channels=spec.channels
+    )
     steps = prepared.steps
     return write_json(
         {

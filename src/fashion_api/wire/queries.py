@@ -143,8 +143,8 @@ class PreparationQuery(_Parameters):
     )
     invert: Literal["auto", "true", "false"] = Field(
         "auto",
-        description="Whether black and white are exchanged, as the model takes articles light on black; `auto`: where "
-        "the border is lighter than the middle.",
+        description="Whether black and white are exchanged, for a model that takes things light on black; `auto`: "
+        "where a picture becomes grey, and its border is lighter than its middle.",
     )
     fit: Fit = Field(
         "contain",

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fashion_api.errors import Fault, ImageError, InvalidRequestError
-from fashion_api.images import Images
+from fashion_api.errors import Fault, ImageError, InvalidRequestError, WrongSizeError
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_image
+from fashion_api.pictures.resizing import Resize
 from fashion_api.wire.multipart import Part, read_parts
+from fashion_api.wire.operation import Step
+from fashion_api.wire.sized_images import SizedImages, resize_picture
 
 PART_NAME = "file"
 """The name of the form's parts that hold pictures; parts of other names are ignored."""
@@ -48,26 +50,35 @@ def read_form_files(body: bytes, content_type: str, *, max_files: int) -> Genera
     return files
 
 
-def decode_files(files: Sequence[UploadedFile], spec: InputSpec) -> Generator[None, None, Images]:
-    """Decode picture files of the model's size to uint8[n, height, width], one at a step.
+def decode_files(
+    files: Sequence[UploadedFile], spec: InputSpec, resize: Resize | None = None
+) -> Generator[Step, None, SizedImages]:
+    """Decode picture files, one at a step; those of another size than the model's are resized, or else refused.
 
     Raises:
         ImageError: the only file cannot be classified.
         InvalidRequestError: some of several files cannot be classified; says which, and why.
     """
-    if len(files) == 1:
-        return decode_image(files[0].content, height=spec.height, width=spec.width)[np.newaxis]
-    images = np.empty((len(files), spec.height, spec.width), np.uint8)
+    images = np.empty((len(files), *spec.shape), np.uint8)
+    resized: dict[int, Resize] = {}
     faults: list[Fault] = []
-    for position, file in enumerate(files):
+    for position, (_, content) in enumerate(files):
         try:
-            images[position] = decode_image(file.content, height=spec.height, width=spec.width)
+            try:
+                images[position] = decode_image(content, height=spec.height, width=spec.width, channels=spec.channels)
+            except WrongSizeError:
+                if resize is None:
+                    raise
+                images[position] = yield from resize_picture(content, resize, spec)
+                resized[position] = resize
         except ImageError as error:
+            if len(files) == 1:
+                raise
             faults.append(Fault(f"{PART_NAME}[{position}]", str(error)))
-        yield
+        yield None
     if faults:
         raise InvalidRequestError(faults)
-    return images
+    return SizedImages(images, resized)
 
 
 def _make_error(message: str) -> InvalidRequestError:

@@ -170,14 +170,14 @@ EVENT = RequestEvent(1.0, "GET", "/problems", 200, 1.0, "id")
 
 
 def test_requests_are_logged_together(caplog: pytest.LogCaptureFixture) -> None:
-    """Requests that end within a twentieth of a second are one record, which is written when that is over."""
+    """Requests that end within a tenth of a second are one record, which is written when that is over."""
 
     async def test() -> None:
         log = RequestLog()
         for _ in range(3):
             log.add(EVENT)
         assert not caplog.records
-        await put_clock_forward(0.06)
+        await put_clock_forward(0.11)
         assert [record.getMessage() for record in caplog.records] == ["3 request(s)"]
         log.flush()
         assert len(caplog.records) == 1

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.network.h5 import encode_h5
 from fashion_api.training.recipes import RECIPES
+from tests.compiling import compile_here
 from tests.idx import encode_idx
 from tests.training.samples import LABELS, make_settings, write_data_set
 
@@ -41,7 +43,7 @@ def evaluated(trained: TrainingOutcome, data_dir: Path, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("evaluated")
     for path in (trained.model_path, manifest_path(trained.model_path), trained.log_path):
         shutil.copy(path, folder)
-    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name))
+    return evaluate(make_settings(data_dir, model_path=folder / trained.model_path.name, engine="keras"))
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +170,10 @@ def test_calibration_is_that_of_the_training(trained: TrainingOutcome, bare_mode
     """A model whose manifest has lost its calibration gets the same one again, on any engine."""
     write_manifest(bare_model_path, trained.manifest.model_copy(update={"calibration": None}))
 
-    evaluate(make_settings(data_dir, model_path=bare_model_path))
+    settings = make_settings(data_dir, model_path=bare_model_path)
+    compile_here(settings)
+
+    evaluate(settings)
 
     manifest = read_manifest(bare_model_path)
     assert manifest is not None
@@ -191,26 +196,21 @@ def test_own_output_is_compared_and_counted(evaluated_residual: EvaluationOutcom
 def test_digits_are_measured_where_they_are_set(
     evaluated: EvaluationOutcome, evaluated_residual: EvaluationOutcome
 ) -> None:
-    """With a file of digits they are in the report; without it, the report names them as not measured."""
+    """With a file of digits they are in the report; without it, the report of other data does not name them."""
     with_digits, without = evaluated_residual.record.novelty, evaluated.record.novelty
 
     assert with_digits is not None
     assert without is not None
     assert with_digits.report["MNIST digits"].images == 3
-    assert (with_digits.not_measured, without.not_measured) == ((), ("MNIST digits",))
+    assert (with_digits.not_measured, without.not_measured) == ((), ())
+    assert "MNIST digits" not in without.report
 
 
-def test_missing_digits_are_told_where_the_model_scores_novelty(
-    evaluated: EvaluationOutcome,
-    evaluated_residual: EvaluationOutcome,
-    data_dir: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Without a file of digits, a warning names the setting, but not for a model that refuses nothing."""
-    for outcome, is_told in ((evaluated, False), (evaluated_residual, True)):
-        caplog.clear()
-        evaluate(make_settings(data_dir, model_path=outcome.model_path, engine="keras"))
-        assert ("FASHION_DIGITS_FILE" in caplog.text) is is_told
+def test_card_of_other_data_speaks_of_no_articles(evaluated_residual: EvaluationOutcome) -> None:
+    """The card of a data set that is not Fashion-MNIST has no word of articles; its digits were asked for."""
+    card = evaluated_residual.model_path.with_name("README.md").read_text().replace("MNIST digits", "")
+    assert "## Novelty" in card
+    assert not re.findall(r"(?i)article|fashion.mnist|mnist|garment|cloth|shirt|light on black|turned", card)
 
 
 def test_evaluating_again_gives_the_same_figures(evaluated_residual: EvaluationOutcome, data_dir: Path) -> None:

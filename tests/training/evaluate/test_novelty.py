@@ -6,8 +6,9 @@ from fashion_api.inference.calibration import Calibration, NoveltyThresholds, Pr
 from fashion_api.inference.evaluation_record import NoveltyScore, NoveltySetScore
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.evaluate.novelty import choose_detector, measure_novelty
-from fashion_api.training.synthetic.out_of_distribution import DIGITS
+from fashion_api.training.synthetic.out_of_distribution import DIGITS, TURNED
 from tests.training.evaluate.dark_images import DATA, BrightClassifier
 from tests.training.samples import LABELS, TRAINING_RECORD
 
@@ -35,12 +36,22 @@ def test_method_with_the_fewest_mistakes_is_chosen(
     assert choose_detector(choosing) == chosen
 
 
-def test_report_names_the_kinds_not_measured() -> None:
-    """Without digits the report names them as not measured; without thresholds it has no shares refused."""
+@pytest.mark.parametrize("labels", [FASHION_MNIST_LABELS, LABELS], ids=["Fashion-MNIST", "another"])
+def test_report_is_of_kinds_that_suit_the_data(labels: tuple[str, ...]) -> None:
+    """Fashion-MNIST's names digits as not measured, and has articles turned; of other data those may be of a class."""
+    model = LoadedModel("bright", "0", labels, InputSpec(height=4, width=4), "fake", None, BrightClassifier())
+    test = Split(DATA.images, DATA.labels, "0" * 64)
+    report = measure_novelty(model, None, DATA, test, digits=None, drawn=5)
+    is_fashion_mnist = labels == FASHION_MNIST_LABELS
+    assert report.not_measured == ((DIGITS,) if is_fashion_mnist else ())
+    assert report.report.keys() & TURNED == (TURNED if is_fashion_mnist else set())
+
+
+def test_report_without_thresholds_has_no_shares_refused() -> None:
+    """Without thresholds, the report has no shares refused; without a recipe, it does not know what was trained for."""
     model = LoadedModel("bright", "0", LABELS, InputSpec(height=4, width=4), "fake", None, BrightClassifier())
     test = Split(DATA.images, DATA.labels, "0" * 64)
     report = measure_novelty(model, None, DATA, test, digits=None, drawn=5)
-    assert report.not_measured == (DIGITS,)
     assert DIGITS not in report.report
     assert report.articles is None
     assert {kind.refused for kind in report.report.values()} == {None}

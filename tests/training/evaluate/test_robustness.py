@@ -62,7 +62,16 @@ def test_poor_pictures_are_measured_by_kind(halves: Split, recipe: str, met: boo
     """Each kind has an accuracy and an accepted share, and says whether the recipe shows the like."""
     scores = measure_poor_pictures(LeftClassifier(), halves, THRESHOLDS, recipe=recipe)
     assert scores.keys() == {*MET, *UNMET}
-    assert scores["20×20 in the middle"].accuracy == 1
-    assert scores["20×20 in the middle"].accepted == 1
+    assert scores["shrunk to five sevenths"].accuracy == 1
+    assert scores["shrunk to five sevenths"].accepted == 1
     assert scores["pixels halved"].is_trained_for is met
     assert scores["glare"].is_trained_for is (None if met is None else False)
+
+
+def test_large_images_are_altered_in_parts() -> None:
+    """Of images so large that a few at a time are altered, the accuracy is that of all."""
+    large = np.zeros((7, 400_000, 8), np.uint8)
+    large[[0, 1, 2, 4, 6], :, :4] = 200
+    large[[3, 5], :, 4:] = 200
+    split = Split(large, np.array([1, 1, 1, 1, 1, 0, 0], np.uint8), "0" * 64)
+    assert measure_mirrored(LeftClassifier(), split) == pytest.approx(5 / 7)

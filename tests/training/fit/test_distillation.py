@@ -86,7 +86,7 @@ def test_student_learns_from_teachers(train: Train, trained: "TrainingOutcome", 
     teacher = Path(shutil.copy(trained.model_path, tmp_path))
     shutil.copy(trained.model_path.with_suffix(".json"), tmp_path)
 
-    outcome = train(teachers=(teacher,), recipe="compact", dropout_rates=(), cache_dir=tmp_path)
+    outcome = train(teachers=(teacher,), recipe="compact", dropout_rates=(), engine="keras")
 
     assert (outcome.record.recipe, outcome.record.epochs_run) == ("compact", 3)
     assert outcome.record.teachers == (trained.manifest.sha256,)

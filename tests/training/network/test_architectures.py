@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashion_api.inference.h5_walk import check_h5
+from fashion_api.inference.h5_walk import check_model
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import keras
 from fashion_api.training.network.h5 import encode_h5
@@ -34,7 +34,24 @@ def test_any_size_and_number_of_classes_gives_probabilities(name: str, shape: tu
 @pytest.mark.parametrize("name", RECIPES)
 def test_saved_network_passes_the_walk(name: str) -> None:
     """What training writes by a recipe is a file that serving reads."""
-    check_h5(encode_h5(build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")))
+    check_model(encode_h5(build_model(RECIPES[name], shape=(28, 28), classes=10, precision="float32")))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_images_in_colour_are_taken(name: str) -> None:
+    """Each network takes images in colour of any size."""
+    model = build_model(replace(RECIPES[name], hidden_units=4), shape=(5, 7, 3), classes=2, precision="float32")
+    assert model.input_shape == (None, 5, 7, 3)
+
+
+@pytest.mark.parametrize("name", ["compact", "small"])
+def test_dense_layer_does_not_grow_with_the_image(name: str) -> None:
+    """An image of 96×96 pixels needs as many weights as one of 32×32."""
+    weights = {
+        size: build_model(RECIPES[name], shape=(size, size, 3), classes=2, precision="float32").count_params()
+        for size in (32, 96)
+    }
+    assert weights[96] == weights[32]
 
 
 def test_tutorial_has_the_original_layers() -> None:

@@ -22,6 +22,7 @@ from fashion_api.inference.evaluation_record import (
     PredictionSetScore,
 )
 from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.report.card_sections import render_calibration, render_prediction_sets
 from fashion_api.training.report.novelty_section import render_novelty
 from fashion_api.training.report.robustness_section import render_robustness
@@ -114,9 +115,9 @@ def make_manifest(**changes: object) -> Manifest:
 @pytest.mark.parametrize(
     "said",
     [
-        "| test images (articles) | 4 | 97.00 % | yes |",
+        "| test images (images of the classes) | 4 | 97.00 % | yes |",
         "| script | 100 | 0.50 % | no |",
-        "Articles turned, transposed, upside down and halves: 4.00 % on average.",
+        "Images of the classes turned, transposed, upside down and halves: 4.00 % on average.",
         "*Bag* is accepted least often: 96.00 %",
         "| Bag | 96.00 % | 0.75 |",
         "2,000 queries for each of the 2 classes",
@@ -138,6 +139,22 @@ def test_method_that_is_served_needs_no_reason() -> None:
 
     assert "The service uses it." in text
     assert "nevertheless" not in text
+
+
+def test_classes_with_too_few_images_have_one_threshold() -> None:
+    """Where the thresholds of all classes are equal, as those of classes with few images are, the section says so."""
+    novelty = NoveltyThresholds(threshold=0.1, threshold_98=0.2, class_thresholds=(0.25, 0.25))
+    manifest = make_manifest(calibration=CALIBRATION.model_copy(update={"novelty": novelty}))
+    assert "a threshold, the same for all classes, which 97.5 %" in "\n".join(render_novelty(manifest))
+    assert "threshold of its predicted class" in "\n".join(render_novelty(make_manifest()))
+
+
+def test_section_on_fashion_mnist_speaks_of_articles() -> None:
+    """What is known of Fashion-MNIST are articles."""
+    novelty = NoveltyThresholds(threshold=0.125, threshold_98=0.2)
+    calibration = CALIBRATION.model_copy(update={"novelty": novelty})
+    manifest = make_manifest(labels=FASHION_MNIST_LABELS, calibration=calibration)
+    assert "test images (articles)" in "\n".join(render_novelty(manifest))
 
 
 def test_one_threshold_for_all_classes_is_named() -> None:

@@ -73,6 +73,13 @@ def test_erasing_leaves_the_given_images_alone() -> None:
     np.testing.assert_array_equal(IMAGES, before)
 
 
+def test_channels_are_altered_alike() -> None:
+    """An image in colour is mirrored, shifted and captured in all of its channels as the grey image is."""
+    augmentation = Augmentation(is_flipped=True, max_shift=0.25, captured_share=0.5)
+    coloured = augment(np.stack([IMAGES] * 3, -1), augmentation, np.random.default_rng(0))
+    np.testing.assert_array_equal(coloured, np.stack([augment_with(augmentation)] * 3, -1))
+
+
 def test_captured_share_becomes_poor_pictures() -> None:
     """About this share of the images is altered."""
     images = np.random.default_rng(0).integers(0, 256, (400, 28, 28), dtype=np.uint8)

@@ -17,8 +17,8 @@ def make_articles(count: int = 40) -> Images:
 
 
 @captures
-@pytest.mark.parametrize("shape", [(28, 28), (9, 6), (1, 1)], ids=str)
-def test_captured_image_has_the_size_of_the_original(name: str, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shape", [(28, 28), (9, 6), (1, 1), (9, 6, 3)], ids=str)
+def test_captured_image_has_the_size_of_the_original(name: str, shape: tuple[int, ...]) -> None:
     """Each kind takes images of any size, and gives as many uint8 images of the same size."""
     images = np.full((3, *shape), 90, np.uint8)
     altered = apply_capture(images, CAPTURES[name], np.random.default_rng(0))
@@ -40,6 +40,16 @@ def test_same_generator_state_captures_the_same_way(name: str) -> None:
     """The result depends on the images and the state of the random generator alone."""
     first, second = (apply_capture(make_articles(), CAPTURES[name], np.random.default_rng(5)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@captures
+def test_channels_are_altered_alike(name: str) -> None:
+    """An image in colour with three equal channels is altered as the grey image is, in every channel."""
+    images = make_articles(6)
+    coloured, grey = (
+        apply_capture(given, CAPTURES[name], np.random.default_rng(3)) for given in (np.stack([images] * 3, -1), images)
+    )
+    np.testing.assert_array_equal(coloured, np.stack([grey] * 3, -1))
 
 
 @captures

@@ -13,9 +13,9 @@ def apply(name: str, images: npt.NDArray[np.uint8] = IMAGES, *, level: int = 1) 
     return CORRUPTIONS[name].apply(images, level)
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (5, 7), (1, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(28, 28), (5, 7), (1, 1), (5, 7, 3)], ids=str)
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_corrupted_images_are_images_of_the_same_size(name: str, shape: tuple[int, int]) -> None:
+def test_corrupted_images_are_images_of_the_same_size(name: str, shape: tuple[int, ...]) -> None:
     """Every kind takes images of any size, and gives as many of the same size and type."""
     images = np.full((3, *shape), 200, np.uint8)
     for level in range(3):
@@ -71,6 +71,12 @@ def test_shift_moves_by_the_pixels_in_one_of_eight_directions() -> None:
     moved = [padded[:, y : y + 28, x : x + 28] for y in (0, 2, 4) for x in (0, 2, 4) if (y, x) != (2, 2)]
     shifted = apply("shift")
     assert all(any((image == option[index]).all() for option in moved) for index, image in enumerate(shifted))
+
+
+@pytest.mark.parametrize("name", sorted(CORRUPTIONS.keys() - {"noise", "JPEG"}))
+def test_equal_channels_are_corrupted_alike(name: str) -> None:
+    """An image in colour with three equal channels is corrupted as the grey image is, but for noise and JPEG."""
+    np.testing.assert_array_equal(apply(name, np.stack([IMAGES] * 3, -1)), np.stack([apply(name)] * 3, -1))
 
 
 def test_rotation_goes_both_ways() -> None:

@@ -6,8 +6,8 @@ from fashion_api.images import Images
 from fashion_api.training.synthetic.nonsense import climb, draw_genomes, draw_nonsense, mutate, render, search
 
 
-@pytest.mark.parametrize("shape", [(28, 28), (7, 5), (1, 1)], ids=str)
-def test_nonsense_is_drawn_in_the_size_asked_for(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shape", [(28, 28), (7, 5), (1, 1), (7, 5, 3)], ids=str)
+def test_nonsense_is_drawn_in_the_size_asked_for(shape: tuple[int, ...]) -> None:
     """Shapes are drawn as uint8 images of any size."""
     images = draw_nonsense(5, shape=shape, rng=np.random.default_rng(0))
     assert images.shape == (5, *shape)
@@ -16,14 +16,39 @@ def test_nonsense_is_drawn_in_the_size_asked_for(shape: tuple[int, int]) -> None
 
 def test_same_genes_draw_the_same_picture() -> None:
     """A picture depends on its genes alone, and other genes draw other pictures."""
-    genomes = draw_genomes(30, np.random.default_rng(0))
+    genomes = draw_genomes(30, (28, 28), np.random.default_rng(0))
     np.testing.assert_array_equal(render(genomes, (28, 28)), render(genomes[::-1], (28, 28))[::-1])
     assert len({image.tobytes() for image in render(genomes, (28, 28))}) == 30
 
 
+def test_nonsense_in_colour_has_one_form_and_many_colours() -> None:
+    """The channels of a picture show the same shapes, each in greys of its own; a black background is black in all."""
+    images = draw_nonsense(60, shape=(28, 28, 3), rng=np.random.default_rng(0))
+    assert (images.std(axis=-1).max(axis=(1, 2)) > 20).mean() > 0.9
+    assert ((images == 0).all(axis=-1).any(axis=(1, 2))).mean() > 0.5
+
+
+def test_climb_in_colour_changes_the_colours() -> None:
+    """A climb towards red finds a redder picture than chance does."""
+
+    def score(images: Images) -> npt.NDArray[np.float64]:
+        reds: npt.NDArray[np.float64] = images[..., 0].mean(axis=(1, 2)) - images[..., 1:].mean(axis=(1, 2, 3))
+        return reds
+
+    _, reached = climb(score, shape=(8, 8, 3), queries=600, rng=np.random.default_rng(0))
+    assert reached > score(draw_nonsense(600, shape=(8, 8, 3), rng=np.random.default_rng(0))).max()
+
+
+def test_large_pictures_are_drawn_in_parts() -> None:
+    """Pictures too large to be drawn all at once are those that are drawn one by one."""
+    genomes = draw_genomes(3, (1500, 1500), np.random.default_rng(0))
+    one_by_one = np.concatenate([render(genomes[index : index + 1], (1500, 1500)) for index in range(3)])
+    np.testing.assert_array_equal(render(genomes, (1500, 1500)), one_by_one)
+
+
 def test_mutation_changes_some_genes_of_each_picture() -> None:
     """Every picture has a gene changed, most genes stay, and all stay within 0 and 1."""
-    genomes = draw_genomes(200, np.random.default_rng(0))
+    genomes = draw_genomes(200, (28, 28), np.random.default_rng(0))
     mutated = mutate(genomes, np.random.default_rng(1))
     changed = mutated != genomes
     assert (changed.sum(axis=1) >= 1).mean() > 0.98  # a gene at 0 may be moved below, and stays

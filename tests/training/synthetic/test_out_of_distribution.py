@@ -8,6 +8,7 @@ from fashion_api.errors import DataError
 from fashion_api.training.synthetic.out_of_distribution import (
     DIGITS,
     MET,
+    TURNED,
     blend_pairs,
     draw_plain_bands,
     join_halves,
@@ -22,10 +23,12 @@ CLASSES = np.arange(12) % 3
 DIGIT_IMAGES = np.random.default_rng(5).integers(0, 256, (4, 6, 5), dtype=np.uint8)
 
 
-def test_every_kind_has_the_articles_size() -> None:
-    """All images of the report are uint8 and of the test images' size."""
-    kinds = make_out_of_distribution(ARTICLES, CLASSES, digits=DIGIT_IMAGES, drawn=9)
-    assert {(images.shape[1:], images.dtype) for images in kinds.values()} == {((6, 5), np.dtype(np.uint8))}
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 3)], ids=["grey", "colour"])
+def test_every_kind_has_the_articles_size(shape: tuple[int, ...]) -> None:
+    """All images of the report are uint8 and of the test images' size, and in colour where these are."""
+    articles = np.random.default_rng(4).integers(0, 256, (12, *shape), dtype=np.uint8)
+    kinds = make_out_of_distribution(articles, CLASSES, digits=None, drawn=9)
+    assert {(images.shape[1:], images.dtype) for images in kinds.values()} == {(shape, np.dtype(np.uint8))}
 
 
 def test_kinds_are_the_same_every_time() -> None:
@@ -76,6 +79,31 @@ def test_halves_are_of_two_classes() -> None:
     joined = join_halves(articles, CLASSES, np.random.default_rng(0))
     np.testing.assert_array_equal(joined[:, :3], articles[:, :3])
     assert (joined[:, 3, 0] != articles[:, 3, 0]).all()
+
+
+def test_constant_images_in_colour_differ() -> None:
+    """There are as many constant images in colour as greys, all different, and some of a colour."""
+    constant = make_out_of_distribution(ARTICLES[..., np.newaxis].repeat(3, axis=-1), CLASSES, digits=None, drawn=9)[
+        "constant"
+    ]
+    assert len({tuple(image[0, 0].tolist()) for image in constant}) == 256
+    assert (constant.std(axis=-1) > 0).any()
+
+
+def test_other_data_has_no_turned_images() -> None:
+    """Images that are turned are left out where they may be of a class; all other kinds are the same."""
+    every = make_out_of_distribution(ARTICLES[:, :5], CLASSES, digits=None, drawn=2)
+    others = make_out_of_distribution(ARTICLES[:, :5], CLASSES, digits=None, drawn=2, with_turned=False)
+    assert every.keys() - others.keys() == TURNED
+    assert all((every[name] == images).all() for name, images in others.items())
+
+
+def test_digits_for_a_model_in_colour_have_three_equal_channels(tmp_path: Path) -> None:
+    """Digits become images in colour for a model that takes those."""
+    (tmp_path / "digits").write_bytes(encode_idx(DIGIT_IMAGES))
+    digits = load_digits(tmp_path / "digits", (6, 5, 3))
+    assert digits is not None
+    np.testing.assert_array_equal(digits, np.stack([DIGIT_IMAGES] * 3, axis=-1))
 
 
 def test_bands_cross_the_whole_image() -> None:

@@ -19,8 +19,8 @@ families = pytest.mark.parametrize("name", FAMILIES)
 
 
 @families
-@pytest.mark.parametrize("shape", [(28, 28), (6, 9), (2, 2), (1, 1)], ids=str)
-def test_outlier_has_the_size_of_the_articles(name: str, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shape", [(28, 28), (6, 9), (2, 2), (1, 1), (6, 9, 3), (1, 1, 3)], ids=str)
+def test_outlier_has_the_size_of_the_articles(name: str, shape: tuple[int, ...]) -> None:
     """Each family draws uint8 images of the size that the articles have, whatever that is."""
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -41,6 +41,17 @@ def test_family_draws_various_outliers(name: str) -> None:
     """Nearly all of a family's images differ."""
     rng = np.random.default_rng(0)
     assert len({FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}) > 15
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *TRAINING_FAMILIES])
+def test_outliers_in_colour_are_neither_all_grey_nor_all_coloured(name: str) -> None:
+    """In colour, a family that alters articles keeps their colours; of one that draws, some images are grey."""
+    family = {**FAMILIES, **TRAINING_FAMILIES}[name]
+    rng = np.random.default_rng(0)
+    articles = np.random.default_rng(3).integers(0, 256, (10, 12, 12, 3), dtype=np.uint8)
+    is_grey = [bool((image == image[..., :1]).all()) for image in (family(rng, articles) for _ in range(40))]
+    takes_articles = name in {*TRAINING_ALTERATIONS, *REPORT_ALTERATIONS, "shuffled", "crops"}
+    assert sum(is_grey) == 0 if takes_articles else 0 < sum(is_grey) < 30
 
 
 def test_report_keeps_families_that_training_does_not_show() -> None:
@@ -64,6 +75,18 @@ def test_shares_are_of_all_trained_families() -> None:
     """Every trained family has a share, and the shares sum to 1."""
     assert sum(SHARES.values()) == pytest.approx(1)
     assert SHARES.keys() == {*TRAINING_FAMILIES, *TRAINING_ALTERATIONS, *TRAINING_SILHOUETTES, "nonsense"}
+
+
+def test_no_article_is_turned_where_that_is_no_outlier() -> None:
+    """An article that is bright above is bright at a side only where turned articles are outliers."""
+    article = np.zeros((28, 28), np.uint8)
+    article[:14] = 255
+    with_turned, without = (
+        draw_training_outliers(300, articles=article[None], rng=np.random.default_rng(0), with_turned=is_turned)
+        for is_turned in (True, False)
+    )
+    assert (with_turned == article.T).all(axis=(1, 2)).any()
+    assert not (without == article.T).all(axis=(1, 2)).any()
 
 
 def test_training_outliers_are_drawn_alike_from_the_same_state() -> None:

@@ -29,7 +29,7 @@ def test_kind_is_met_or_unmet() -> None:
 
 def test_small_article_lies_in_the_middle() -> None:
     """An article is shrunk to 20×20 pixels, with four black pixels on each side."""
-    small = MET["20×20 in the middle"](np.full((1, 28, 28), 200, np.uint8))
+    small = MET["shrunk to five sevenths"](np.full((1, 28, 28), 200, np.uint8))
     assert (small[0, 4:24, 4:24] == 200).all()
     assert small.sum() == 20 * 20 * 200
 

@@ -6,26 +6,27 @@ import { drawHeatMap } from './heatmap.js';
 import { attempt } from './notices.js';
 import { makeTakeaway } from './takeaway.js';
 
-/** What the person chose, for all answers to come, and what there is to choose from. */
-export const settings = { coverage: '0.95', coverages: [] };
+/** What the person chose, for all answers to come, and what the model's card says. */
+export const settings = { coverage: '0.95', coverages: [], words: {}, isGrey: true };
 
-/** Take the coverages over for which the model has prediction sets. */
-export function takeCoverages({ calibration }) {
+/** Take over from the model's card for which coverages it has prediction sets, and what its pictures are. */
+export function takeCard({ calibration, input, words }) {
   settings.coverages = Object.keys(calibration?.prediction_sets.thresholds ?? {}).sort();
+  settings.words = words;
+  settings.isGrey = input.channels === 1;
 }
 
 /** What a person can do about each flaw of a picture that is not accepted. */
 const ADVICE = {
-  turned: 'Turn it, so that the article is upright.',
-  'low-contrast': 'Take a picture with more contrast between the article and what is behind it.',
-  'too-small': 'Crop closer to the article.',
-  'at-edge': 'Crop it so that the article is in the middle.',
-  'too-dark': 'Check that the article is light on black, and invert it if not.',
+  turned: () => `Turn it, so that ${settings.words.subject} is upright.`,
+  'low-contrast': () => `Take a picture with more contrast between ${settings.words.subject} and what is behind it.`,
+  'too-small': () => `Crop closer to ${settings.words.subject}.`,
+  'at-edge': () => `Crop it so that ${settings.words.subject} is in the middle.`,
+  'too-dark': () =>
+    settings.isGrey
+      ? `Check that ${settings.words.subject} is light on black, and invert it if not.`
+      : 'Take a picture with more light.',
 };
-
-const KNOWN =
-  'It knows catalogue pictures: one article, on a plain background. Crop closely, or try Keep or Invert; ' +
-  'for most photographs its answer is a guess.';
 
 /**
  * Show an answer.
@@ -75,13 +76,13 @@ function makeLabel({ label, probability, accepted }) {
 function makeAcceptance({ accepted, reasons }, { isOwn }) {
   if (accepted === null)
     return h('p', { class: 'hint' }, 'This model does not judge whether a picture is like those it knows.');
-  if (accepted) return h('p', { class: 'verdict good' }, 'Accepted: it looks like the articles that the model knows.');
-  const advice = isOwn ? reasons.map((code) => ADVICE[code]).filter(Boolean) : [];
+  if (accepted) return h('p', { class: 'verdict good' }, `Accepted: it looks like ${settings.words.known} that the model knows.`);
+  const advice = isOwn ? reasons.map((code) => ADVICE[code]?.()).filter(Boolean) : [];
   return h(
     'div',
     { class: 'verdict bad' },
     h('p', {}, 'The model does not recognise this picture.', isOwn ? null : ' Its answer is a guess.'),
-    isOwn ? h('p', {}, KNOWN) : null,
+    isOwn ? h('p', {}, settings.words.limits) : null,
     advice.length ? h('ul', {}, ...advice.map((words) => h('li', {}, words))) : null,
   );
 }

@@ -1,14 +1,14 @@
 /** The page: its views, by the fragment of its address. */
 
 import { getJson } from './api.js';
-import { takeCoverages } from './answer.js';
+import { takeCard } from './answer.js';
 import { showSamples, startAsk } from './ask.js';
 import { showConfusion } from './confusion.js';
 import { byId, h } from './dom.js';
 import { attempt } from './notices.js';
 import { showTestPicture, showTestSet } from './testset.js';
 
-const TITLES = { ask: 'Which garment is this?', browse: 'The test set', confusion: 'Confusions', test: 'Test picture' };
+const TITLES = { ask: 'What is this?', browse: 'The test set', confusion: 'Confusions', test: 'Test picture' };
 
 let model = null;
 let leaving = new AbortController();
@@ -66,7 +66,10 @@ function showFoot() {
 
 async function takeModel() {
   model = await getJson('api/v1/model');
-  takeCoverages(model);
+  takeCard(model);
+  TITLES.ask = model.words.question;
+  byId('ask-heading').textContent = model.words.question;
+  byId('intake-advice').textContent = model.words.advice;
   showFoot();
 }
 

@@ -1,5 +1,6 @@
 /** One picture of the person's: as it is, as the model gets it, and the answer. */
 
+import { settings } from './answer.js';
 import { ask } from './api.js';
 import { announce, h, segmented, takeFocus } from './dom.js';
 import { isWhole, makeCrop, turnBox, WHOLE } from './crop.js';
@@ -22,9 +23,9 @@ const FIT = [
   ['stretch', 'Stretch'],
 ];
 const FIT_WORDS = {
-  contain: 'fitted whole, with black beside it',
-  cover: 'made to fill the square',
-  stretch: 'stretched to the square',
+  contain: () => 'fitted whole, with black beside it',
+  cover: (shape) => `made to fill the ${shape}`,
+  stretch: (shape) => `stretched to the ${shape}`,
 };
 
 const WHY_INVERTED = '(the edges looked lighter than the middle; press Keep if that is wrong)';
@@ -117,7 +118,9 @@ export class Card {
           'div',
           { class: 'controls' },
           h('div', { class: 'buttons' }, this._turnButton, this._uncropButton),
-          segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert })),
+          settings.isGrey
+            ? segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert }))
+            : null,
           segmented('Fit', FIT, this._options.fit, (fit) => this._set({ fit })),
           this._crop.numbers,
         ),
@@ -204,9 +207,11 @@ export class Card {
     if (steps.turn) done.push(`turned by ${steps.turn}°`);
     if (steps.crop.some((part, i) => Math.abs(part - WHOLE[i]) > ROUNDING)) done.push('cropped');
     if (steps.inverted) done.push(this._options.invert === 'auto' ? `inverted ${WHY_INVERTED}` : 'inverted');
-    const aspect = (source.width * steps.crop[2]) / (source.height * steps.crop[3]);
-    if (Math.abs(aspect - 1) > ROUNDING || steps.fit === 'stretch') done.push(FIT_WORDS[steps.fit]);
-    const size = `${this._preview.naturalWidth} × ${this._preview.naturalHeight} pixels, grey`;
+    const { naturalWidth: width, naturalHeight: height } = this._preview;
+    const aspect = (source.width * steps.crop[2] * height) / (source.height * steps.crop[3] * width);
+    const shape = width === height ? 'square' : 'rectangle';
+    if (Math.abs(aspect - 1) > ROUNDING || steps.fit === 'stretch') done.push(FIT_WORDS[steps.fit](shape));
+    const size = `${width} × ${height} pixels, ${settings.isGrey ? 'grey' : 'in colour'}`;
     return `${size}: ${done.length ? done.join(', ') : 'nothing else was changed'}.`;
   }
 

@@ -1,5 +1,6 @@
 /** A grid of the model's size to draw on, with a soft brush. */
 
+import { settings } from './answer.js';
 import { announce, byId, h } from './dom.js';
 
 const WHITE = 255;
@@ -129,7 +130,8 @@ function build(size, onUse) {
       h(
         'p',
         { id: 'drawing-hint', class: 'hint' },
-        'Fill the article, light on black. With the keyboard: arrows move the brush, space paints, E erases.',
+        `Fill ${settings.words.subject}, light on black. ` +
+          'With the keyboard: arrows move the brush, space paints, E erases.',
       ),
       controls,
       h(

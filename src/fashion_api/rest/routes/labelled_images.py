@@ -72,7 +72,7 @@ async def get_test_image(index: Index, service: ServiceDep) -> LabelledImage:
     responses={200: _PICTURE, **responses(*_PROBLEMS)},
 )
 def get_test_image_picture(index: Index, query: Annotated[PictureQuery, Query()], service: ServiceDep) -> Response:
-    """The picture as it is in the data set: grey, the article light on black."""
+    """The picture as it is in the data set, and as the model is given it."""
     return to_response(draw_labelled_image(service, index, scale=query.scale))
 
 

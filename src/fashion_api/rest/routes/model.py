@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import ServiceDep
 from fashion_api.rest.openapi import name_operation, responses
-from fashion_api.wire.models import ModelCard, PendingModel
+from fashion_api.wire.models import ModelCard, ModelWords, PendingModel
+from fashion_api.wire.words import choose_words
 
 router = APIRouter(tags=["model"], generate_unique_id_function=name_operation)
 
@@ -16,6 +17,7 @@ router = APIRouter(tags=["model"], generate_unique_id_function=name_operation)
 async def get_model(service: ServiceDep) -> ModelCard:
     """Its name and version, classes and input, and from its manifest how it was trained and how it scored."""
     model = service.model
+    words = choose_words(model.labels)
     return ModelCard(
         name=model.name,
         version=model.version,
@@ -26,4 +28,5 @@ async def get_model(service: ServiceDep) -> ModelCard:
         calibration=model.calibration,
         evaluation=model.manifest.evaluation if model.manifest else None,
         pending=PendingModel(**asdict(service.pending)) if service.pending else None,
+        words=ModelWords(**{field: getattr(words, field) for field in ModelWords.model_fields}),
     )

@@ -32,7 +32,7 @@ _FILES = {
     "minItems": 1,
     BOUND: "images",
     "items": _FILE,
-    "description": "One or more picture files of the model's size.",
+    "description": "One or more picture files.",
 }
 _UPLOAD_CONTENT: dict[str, Any] = {
     FORM: {
@@ -61,8 +61,8 @@ router.add_operation(
     summary="Classify images sent as JSON",
     description="""Classify one or more images; the predictions come in their order.
 
-Each image is rows of whole numbers from 0 (black) to 255, the article light on black as in the data set; or a
-picture file in base64.
+Each image is rows of pixels, whole numbers from 0 (black) to 255, or a picture file in base64. Each is to be like those
+that the model was trained on: the description of this API says what they are.
 """,
     response_model=PredictionList,
     responses=_RESPONSES,
@@ -74,8 +74,9 @@ router.add_operation(
     summary="Classify uploaded pictures",
     description="""Classify one or more picture files, in form parts named `file`, or one picture as the raw body.
 
-They must have the model's size; colours become grey. The predictions come in the order of the files. Other form fields
-are ignored.
+A model that takes grey images is given colours as greys. A picture of another size than the model's is refused or
+resized, as who runs the service has set; `route` says which. The predictions come in the order of the files. Other form
+fields are ignored.
 """,
     response_model=UploadPredictionList,
     responses=_RESPONSES,

@@ -48,7 +48,7 @@ _CONTENT: dict[str, Any] = {
 async def prepare_picture(request: Request) -> Response:
     """Bring a picture, as a form part named `file` or as the raw body, to what the model takes.
 
-    It is turned upright, turned, cropped, made grey, inverted, and resampled to the model's size. Nothing is
-    classified: look at the image, and send it to `/api/v1/predictions`.
+    It is turned upright, turned, cropped, made grey for a model that takes grey images, inverted, and resampled to the
+    model's size. Nothing is classified: look at the image, and send it to `/api/v1/predictions`.
     """
     return await answer_in_steps(request, check_upload, prepare_upload)

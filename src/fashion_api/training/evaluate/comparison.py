@@ -12,6 +12,7 @@ from fashion_api.errors import OtherModelError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel, find_differences
+from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.classification import classify_all
 from fashion_api.training.evaluate.acceptance import compute_accepted, scale_novelty
 from fashion_api.training.evaluate.stages import Show, Stages, show_nothing
@@ -139,7 +140,8 @@ def _measure_refused(
         return [None for _ in models]
     stages.begin("novelty")
     articles, labels = test.images[:_ARTICLES], test.labels[:_ARTICLES]
-    kinds = make_out_of_distribution(articles, labels, digits=digits, drawn=_ARTICLES)
+    is_fashion_mnist = models[0].labels == FASHION_MNIST_LABELS
+    kinds = make_out_of_distribution(articles, labels, digits=digits, drawn=_ARTICLES, with_turned=is_fashion_mnist)
     begin_part = stages.begin("novelty", parts=len(kinds))
     accepted: list[list[float]] = [[] for _ in models]
     for name, images in kinds.items():

@@ -18,6 +18,7 @@ from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model
 from fashion_api.inference.loading import LoadedModel, load_model_file, self_test
 from fashion_api.inference.manifest import Manifest, manifest_path, write_manifest
 from fashion_api.inference.model_file import ModelFile, read_model_file
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.settings import Settings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.classification import classify_all
@@ -29,7 +30,7 @@ from fashion_api.training.evaluate.measures import (
     measure_prediction_sets,
 )
 from fashion_api.training.evaluate.nonsense import QUERIES, SEEDS, measure_nonsense
-from fashion_api.training.evaluate.novelty import measure_novelty
+from fashion_api.training.evaluate.novelty import find_not_measured, measure_novelty
 from fashion_api.training.evaluate.robustness import measure_corruptions, measure_mirrored, measure_poor_pictures
 from fashion_api.training.evaluate.stages import Show, Stages, show_nothing
 from fashion_api.training.history import Epoch, log_path, read_history
@@ -38,7 +39,7 @@ from fashion_api.training.report.card import write_card
 from fashion_api.training.report.figures import write_figures
 from fashion_api.training.report.summary import render_summary
 from fashion_api.training.synthetic.corruptions import CORRUPTIONS
-from fashion_api.training.synthetic.out_of_distribution import DIGITS, DRAWN_IMAGES, load_digits
+from fashion_api.training.synthetic.out_of_distribution import DRAWN_IMAGES, load_digits
 from fashion_api.training.synthetic.poor_pictures import MET, UNMET
 from fashion_api.training.validation import TrainingData, load_training_data
 
@@ -113,13 +114,14 @@ def evaluate_model(
         network = load_keras_model(file.content)
         classifier = KerasClassifier(network, file.declared)
         labels, spec = file.name_classes(classifier.signature), classifier.signature.input
-    digits = load_digits(settings.digits_file, spec.size)
-    source = DataSource.from_settings(settings, labels=labels, shape=spec.size)
+    digits = load_digits(settings.digits_file, spec.shape)
+    source = find_data_set(settings, labels=labels, shape=spec.shape)
     test, data = source.load("test"), _find_training_data(file, source)
     file = _calibrate_if_needed(file, classifier, data)
     model = load_model_file(file, settings, network=network)
-    if digits is None and model.calibration is not None and model.calibration.novelty is not None:
-        logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", DIGITS)
+    if model.calibration is not None and model.calibration.novelty is not None:
+        for name in find_not_measured(model, digits):
+            logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", name)
 
     stages.begin("accuracy")
     answers = classify_all(model.classifier, test.images)

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.training.classification import limit_batch
 from fashion_api.training.evaluate.detectors import Features
 from fashion_api.training.network.backend import Model, keras, tf
 
@@ -30,10 +31,11 @@ class FeatureExtractor:
         """float64[classes]."""
 
     def extract(self, images: Images) -> Features:
-        """Compute the features and logits of uint8[n, height, width]."""
+        """Compute the features and logits of images."""
         batches = []
-        for start in range(0, len(images), _BATCH_SIZE):
-            pixels = self._spec.scale(images[start : start + _BATCH_SIZE].astype(np.float32))
+        size = limit_batch(_BATCH_SIZE, images)
+        for start in range(0, len(images), size):
+            pixels = self._spec.scale(images[start : start + size].astype(np.float32))
             batches.append([output.numpy() for output in self._infer(pixels.reshape(-1, *self._shape))])
         values, logits = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return Features(values.reshape(len(images), -1), logits)

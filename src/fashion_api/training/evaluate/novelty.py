@@ -17,6 +17,7 @@ from fashion_api.inference.evaluation_record import (
     NoveltySetScore,
 )
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.arrays import Labels
 from fashion_api.training.evaluate.detectors import Detectors, Extractor, Scores
 from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
@@ -111,7 +112,8 @@ def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to c
         drawn: how many images to draw of each synthetic kind.
         begin_part: is told the name of each kind.
     """
-    begin_part("the articles")
+    begin_part("the images of the classes")
+    is_fashion_mnist = model.labels == FASHION_MNIST_LABELS
     chosen = np.random.default_rng(_SEED).permutation(len(data.images))[:_REFERENCE_IMAGES]
     thresholds = None if model.calibration is None else model.calibration.novelty
     detectors = Detectors(model.classifier, extractor, data.images[chosen], data.labels[chosen], thresholds=thresholds)
@@ -122,10 +124,20 @@ def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to c
     return NoveltyReport(
         best_method=choose_detector(choosing),
         choosing=choosing,
-        report=judge.compare(articles, make_out_of_distribution(test.images, test.labels, digits=digits, drawn=drawn)),
-        not_measured=() if digits is not None else (DIGITS,),
+        report=judge.compare(
+            articles,
+            make_out_of_distribution(
+                test.images, test.labels, digits=digits, drawn=drawn, with_turned=is_fashion_mnist
+            ),
+        ),
+        not_measured=find_not_measured(model, digits),
         articles=judge.count_accepted(articles, test.labels, model.labels),
     )
+
+
+def find_not_measured(model: LoadedModel, digits: Images | None) -> tuple[str, ...]:
+    """Name the kinds that the report leaves out: Fashion-MNIST's has digits, where they are at hand."""
+    return (DIGITS,) if digits is None and model.labels == FASHION_MNIST_LABELS else ()
 
 
 def choose_detector(choosing: Mapping[str, NoveltySetScore]) -> str:

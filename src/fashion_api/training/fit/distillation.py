@@ -17,6 +17,7 @@ from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.training.arrays import Labels
 from fashion_api.training.classification import classify_all
 
 Targets = npt.NDArray[np.float32]
@@ -50,13 +51,13 @@ def _compute_digest(path: Path) -> str:
         ) from error
 
 
-def make_targets(labels: npt.NDArray[np.uint8], classes: int, *, smoothing: float = 0.0) -> Targets:
+def make_targets(labels: Labels, classes: int, *, smoothing: float = 0.0) -> Targets:
     """Encode class ids as probabilities, of which the share `smoothing` is spread evenly over all classes."""
     return (1 - smoothing) * np.eye(classes, dtype=np.float32)[labels] + np.float32(smoothing / classes)
 
 
 def load_teachers(
-    teachers: Iterable[Teacher], labels: Sequence[str], shape: tuple[int, int], *, load_teacher: LoadTeacher
+    teachers: Iterable[Teacher], labels: Sequence[str], shape: tuple[int, ...], *, load_teacher: LoadTeacher
 ) -> tuple[Classifier, ...]:
     """Load the teachers.
 
@@ -67,17 +68,20 @@ def load_teachers(
     return tuple(_load(teacher.path, labels, shape, load_teacher) for teacher in teachers)
 
 
-def _load(path: Path, labels: Sequence[str], shape: tuple[int, int], load_teacher: LoadTeacher) -> Classifier:
+def _load(path: Path, labels: Sequence[str], shape: tuple[int, ...], load_teacher: LoadTeacher) -> Classifier:
     teacher = load_teacher(path)
     if tuple(labels) != teacher.labels:
         raise TrainingError(f"the teacher {path} has other classes: {', '.join(teacher.labels)}")
     if teacher.input.shape != shape:
-        raise TrainingError(f"the teacher {path} takes images of {teacher.input.height}×{teacher.input.width} pixels")
+        colours = "grey" if teacher.input.channels == 1 else "colour"
+        raise TrainingError(
+            f"the teacher {path} takes images of {teacher.input.height}×{teacher.input.width} pixels, in {colours}"
+        )
     return teacher.classifier
 
 
 def ask_teachers(teachers: Sequence[Classifier], images: Images) -> Targets:
-    """Give the mean answer of the teachers, at least one, to uint8[n, height, width]."""
+    """Give the mean answer of the teachers, at least one, to images."""
     answers = [classify_all(teacher, images).probabilities for teacher in teachers]
     mean: Targets = np.mean(answers, axis=0, dtype=np.float32)
     return mean

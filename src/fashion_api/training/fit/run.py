@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fashion_api.errors import TrainingError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier
+from fashion_api.training.classification import limit_batch
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.distillation import Targets, ask_teachers
 from fashion_api.training.fit.observer import Observer
@@ -25,6 +26,7 @@ from fashion_api.training.recipes import Recipe
 from fashion_api.training.synthetic.augmentation import Augment, augment
 from fashion_api.training.synthetic.nonsense import search
 from fashion_api.training.synthetic.outlier_mixture import draw_training_outliers
+from fashion_api.training.synthetic.pixels import add_channel
 from fashion_api.training.validation import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -42,8 +44,8 @@ class Run:
     data: TrainingData
     targets: Targets
     """The target for each of the data's training images, from its label."""
-    shape: tuple[int, int]
-    """Height and width of an image."""
+    shape: tuple[int, ...]
+    """Height and width of an image, and 3 for one in colour."""
     classes: int
     seed: int
     precision: str
@@ -120,7 +122,7 @@ class Run:
         self.observer.prepare("training")
         fitted = model.fit(
             _batch(
-                images[..., np.newaxis],
+                add_channel(images),
                 (targets, 1 - is_article) if has_novelty else targets,
                 (is_article, np.ones_like(is_article)) if has_novelty else is_article,
                 size=self.recipe.batch_size,
@@ -160,7 +162,9 @@ class Run:
     def _draw_outliers(self, model: Model, rng: np.random.Generator) -> Images:
         """Draw an epoch's outliers, among them nonsense that the network in its present state takes for articles."""
         self.observer.prepare("drawing outliers")
-        outliers = draw_training_outliers(self._outliers, articles=self.data.images, rng=rng)
+        outliers = draw_training_outliers(
+            self._outliers, articles=self.data.images, rng=rng, with_turned=self.recipe.has_turned_outliers
+        )
         searched = round(self._outliers * self.recipe.nonsense_share)
         if searched:
             self.observer.prepare("searching for nonsense")
@@ -171,8 +175,9 @@ class Run:
 
     def _validate(self, model: Model) -> tuple[float, float]:
         """Compute the cross-entropy and the accuracy on the validation images."""
-        images = _batch(self.data.validation_images[..., np.newaxis], size=_VALIDATION_BATCH_SIZE)
-        answers = model.predict(images, verbose=0)
+        images = self.data.validation_images
+        batches = _batch(add_channel(images), size=limit_batch(_VALIDATION_BATCH_SIZE, images))
+        answers = model.predict(batches, verbose=0)
         probabilities = answers[0] if isinstance(answers, list) else answers
         labels = self.data.validation_labels
         likelihoods = probabilities[np.arange(len(labels)), labels]
@@ -197,10 +202,11 @@ class Run:
 
 
 def _score_classes(model: Model, images: Images) -> npt.NDArray[np.float32]:
-    """Compute P(article) · P(class) of uint8[n, height, width]: float32[n, classes]."""
+    """Compute P(article) · P(class) of images: float32[n, classes]."""
+    size = limit_batch(_VALIDATION_BATCH_SIZE, images)
     answers = [
-        model.predict_on_batch(images[start : start + _VALIDATION_BATCH_SIZE, ..., np.newaxis].astype(np.float32))
-        for start in range(0, len(images), _VALIDATION_BATCH_SIZE)
+        model.predict_on_batch(add_channel(images[start : start + size]).astype(np.float32))
+        for start in range(0, len(images), size)
     ]
     probabilities, novelty = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     scores: npt.NDArray[np.float32] = probabilities * np.exp(-novelty.reshape(-1, 1))

@@ -1,5 +1,6 @@
 """Trains a model by a recipe, and writes it with its manifest, learning curves and log."""
 
+import hashlib
 import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_api.data.dataset import DataSource, Split
+from fashion_api.data.dataset import Split
 from fashion_api.errors import TrainingError
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
 from fashion_api.inference.multiply_adds import count_multiply_adds
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
@@ -28,7 +30,7 @@ from fashion_api.training.history import format_history, log_path
 from fashion_api.training.network.architectures import build_model
 from fashion_api.training.network.backend import keras, tf
 from fashion_api.training.network.h5 import encode_h5
-from fashion_api.training.recipes import resolve_recipe
+from fashion_api.training.recipes import Recipe, resolve_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, draw_learning_curves, figure_path
 from fashion_api.training.synthetic.augmentation import Augment, augment
 from fashion_api.training.validation import hold_back
@@ -85,25 +87,25 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
         TrainingError: a model would be overwritten that is not the run's own, there is no such run to resume, no epoch
             was completed, or a file cannot be written.
     """
-    recipe = resolve_recipe(settings)
-    model_path = model_path or choose_path(recipe.name, resume=resume, force=force)
+    model_path = model_path or choose_path(resolve_recipe(settings).name, resume=resume, force=force)
     checkpoint_path = locate_checkpoint(model_path)
     earlier = Checkpoint.read(checkpoint_path) if resume else None
     destination = Destination(model_path, own_sha256="" if earlier is None else earlier.model_sha256, is_forced=force)
     destination.check()
-    source = DataSource.from_settings(settings)
+    source = find_data_set(settings)
     split = source.load("train")
     _check_data_size(settings, split)
+    recipe = resolve_recipe(settings, split.names)
     teachers = find_teachers(recipe.teachers)
     digests = tuple(sorted(teacher.sha256 for teacher in teachers))
-    run = _make_run(settings, split, source, teachers, checkpoint_path)
+    run = _make_run(settings, recipe, split, teachers, checkpoint_path)
     run = replace(run, augment=augment, observer=observer or Observer())
-    start = _start(run, _describe_run(run, split, source, digests), earlier)
+    start = _start(run, _describe_run(run, split, digests), earlier)
     run.observer.begin(_plan(run, start, data_dir=source.find("train"), model_path=model_path))
     try:
         end, is_interrupted = run.train(start)
         run.observer.end()
-        best = _finish(run, end, name=model_path.stem, labels=source.labels, command=command, teachers=digests)
+        best = _finish(run, end, name=model_path.stem, labels=split.names, command=command, teachers=digests)
         destination.check(way_out="add --resume and --force to write it")
         replace(end, model_sha256=best.manifest.sha256).write(checkpoint_path)
         return _write(best, end, model_path, is_interrupted=is_interrupted)
@@ -112,20 +114,20 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
 
 
 def _make_run(
-    settings: TrainingSettings, split: Split, source: DataSource, teachers: Sequence[Teacher], checkpoint_path: Path
+    settings: TrainingSettings, recipe: Recipe, split: Split, teachers: Sequence[Teacher], checkpoint_path: Path
 ) -> Run:
-    recipe = resolve_recipe(settings)
     data = hold_back(split, recipe)
+    shape = split.images.shape[1:]
     return Run(
         recipe,
         data,
-        make_targets(data.labels, len(source.labels), smoothing=recipe.label_smoothing),
-        shape=source.shape,
-        classes=len(source.labels),
+        make_targets(data.labels, len(split.names), smoothing=recipe.label_smoothing),
+        shape=shape,
+        classes=len(split.names),
         seed=settings.seed,
         precision=settings.precision,
         checkpoint_path=checkpoint_path,
-        teachers=load_teachers(teachers, source.labels, source.shape, load_teacher=partial(_load_teacher, settings)),
+        teachers=load_teachers(teachers, split.names, shape, load_teacher=partial(_load_teacher, settings)),
     )
 
 
@@ -156,7 +158,7 @@ def _check_data_size(settings: TrainingSettings, split: Split) -> None:
         )
 
 
-def _describe_run(run: Run, split: Split, source: DataSource, teachers: Sequence[str]) -> dict[str, str]:
+def _describe_run(run: Run, split: Split, teachers: Sequence[str]) -> dict[str, str]:
     """Describe, as text, all that the outcome of a run depends on."""
     recipe = {name: str(value) for name, value in asdict(run.recipe).items() if name not in {"name", "description"}}
     return recipe | {
@@ -164,7 +166,8 @@ def _describe_run(run: Run, split: Split, source: DataSource, teachers: Sequence
         "seed": str(run.seed),
         "precision": run.precision,
         "data": split.sha256,
-        "labels": ", ".join(source.labels),
+        "pixels": hashlib.sha256(np.ascontiguousarray(split.images).data).hexdigest(),
+        "labels": ", ".join(split.names),
         "teachers": ", ".join(teachers),
     }
 
@@ -194,8 +197,8 @@ def _finish(  # noqa: PLR0913  # a run, its end, and what only the caller knows
     model = run.build_best(end)
     content = encode_h5(model)
     record = _record(run, end, command=command, teachers=teachers, parameters=model.count_params())
-    height, width = run.shape
-    spec = InputSpec(height=height, width=width, pixel_range=(0.0, 255.0))
+    height, width, *channels = run.shape
+    spec = InputSpec(height=height, width=width, channels=channels[0] if channels else 1, pixel_range=(0.0, 255.0))
     manifest = Manifest(
         name=name,
         sha256=sha256_hex(content),

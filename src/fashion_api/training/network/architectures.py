@@ -6,15 +6,17 @@ The residual network has a second output, the novelty: -log P(the image is of an
 from fashion_api.training.network.backend import Layer, Model, Policy, keras
 from fashion_api.training.recipes import Recipe
 
+_MOST_PLACES = 8  # to a side, before the dense layer
 
-def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precision: str) -> Model:
-    """Build the recipe's network for float32[n, height, width, 1] in 0–255, with fresh weights.
+
+def build_model(recipe: Recipe, *, shape: tuple[int, ...], classes: int, precision: str) -> Model:
+    """Build the recipe's network for float32[n, height, width, channels] in 0–255, with fresh weights.
 
     Every height and width is possible, as pooling rounds up.
 
     Args:
         recipe: the architecture, its dropout rates and hidden units.
-        shape: height and width of an image.
+        shape: height and width of an image, and 3 for one in colour.
         classes: the number of classes, from two up.
         precision: of the computation, `float32` or `mixed_bfloat16`; weights and outputs are float32 in both.
 
@@ -25,10 +27,10 @@ def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precisi
     policy = keras.DTypePolicy(precision)
     if recipe.architecture == "residual":
         return _residual(recipe, shape=shape, classes=classes, policy=policy)
-    body = {"small": _small, "tutorial": _tutorial}[recipe.architecture](recipe, policy)
+    body = _small(recipe, shape, policy) if recipe.architecture == "small" else _tutorial(recipe, policy)
     return keras.Sequential(
         [
-            keras.Input((*shape, 1), name="image"),
+            _take_image(shape),
             keras.layers.Rescaling(1 / 255, name="scale", dtype=policy),
             *body,
             keras.layers.Dense(classes, name="logits", dtype=policy),
@@ -38,7 +40,24 @@ def build_model(recipe: Recipe, *, shape: tuple[int, int], classes: int, precisi
     )
 
 
-def _small(recipe: Recipe, policy: Policy) -> list[Layer]:
+def _take_image(shape: tuple[int, ...]) -> Layer:
+    height, width, *channels = shape
+    return keras.Input((height, width, *(channels or [1])), name="image")
+
+
+def _pool_places(shape: tuple[int, ...], *, halvings: int, policy: Policy) -> list[Layer]:
+    """Average the places that a larger image has, so that the dense layer after them does not grow with it.
+
+    Those of images of up to 32×32 pixels, which are halved twice, are left as they are.
+    """
+    sides = [-(-size // 2**halvings) for size in shape[:2]]
+    pool = [-(-side // _MOST_PLACES) for side in sides]
+    if max(pool) == 1:
+        return []
+    return [keras.layers.AveragePooling2D(pool, padding="same", name="places", dtype=policy)]
+
+
+def _small(recipe: Recipe, shape: tuple[int, ...], policy: Policy) -> list[Layer]:
     """Two pairs of 3×3 convolutions (K. Simonyan, A. Zisserman, arXiv:1409.1556) and a dense layer."""
     first, second, last = recipe.dropout_rates
     return [
@@ -46,6 +65,7 @@ def _small(recipe: Recipe, policy: Policy) -> list[Layer]:
         *_pool_and_drop("1", rate=first, policy=policy),
         *(_convolution(f"conv_2{letter}", filters=64, size=3, policy=policy) for letter in "ab"),
         *_pool_and_drop("2", rate=second, policy=policy),
+        *_pool_places(shape, halvings=2, policy=policy),
         *_hidden(recipe.hidden_units, rate=last, policy=policy),
     ]
 
@@ -88,7 +108,7 @@ def _hidden(units: int, *, rate: float, policy: Policy) -> list[Layer]:
     ]
 
 
-def _residual(recipe: Recipe, *, shape: tuple[int, int], classes: int, policy: Policy) -> Model:
+def _residual(recipe: Recipe, *, shape: tuple[int, ...], classes: int, policy: Policy) -> Model:
     """Build a residual network (K. He et al., arXiv:1512.03385).
 
     Shortcuts across a halving use average pooling (ResNet-D: T. He et al., arXiv:1812.01187), and each block's last
@@ -97,13 +117,15 @@ def _residual(recipe: Recipe, *, shape: tuple[int, int], classes: int, policy: P
     if recipe.residual is None:
         raise ValueError("a residual network needs its size")
     network = recipe.residual
-    image = keras.Input((*shape, 1), name="image")
+    image = _take_image(shape)
     x = keras.layers.Rescaling(1 / 255, name="scale", dtype=policy)(image)
     x = _normalised_convolution(x, "stem", filters=network.widths[0], size=network.stem_size, pool=2, policy=policy)
     for stage, (width, blocks) in enumerate(zip(network.widths, network.blocks, strict=True)):
         for block in range(blocks):
             strides = 2 if stage and not block else 1
             x = _residual_block(x, f"block_{stage + 1}_{block + 1}", filters=width, strides=strides, policy=policy)
+    for layer in _pool_places(shape, halvings=len(network.widths), policy=policy):
+        x = layer(x)
     features = _features(x, recipe.hidden_units, policy)
     logits = keras.layers.Dense(classes, name="logits", dtype=policy)(features)
     outputs = [keras.layers.Activation("softmax", name="probabilities", dtype="float32")(logits)]

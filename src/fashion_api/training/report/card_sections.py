@@ -11,6 +11,7 @@ from fashion_api.inference.evaluation_record import (
     PredictionSetScore,
 )
 from fashion_api.inference.manifest import Manifest
+from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.recipes import RECIPES
 from fashion_api.training.report.figures import LEARNING_CURVES, RELIABILITY, figure_path
 from fashion_api.training.report.markdown import flow, percent, table
@@ -22,10 +23,13 @@ def _describe(estimate: Estimate) -> str:
 
 def render_training(model_path: Path, manifest: Manifest) -> list[str]:
     """Write the model's input and labels, and how it was trained."""
-    height, width = manifest.input.height, manifest.input.width
+    height, width = manifest.input.size
+    images = f"{'grey images' if manifest.input.channels == 1 else 'images in colour'} of {height}×{width} pixels"
+    if manifest.labels == FASHION_MNIST_LABELS:
+        images += ", light on black"
     facts = [
         f"- **SHA-256** `{manifest.sha256}`",
-        f"- **Input** grey images of {height}×{width} pixels, light on black; **classes** {', '.join(manifest.labels)}",
+        f"- **Input** {images}; **classes** {', '.join(manifest.labels)}",
     ]
     training = manifest.training
     if training is None:

@@ -12,6 +12,7 @@ from fashion_api.inference.evaluation_record import (
     NoveltySetScore,
 )
 from fashion_api.inference.manifest import Manifest
+from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.report.markdown import flow, percent, table
 
 IN_TRAINING = {None: "not known", True: "yes", False: "no"}
@@ -32,28 +33,29 @@ def render_novelty(manifest: Manifest) -> list[str]:
     if record is None or record.novelty is None:
         return []
     report = record.novelty
+    known = "articles" if manifest.labels == FASHION_MNIST_LABELS else "images of the classes"
     return [
         "## Novelty",
-        *_render_accepted(manifest, record, report),
+        *_render_accepted(manifest, record, report, known=known),
         *_render_nonsense(record.nonsense, manifest),
-        flow("""
+        flow(f"""
             How well each method separates these images from the test images: AUROC in per cent and, in brackets, the
-            share accepted at the threshold that accepts 95 % of the articles. The model's own output is divided by the
+            share accepted at the threshold that accepts 95 % of the {known}. The model's own output is divided by the
             threshold of the predicted class, as in serving. No method was chosen by these figures.
         """),
         _compare_methods(report.report),
-        _explain_choice(report),
+        _explain_choice(report, known=known),
         _compare_methods(report.choosing),
     ]
 
 
-def _render_accepted(manifest: Manifest, record: EvaluationRecord, report: NoveltyReport) -> list[str]:
+def _render_accepted(manifest: Manifest, record: EvaluationRecord, report: NoveltyReport, *, known: str) -> list[str]:
     thresholds = None if manifest.calibration is None else manifest.calibration.novelty
     articles = report.articles
     if thresholds is None or articles is None:
         return ["The model has no novelty output, and the service refuses no image."]
     rows = [
-        ["test images (articles)", f"{record.images:,}", percent(articles.accepted), "yes"],
+        [f"test images ({known})", f"{record.images:,}", percent(articles.accepted), "yes"],
         *(
             [name, f"{kind.images:,}", percent(1 - (kind.refused or 0.0)), IN_TRAINING[kind.is_trained_for]]
             for name, kind in report.report.items()
@@ -61,31 +63,35 @@ def _render_accepted(manifest: Manifest, record: EvaluationRecord, report: Novel
         *([name, "", "not measured", ""] for name in report.not_measured),
     ]
     return [
-        _describe_thresholds(thresholds),
+        _describe_thresholds(thresholds, known=known),
         table(("", "images", "accepted", "kind in training"), rows),
-        *_summarise_turned(report.report),
+        *_summarise_turned(report.report, known=known),
         *_render_classes(articles, thresholds, manifest.labels),
     ]
 
 
-def _describe_thresholds(thresholds: NoveltyThresholds) -> str:
+def _describe_thresholds(thresholds: NoveltyThresholds, *, known: str) -> str:
     if thresholds.class_thresholds is None:
         return flow(f"""
             The service refuses an image with a novelty above {thresholds.threshold:.4g}, which 95 % of the validation
             images do not exceed. (Its replies give novelty as a multiple of this threshold.) The shares accepted:
         """)
-    return flow("""
-        The service refuses an image with a novelty above the threshold of its predicted class, which 97.5 % of the
-        validation images predicted as that class do not exceed. (Its replies give novelty as a multiple of this
-        threshold.) The shares accepted; training shows some of the kinds, made from other articles:
+    threshold = """the threshold of its predicted class, which 97.5 % of the validation images predicted as that class
+        do not exceed"""
+    if len(set(thresholds.class_thresholds)) == 1:  # too few images of each class
+        threshold = "a threshold, the same for all classes, which 97.5 % of the validation images do not exceed"
+    return flow(f"""
+        The service refuses an image with a novelty above {threshold}. (Its replies give novelty as a multiple of this
+        threshold.) The shares accepted; training shows some of the kinds, made from other {known}:
     """)
 
 
-def _summarise_turned(kinds: Mapping[str, NoveltySetScore]) -> list[str]:
-    shares = [1 - (kinds[name].refused or 0.0) for name in _TURNED if name in kinds]
-    if not shares:
+def _summarise_turned(kinds: Mapping[str, NoveltySetScore], *, known: str) -> list[str]:
+    if not any(name in kinds for name in _TURNED[:-1]):
         return []
-    return [f"Articles turned, transposed, upside down and halves: {percent(sum(shares) / len(shares))} on average."]
+    shares = [1 - (kinds[name].refused or 0.0) for name in _TURNED if name in kinds]
+    mean = percent(sum(shares) / len(shares))
+    return [f"{known.capitalize()} turned, transposed, upside down and halves: {mean} on average."]
 
 
 def _render_classes(articles: AcceptedScore, thresholds: NoveltyThresholds, labels: tuple[str, ...]) -> list[str]:
@@ -116,7 +122,7 @@ def _render_nonsense(score: NonsenseScore | None, manifest: Manifest) -> list[st
     ]
 
 
-def _explain_choice(report: NoveltyReport) -> str:
+def _explain_choice(report: NoveltyReport, *, known: str) -> str:
     chosen = flow(f"""
         The best method is chosen by the same figures for the validation images, against synthetic kinds that training
         did not use. It is *{report.best_method}*: of the methods with the lowest mean share accepted, up to chance, the
@@ -131,7 +137,7 @@ def _explain_choice(report: NoveltyReport) -> str:
         The service uses the model's own output nevertheless: it comes with the probabilities at no cost, while
         *{report.best_method}* would need the features of the last layer, and its own data, in serving. On these kinds
         it accepts {percent(_compute_mean_fpr(report.choosing, OWN_OUTPUT))} on average at a threshold that accepts 95 %
-        of the articles, and *{report.best_method}* {percent(_compute_mean_fpr(report.choosing, report.best_method))}.
+        of the {known}, and *{report.best_method}* {percent(_compute_mean_fpr(report.choosing, report.best_method))}.
     """)
 
 

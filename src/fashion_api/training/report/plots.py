@@ -131,7 +131,7 @@ def _draw_reliability(upper: Axes, lower: Axes, confidences: Floats, is_correct:
 
 
 def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -> bytes:
-    """Draw uint8[n, height, width], n from 1 up, eight in a row, each above its caption of up to three lines."""
+    """Draw images, grey or in colour, one or more, eight in a row, each above its caption of up to three lines."""
     columns = min(8, len(images))
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(max(5.0, 1.55 * columns), 0.7 + 2.15 * rows), dpi=120, layout="constrained")

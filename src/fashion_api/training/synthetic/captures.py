@@ -1,9 +1,11 @@
 """Poor pictures of articles, as cameras, scanners and crops produce them: the kinds that training shows.
 
 Each kind takes float32[n, height, width] in 0–255 and gives as many, altered at random; `capture` applies some of
-the kinds to an image, one after the other. `report_captures.py` has the kinds that only the report uses.
+the kinds to an image, one after the other. The three channels of an image in colour are altered alike.
+`report_captures.py` has the kinds that only the report uses.
 """
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -19,31 +21,44 @@ Pixels = npt.NDArray[np.float32]
 Capture = Callable[[Pixels, np.random.Generator], Pixels]
 """Alters float32[n, height, width] at random; may give values outside of 0–255."""
 
-_CHUNK = 1000  # images at a time, so that they stay in the processor's cache
+_CHUNK_PIXELS = 1000 * 28 * 28  # at a time, so that they stay in the processor's cache
 _ROTATED, _GREY_BLACK, _SLOPED, _ADDED = 0.7, 0.7, 0.5, 0.4  # shares of the images of a kind
 _BACKGROUND = 10  # pixels below are background, as a rule 0
 _FEWEST = 4  # pixels to a side that resampling leaves
 
 
 def capture(images: Images, rng: np.random.Generator) -> Images:
-    """Give uint8[n, height, width] as poor pictures: each image through a random choice of the trained kinds."""
+    """Give images, grey or in colour, as poor pictures: each through a random choice of the trained kinds."""
     captured = np.empty_like(images)
-    for start in range(0, len(images), _CHUNK):
-        pixels = images[start : start + _CHUNK].astype(np.float32)
+    for chunk in _list_chunks(images):
+        pixels = images[chunk].astype(np.float32)
         for name, alter in TRAINING_CAPTURES.items():
             chosen = np.flatnonzero(rng.random(len(pixels)) < _SHARES[name])
             if len(chosen):
-                pixels[chosen] = np.clip(alter(pixels[chosen], rng), 0, 255)
-        captured[start : start + _CHUNK] = to_pixels(pixels)
+                pixels[chosen] = np.clip(_alter(pixels[chosen], alter, rng), 0, 255)
+        captured[chunk] = to_pixels(pixels)
     return captured
 
 
 def apply_capture(images: Images, alter: Capture, rng: np.random.Generator) -> Images:
-    """Give uint8[n, height, width] through one kind."""
+    """Give images, grey or in colour, through one kind."""
     altered = np.empty_like(images)
-    for start in range(0, len(images), _CHUNK):
-        altered[start : start + _CHUNK] = to_pixels(alter(images[start : start + _CHUNK].astype(np.float32), rng))
+    for chunk in _list_chunks(images):
+        altered[chunk] = to_pixels(_alter(images[chunk].astype(np.float32), alter, rng))
     return altered
+
+
+def _list_chunks(images: Images) -> list[slice]:
+    size = max(1, _CHUNK_PIXELS // max(1, math.prod(images.shape[1:3])))
+    return [slice(start, start + size) for start in range(0, len(images), size)]
+
+
+def _alter(pixels: Pixels, alter: Capture, rng: np.random.Generator) -> Pixels:
+    """Alter float32[n, height, width], or each channel of float32[n, height, width, 3] with the same random numbers."""
+    if pixels.ndim == 3:  # noqa: PLR2004  # without channels
+        return alter(pixels, rng)
+    generators = (copy.deepcopy(rng), copy.deepcopy(rng), rng)
+    return np.stack([alter(pixels[..., channel], own) for channel, own in enumerate(generators)], axis=-1)
 
 
 def place(images: Pixels, rng: np.random.Generator) -> Pixels:

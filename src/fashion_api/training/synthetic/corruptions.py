@@ -1,7 +1,7 @@
 """Corruptions of images, as by worse cameras, scanners and crops, each kind at three strengths.
 
 The kinds are small shifts and those of D. Hendrycks, T. Dietterich, "Benchmarking Neural Network Robustness to Common
-Corruptions and Perturbations", arXiv:1903.12261, that apply to small grey images. The strengths were set once, by
+Corruptions and Perturbations", arXiv:1903.12261, that apply to small images. The strengths were set once, by
 looking at the images; nothing is tuned to them.
 """
 
@@ -14,10 +14,10 @@ from PIL import Image
 
 from fashion_api.images import Images
 from fashion_api.training.synthetic.augmentation import Augmentation
-from fashion_api.training.synthetic.pixels import recompress, to_pixels
+from fashion_api.training.synthetic.pixels import is_coloured, recompress, to_pixels
 
 Corrupt = Callable[[Images, float, np.random.Generator], Images]
-"""Corrupts uint8[n, height, width] at a strength, which is in the kind's own unit."""
+"""Corrupts images, grey or in colour, at a strength, which is in the kind's own unit."""
 
 _SEED = 0
 _SIGMAS = 3  # how many standard deviations the blur's kernel reaches
@@ -38,7 +38,7 @@ class Corruption:
     """Whether training with an augmentation alters its images similarly; poor pictures have nearly all kinds."""
 
     def apply(self, images: Images, level: int) -> Images:
-        """Corrupt uint8[n, height, width] at `level`, 0 to 2; the result is always the same."""
+        """Corrupt images, grey or in colour, at `level`, 0 to 2; the result is always the same."""
         return self.corrupt(images, self.strengths[level], np.random.default_rng((_SEED, level)))
 
     def describe(self, level: int) -> str:
@@ -56,7 +56,7 @@ def blur(images: Images, sigma: float, _: np.random.Generator) -> Images:
     reach = max(1, round(_SIGMAS * sigma))
     weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
     weights /= weights.sum()
-    padded = np.pad(images.astype(np.float64), ((0, 0), (reach, reach), (reach, reach)), mode="edge")
+    padded = np.pad(images.astype(np.float64), _pad_sides(images, reach), mode="edge")
     for axis in (1, 2):
         windows = np.lib.stride_tricks.sliding_window_view(padded, len(weights), axis=axis)
         padded = windows @ weights
@@ -69,20 +69,25 @@ def brighten(images: Images, amount: float, _: np.random.Generator) -> Images:
 
 
 def lower_contrast(images: Images, share: float, _: np.random.Generator) -> Images:
-    """Reduce the distance of every pixel from the image's mean to `share` of it."""
+    """Reduce the distance of every pixel from the image's mean, that of its channel, to `share` of it."""
     means = images.mean(axis=(1, 2), keepdims=True)
     return to_pixels(means + (images - means) * share)
 
 
 def shift(images: Images, pixels: float, rng: np.random.Generator) -> Images:
     """Shift each image by whole pixels in one of the eight directions, drawn at random; the gap is black."""
-    count, height, width = images.shape
+    count, height, width = images.shape[:3]
     reach = int(pixels)
-    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach)))
+    padded = np.pad(images, _pad_sides(images, reach))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     moves = reach + reach * _DIRECTIONS[rng.integers(0, len(_DIRECTIONS), count)]
     shifted: Images = windows[np.arange(count), moves[:, 0], moves[:, 1]]
-    return shifted
+    return np.moveaxis(shifted, 1, -1) if is_coloured(images) else shifted
+
+
+def _pad_sides(images: Images, reach: int) -> list[tuple[int, int]]:
+    """List for `numpy.pad` what is added to each axis: `reach` pixels to every side of an image."""
+    return [(0, 0), (reach, reach), (reach, reach), *((0, 0) for _ in images.shape[3:])]
 
 
 def rotate(images: Images, degrees: float, rng: np.random.Generator) -> Images:
@@ -103,7 +108,7 @@ def scale(images: Images, share: float, rng: np.random.Generator) -> Images:
 
 
 def _scale_one(image: Images, factor: float) -> Images:
-    height, width = image.shape
+    height, width = image.shape[:2]
     y, x = height / 2, width / 2
     backwards = (1 / factor, 0, x - x / factor, 0, 1 / factor, y - y / factor)
     scaled = Image.fromarray(image).transform(
@@ -119,7 +124,7 @@ def compress_jpeg(images: Images, quality: float, _: np.random.Generator) -> Ima
 
 def occlude(images: Images, share: float, rng: np.random.Generator) -> Images:
     """Cover a random place of each image with a grey rectangle of `share` of its height and width."""
-    count, height, width = images.shape
+    count, height, width = images.shape[:3]
     rows, columns = round(height * share), round(width * share)
     drawn: list[list[int]] = rng.integers(0, (height - rows + 1, width - columns + 1, 256), (count, 3)).tolist()
     occluded = images.copy()

@@ -1,9 +1,11 @@
 """The search for nonsense that a model takes for an article: a few shapes, improved by hill-climbing.
 
 A picture is encoded as float32[genes], each in 0–1: for each of five shapes its presence, kind, place, size, angle,
-grey and texture, and the background. `render` draws it; `climb` changes genes at random and keeps what scores higher.
+grey and texture, and the background. One in colour has further genes, for the greys and the background of its second
+and its third channel. `render` draws it; `climb` changes genes at random and keeps what scores higher.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,11 +15,14 @@ from fashion_api.images import Images
 
 Genomes = npt.NDArray[np.float32]
 Score = Callable[[Images], npt.NDArray[np.floating]]
-"""Rates uint8[n, height, width]: [n], higher is better."""
+"""Rates images: [n], higher is better."""
 
 SHAPES = 5
 SHAPE_GENES = 9
 GENES = SHAPES * SHAPE_GENES + 1
+"""Of a grey picture."""
+_GREYS = (*range(7, SHAPES * SHAPE_GENES, SHAPE_GENES), GENES - 1)
+"""The genes of the shapes' greys, and of the background."""
 _BLACK = 0.7  # of the pictures have a black background
 _PRESENT = 0.6  # a shape whose gene is below is there
 _ROUND, _THIN = 0.4, 0.8  # above these, the gene of the kind makes an ellipse or a line
@@ -25,8 +30,9 @@ _UPRIGHT = 0.5  # a shape whose gene is below stands upright
 _SMOOTH = 0.4  # a shape whose gene is below has no texture
 _NOISE = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
 ClassScore = Callable[[Images], npt.NDArray[np.floating]]
-"""Rates how nearly uint8[n, height, width] are taken for each class: [n, classes] in 0–1."""
+"""Rates how nearly images are taken for each class: [n, classes] in 0–1."""
 
+_CHUNK_PIXELS = 1 << 22  # drawn at a time, to limit the memory
 _FIRST = 200  # pictures that a climb begins with, of which the best is climbed from
 _STARTS = 50  # pictures for each climb of a search
 _SEARCH_CHILDREN = 4
@@ -37,24 +43,44 @@ _STEP = 0.2  # standard deviation of a change
 _REDRAWN = 0.3  # of the changes are to any value
 
 
-def draw_genomes(count: int, rng: np.random.Generator) -> Genomes:
-    """Draw pictures at random: float32[count, genes]."""
-    genomes = rng.random((count, GENES), np.float32)
-    genomes[rng.random(count) < _BLACK, -1] = 0
+def draw_genomes(count: int, shape: tuple[int, ...], rng: np.random.Generator) -> Genomes:
+    """Draw pictures of a shape at random: float32[count, genes]."""
+    channels = math.prod(shape[2:])
+    genomes = rng.random((count, GENES + (channels - 1) * len(_GREYS)), np.float32)
+    is_black = rng.random(count) < _BLACK
+    for background in range(GENES - 1, genomes.shape[1], len(_GREYS)):
+        genomes[is_black, background] = 0
     return genomes
 
 
-def draw_nonsense(count: int, *, shape: tuple[int, int], rng: np.random.Generator) -> Images:
-    """Draw uint8[count, height, width] of shapes at random."""
-    return render(draw_genomes(count, rng), shape)
+def draw_nonsense(count: int, *, shape: tuple[int, ...], rng: np.random.Generator) -> Images:
+    """Draw uint8[count, height, width] or uint8[count, height, width, 3] of shapes at random."""
+    return render(draw_genomes(count, shape, rng), shape)
 
 
-def render(genomes: Genomes, shape: tuple[int, int]) -> Images:
-    """Draw float32[n, genes] as uint8[n, height, width].
+def render(genomes: Genomes, shape: tuple[int, ...]) -> Images:
+    """Draw float32[n, genes] as uint8[n, height, width] or uint8[n, height, width, 3].
 
     A shape is a rectangle, an ellipse or a line; the first shape is always there.
     """
-    height, width = shape
+    size = max(1, _CHUNK_PIXELS // math.prod(shape[:2]))
+    chunks = (genomes[start : start + size] for start in range(0, max(1, len(genomes)), size))
+    return np.concatenate([_render(chunk, shape) for chunk in chunks])
+
+
+def _render(genomes: Genomes, shape: tuple[int, ...]) -> Images:
+    height, width, *channels = shape
+    if not channels:
+        return _render_grey(genomes, height, width)
+    rendered = []
+    for greys in (genomes[:, _GREYS], *np.split(genomes[:, GENES:], channels[0] - 1, axis=1)):
+        channel = genomes[:, :GENES].copy()
+        channel[:, _GREYS] = greys
+        rendered.append(_render_grey(channel, height, width))
+    return np.stack(rendered, axis=-1)
+
+
+def _render_grey(genomes: Genomes, height: int, width: int) -> Images:
     count = len(genomes)
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     rows, columns = (rows + 0.5) / height, (columns + 0.5) / width
@@ -91,7 +117,7 @@ def mutate(genomes: Genomes, rng: np.random.Generator) -> Genomes:
 def search(
     score: ClassScore,
     *,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     rng: np.random.Generator,
     climbs: int = 8,
     generations: int = 15,
@@ -100,15 +126,15 @@ def search(
 
     Args:
         score: of a network that is being trained.
-        shape: height and width of an image.
+        shape: height and width of an image, and 3 for one in colour.
         rng: decides the starts and the changes.
         climbs: how many for each class.
         generations: of four children each.
 
     Returns:
-        uint8[m, height, width], all rated pictures that score above 0.5 for some class; there may be none.
+        uint8[m, *shape], all rated pictures that score above 0.5 for some class; there may be none.
     """
-    genomes = draw_genomes(_STARTS * climbs, rng)
+    genomes = draw_genomes(_STARTS * climbs, shape, rng)
     images = render(genomes, shape)
     scores = score(images)
     found = [images[scores.max(axis=1) > _NEAR]]
@@ -118,7 +144,7 @@ def search(
     reached = np.full(len(parents), -np.inf)
     for _ in range(generations):
         children = mutate(np.repeat(parents, _SEARCH_CHILDREN, axis=0), rng).reshape(len(parents), _SEARCH_CHILDREN, -1)
-        images = render(children.reshape(-1, GENES), shape)
+        images = render(children.reshape(-1, genomes.shape[1]), shape)
         scores = score(images)
         found.append(images[scores.max(axis=1) > _NEAR])
         own = scores.reshape(len(parents), _SEARCH_CHILDREN, classes)[np.arange(len(parents)), :, wanted]
@@ -129,13 +155,13 @@ def search(
     return np.concatenate(found)
 
 
-def climb(score: Score, *, shape: tuple[int, int], queries: int, rng: np.random.Generator) -> tuple[Genomes, float]:
+def climb(score: Score, *, shape: tuple[int, ...], queries: int, rng: np.random.Generator) -> tuple[Genomes, float]:
     """Search for the picture with the highest score, rating at most `queries` pictures.
 
     Returns:
         The best one's float32[genes], and its score.
     """
-    genomes = draw_genomes(min(_FIRST, queries), rng)
+    genomes = draw_genomes(min(_FIRST, queries), shape, rng)
     scores = score(render(genomes, shape))
     asked = len(genomes)
     best, reached = genomes[scores.argmax()], float(scores.max())

@@ -13,12 +13,13 @@ from fashion_api.training.synthetic.outliers import TRAINING_FAMILIES, Draw
 from fashion_api.training.synthetic.silhouettes import TRAINING_SILHOUETTES
 
 NONSENSE = "nonsense"
+TURNED = "turned"
 CAPTURED_SHARE = 0.5
 """If only articles were poor pictures, a network would take a grey background as a sign of an article."""
 _FAMILIES: Mapping[str, Draw] = MappingProxyType({**TRAINING_FAMILIES, **TRAINING_ALTERATIONS, **TRAINING_SILHOUETTES})
 SHARES: Mapping[str, float] = MappingProxyType(
     {
-        "turned": 0.14,
+        TURNED: 0.14,
         "halved": 0.06,
         "joined": 0.12,
         "paired": 0.03,
@@ -43,11 +44,17 @@ SHARES: Mapping[str, float] = MappingProxyType(
 """The share of each family; those nearest to articles have the largest."""
 
 
-def draw_training_outliers(count: int, *, articles: Images, rng: np.random.Generator) -> Images:
-    """Draw uint8[count, height, width], the size of `articles`, in a random order."""
+def draw_training_outliers(
+    count: int, *, articles: Images, rng: np.random.Generator, with_turned: bool = True
+) -> Images:
+    """Draw `count` outliers, of the size and the channels of `articles`, in a random order.
+
+    Without `with_turned`, none is an article turned, which may be one of its class, or of another: 6 and 9.
+    """
     outliers = np.empty((count, *articles.shape[1:]), np.uint8)
-    names = tuple(SHARES)
-    chosen = rng.choice(len(names), count, p=tuple(SHARES.values()))
+    names = tuple(name for name in SHARES if with_turned or name != TURNED)
+    shares = np.array([SHARES[name] for name in names])
+    chosen = rng.choice(len(names), count, p=shares if with_turned else shares / shares.sum())
     is_nonsense = chosen == names.index(NONSENSE)
     outliers[is_nonsense] = draw_nonsense(int(is_nonsense.sum()), shape=articles.shape[1:], rng=rng)
     for index in np.flatnonzero(~is_nonsense):

@@ -1,12 +1,12 @@
 """Synthetic outliers: drawn images that show no article, for outlier exposure and for choosing a novelty method.
 
-Nothing is taken from another data set. Each family is a function that draws one image of the articles' size, light on
-black as in the data set. Families and fonts are divided into those for training, those for choosing a method, and those
-for the report.
+Nothing is taken from another data set. Each family is a function that draws one image of the articles' size: light on
+black, as Fashion-MNIST's are, or in colours where the articles are in colour. Families and fonts are divided into those
+for training, those for choosing a method, and those for the report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from fashion_api.images import Images
-from fashion_api.training.synthetic.pixels import to_pixels
+from fashion_api.training.synthetic.pixels import is_coloured, to_grey, to_pixels
 
 Draw = Callable[[np.random.Generator, Images], Images]
-"""Draws one image, uint8[height, width], of the size of the articles given; it may use their pixels."""
+"""Draws one image of the size and the channels of the articles given; it may use their pixels."""
 
 TRAINING_FONTS = (
     "DejaVuSans",
@@ -35,10 +35,13 @@ REPORT_FONTS = ("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGener
 
 _CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _SUPERSAMPLING = 3
+_LENT = 4  # articles whose pixels a drawing in colour may use
+_GREY, _SEPARATE = 0.25, 0.25  # shares of the drawings in colour
+_ON_BLACK = 0.3  # of those in two colours
 
 
 def draw_outliers(families: Sequence[Draw], count: int, *, articles: Images, rng: np.random.Generator) -> Images:
-    """Draw `count` outliers of the size of `articles`, each of a random family: uint8[count, height, width]."""
+    """Draw `count` outliers, each of a random family, of the size and the channels of `articles`."""
     outliers = np.empty((count, *articles.shape[1:]), np.uint8)
     for index, family in enumerate(rng.integers(0, len(families), count)):
         outliers[index] = families[family](rng, articles)
@@ -50,9 +53,33 @@ def toss(rng: np.random.Generator, share: float = 0.5) -> bool:
     return bool(rng.random() < share)
 
 
+def in_colours(draw: Draw) -> Draw:
+    """Make a family of grey drawings draw in colours for articles in colour; for grey ones it is as it was.
+
+    In half of the images, black and white are two other colours. A quarter is grey, so that grey is no sign of an
+    outlier, nor colour one of an article; in a quarter, each channel is a drawing of its own.
+    """
+
+    @wraps(draw)
+    def draw_like(rng: np.random.Generator, articles: Images) -> Images:
+        if not is_coloured(articles):
+            return draw(rng, articles)
+        grey_articles = to_grey(articles[rng.integers(len(articles), size=_LENT)])
+        first, share = draw(rng, grey_articles), rng.random()
+        if share < _GREY:
+            return np.stack([first] * 3, axis=-1)
+        if share < _GREY + _SEPARATE:
+            return np.stack([first, *(draw(rng, grey_articles) for _ in range(2))], axis=-1)
+        black = np.zeros(3) if toss(rng, _ON_BLACK) else rng.uniform(0, 256, 3)
+        return to_pixels(black + (rng.uniform(0, 256, 3) - black) * (first[..., np.newaxis] / 255))
+
+    return draw_like
+
+
 def draw_glyph(fonts: Sequence[str]) -> Draw:
     """Make a family of glyphs: a letter or digit of one of the fonts, of random size, place, slant and brightness."""
 
+    @in_colours
     def draw(rng: np.random.Generator, articles: Images) -> Images:
         height, width = articles.shape[1:]
         side = max(height, width) * _SUPERSAMPLING
@@ -80,6 +107,7 @@ def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", f"{name}.ttf"), max(size, 4))
 
 
+@in_colours
 def draw_strokes(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to five pen strokes: Bézier curves of random width."""
     height, width = articles.shape[1:]
@@ -99,6 +127,7 @@ def draw_strokes(rng: np.random.Generator, articles: Images) -> Images:
     return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
 
 
+@in_colours
 def draw_shapes(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to four lines, ellipses, rectangles and triangles, filled or not."""
     height, width = articles.shape[1:]
@@ -122,6 +151,7 @@ def draw_shapes(rng: np.random.Generator, articles: Images) -> Images:
     return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
 
 
+@in_colours
 def draw_noise(rng: np.random.Generator, articles: Images) -> Images:
     """Draw independent pixels: uniform, normal, or black and white."""
     shape = articles.shape[1:]
@@ -133,6 +163,7 @@ def draw_noise(rng: np.random.Generator, articles: Images) -> Images:
     return to_pixels(kinds[int(rng.integers(len(kinds)))]())
 
 
+@in_colours
 def draw_clouds(rng: np.random.Generator, articles: Images) -> Images:
     """Draw smooth noise: noise of low frequencies, stretched over the range of the pixels."""
     height, width = articles.shape[1:]
@@ -144,6 +175,7 @@ def draw_clouds(rng: np.random.Generator, articles: Images) -> Images:
     return to_pixels((field - low) / max(high - low, 1e-9) * 255 * rng.uniform(0.3, 1))
 
 
+@in_colours
 def draw_constant(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one grey, or a ramp between two, with little noise or none."""
     height, width = articles.shape[1:]
@@ -157,13 +189,13 @@ def draw_shuffled(rng: np.random.Generator, articles: Images) -> Images:
     """Cut an article into four, sixteen or 49 patches, in a random order."""
     article = articles[rng.integers(len(articles))]
     rows = columns = int(rng.choice((2, 4, 7)))
-    height, width = article.shape
+    height, width, *channels = article.shape
     patch_height, patch_width = height // rows, width // columns
     if not patch_height or not patch_width:
         return draw_noise(rng, articles)
     whole = article[: rows * patch_height, : columns * patch_width]
-    grid = whole.reshape(rows, patch_height, columns, patch_width).swapaxes(1, 2)
-    mixed = rng.permutation(grid.reshape(-1, patch_height, patch_width)).reshape(grid.shape).swapaxes(1, 2)
+    grid = whole.reshape(rows, patch_height, columns, patch_width, *channels).swapaxes(1, 2)
+    mixed = rng.permutation(grid.reshape(-1, patch_height, patch_width, *channels)).reshape(grid.shape).swapaxes(1, 2)
     shuffled: Images = np.zeros_like(article)
     shuffled[: rows * patch_height, : columns * patch_width] = mixed.reshape(whole.shape)
     return shuffled
@@ -172,7 +204,7 @@ def draw_shuffled(rng: np.random.Generator, articles: Images) -> Images:
 def draw_crop(rng: np.random.Generator, articles: Images) -> Images:
     """Enlarge a part of an article, of 0.2 to 0.4 of its height and width, to the whole image: a texture."""
     article = articles[rng.integers(len(articles))]
-    height, width = article.shape
+    height, width = article.shape[:2]
     share = rng.uniform(0.2, 0.4)
     rows, columns = max(1, int(height * share)), max(1, int(width * share))
     top, left = rng.integers(height // 4, height - height // 4), rng.integers(width // 4, width - width // 4)
@@ -195,6 +227,7 @@ TRAINING_FAMILIES: Mapping[str, Draw] = MappingProxyType(
 """The outliers that training uses."""
 
 
+@in_colours
 def draw_stripes(rng: np.random.Generator, articles: Images) -> Images:
     """Draw parallel stripes of any direction and width, hard or soft, or the product of two such patterns."""
     rows, columns = _make_grid(articles)
@@ -206,6 +239,7 @@ def draw_stripes(rng: np.random.Generator, articles: Images) -> Images:
     return to_pixels((field + 1) / 2 * rng.uniform(80, 255))
 
 
+@in_colours
 def draw_spiral(rng: np.random.Generator, articles: Images) -> Images:
     """Draw rings, or a spiral of up to three arms, around a point near the middle."""
     rows, columns = _make_grid(articles)
@@ -215,6 +249,7 @@ def draw_spiral(rng: np.random.Generator, articles: Images) -> Images:
     return to_pixels((np.cos(phase) > rng.uniform(-0.6, 0.6)) * rng.uniform(80, 255))
 
 
+@in_colours
 def draw_blots(rng: np.random.Generator, articles: Images) -> Images:
     """Draw two to eight soft round blots, each of its own size and brightness."""
     rows, columns = _make_grid(articles)
@@ -229,11 +264,11 @@ def draw_blots(rng: np.random.Generator, articles: Images) -> Images:
 def draw_tiles(rng: np.random.Generator, articles: Images) -> Images:
     """Shrink an article and repeat it, four or nine times."""
     article = articles[int(rng.integers(len(articles)))]
-    height, width = article.shape
+    height, width, *channels = article.shape
     times = int(rng.choice((2, 3)))
     rows, columns = max(1, -(-height // times)), max(1, -(-width // times))
     small = np.asarray(Image.fromarray(article).resize((columns, rows), Image.Resampling.BOX))
-    return np.tile(small, (times, times))[:height, :width]
+    return np.tile(small, (times, times, *(1 for _ in channels)))[:height, :width]
 
 
 CHOOSING_FAMILIES: Mapping[str, Draw] = MappingProxyType(

@@ -15,7 +15,7 @@ from fashion_api.training.synthetic.corruptions import add_noise, lower_contrast
 from fashion_api.training.synthetic.report_captures import REPORT_CAPTURES
 
 Alter = Callable[[Images], Images]
-"""Alters uint8[n, height, width]; the result is always the same."""
+"""Alters images, grey or in colour; the result is always the same."""
 
 _SEED = 20_170_826  # no other set of images is drawn from it
 _BACKGROUND = 10  # pixels below are background
@@ -28,7 +28,7 @@ def set_background(images: Images, level: int) -> Images:
 
 def shrink(images: Images, share: float = 5 / 7) -> Images:
     """Shrink each article, by default to 20×20 of 28×28 pixels, in the middle of black."""
-    height, width = images.shape[1:]
+    height, width = images.shape[1:3]
     rows, columns = max(1, round(height * share)), max(1, round(width * share))
     shrunk = np.zeros_like(images)
     top, left = (height - rows) // 2, (width - columns) // 2
@@ -38,7 +38,7 @@ def shrink(images: Images, share: float = 5 / 7) -> Images:
 
 def halve_pixels(images: Images) -> Images:
     """Average squares of 2×2 pixels, and show each as four equal ones."""
-    height, width = images.shape[1:]
+    height, width = images.shape[1:3]
     small = _resize(images, (max(1, height // 2), max(1, width // 2)), Image.Resampling.BOX)
     return _resize(small, (height, width), Image.Resampling.NEAREST)
 
@@ -59,7 +59,7 @@ MET: Mapping[str, Alter] = MappingProxyType(
     {
         "background 10": lambda images: set_background(images, 10),
         "background 30": lambda images: set_background(images, 30),
-        "20×20 in the middle": shrink,
+        "shrunk to five sevenths": shrink,
         "contrast halved": lambda images: lower_contrast(images, 0.5, _start_generator()),
         "rotated by 10°": lambda images: rotate(images, 10, _start_generator()),
         "noise s.d. 5": lambda images: add_noise(images, 5, _start_generator()),

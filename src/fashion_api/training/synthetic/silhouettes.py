@@ -1,6 +1,6 @@
 """Shapes and signs with a texture, bands and cut-outs: outliers for training and for the report.
 
-Each family draws one uint8[height, width], like those of `outliers.py`: a shape, as a mask of
+Each family draws one image, like those of `outliers.py`: a shape, as a mask of
 float64[height, width] in 0–1, filled with a texture.
 """
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from fashion_api.images import Images
-from fashion_api.training.synthetic.outliers import Draw, load_font, toss
+from fashion_api.training.synthetic.outliers import Draw, in_colours, load_font, toss
 from fashion_api.training.synthetic.pixels import to_pixels
 
 Field = npt.NDArray[np.float64]
@@ -30,6 +30,7 @@ ICONS = (
 """Signs of DejaVu Sans that only the report uses."""
 
 
+@in_colours
 def draw_silhouette(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to three polygons and ellipses as one shape with a texture; half of the shapes are symmetrical."""
     shape = _size(articles)
@@ -55,6 +56,7 @@ def _draw_corners(rng: np.random.Generator) -> Field:
     return corners
 
 
+@in_colours
 def draw_band(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to three bands across the image, or rectangles, of one grey or with a texture."""
     height, width = _size(articles)
@@ -76,6 +78,7 @@ def draw_band(rng: np.random.Generator, articles: Images) -> Images:
     return to_pixels(field * (plain if toss(rng) else texture))
 
 
+@in_colours
 def draw_cutout(rng: np.random.Generator, articles: Images) -> Images:
     """Cut out a piece of a synthetic photograph: clouds with edges and pieces of cloth in them."""
     shape = height, width = _size(articles)
@@ -111,6 +114,7 @@ def draw_sign(characters: Sequence[str], fonts: Sequence[str], *, is_textured: b
         is_textured: whether all or none have a texture; `None` for an even chance.
     """
 
+    @in_colours
     def draw(rng: np.random.Generator, articles: Images) -> Images:
         shape = _size(articles)
         canvas, pen, size = _open_canvas(shape)
@@ -181,6 +185,7 @@ def _fill(mask: Field, texture: Field, rng: np.random.Generator) -> Images:
     return to_pixels(mask * texture + (1 - mask) * ground)
 
 
+@in_colours
 def draw_crossing(rng: np.random.Generator, articles: Images) -> Images:
     """Draw two crossing bands, or the frame of a rectangle, of one grey or with a texture."""
     height, width = _size(articles)
@@ -196,6 +201,7 @@ def draw_crossing(rng: np.random.Generator, articles: Images) -> Images:
     return to_pixels(mask * (plain if toss(rng) else draw_texture(rng, articles)))
 
 
+@in_colours
 def draw_script(rng: np.random.Generator, articles: Images) -> Images:
     """Draw a character of no real script: one to five thin strokes, each a walk that turns slowly."""
     shape = _size(articles)
