@@ -58,7 +58,7 @@ def compare(
 
     with Waiting("loading the models", shows_log=True) as line:
         old_model, new_model = (load_model(settings.model_copy(update={"model_path": path})) for path in (old, new))
-        shape = old_model.input.size
+        shape = old_model.input.shape
         comparison = compare_models(
             old_model,
             new_model,

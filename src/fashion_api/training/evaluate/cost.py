@@ -62,7 +62,7 @@ def compile_tutorial(spec: InputSpec, *, classes: int) -> bytes:
     Raises:
         ModelError: it cannot be compiled.
     """
-    network = build_model(RECIPES["tutorial"], shape=spec.size, classes=classes, precision="float32")
+    network = build_model(RECIPES["tutorial"], shape=spec.shape, classes=classes, precision="float32")
     rng = np.random.default_rng(0)
     network.set_weights([rng.normal(0, 0.05, weight.shape) for weight in network.get_weights()])
     return build(encode_h5(network), spec)

@@ -45,8 +45,8 @@ def find_nonsense(model: LoadedModel, class_id: int, *, queries: int, seed: int)
     def score(images: Images) -> npt.NDArray[np.float64]:
         return score_answers(model, model.classifier.classify(images), class_id)
 
-    genome, best = climb(score, shape=model.input.size, queries=queries, rng=np.random.default_rng((seed, class_id)))
-    image: Images = render(genome[None], model.input.size)[0]
+    genome, best = climb(score, shape=model.input.shape, queries=queries, rng=np.random.default_rng((seed, class_id)))
+    image: Images = render(genome[None], model.input.shape)[0]
     return image if best >= 0 else None
 
 
