@@ -79,9 +79,13 @@ def prepare_model(path: Path | None) -> Model:
 def load_inputs(model: Model) -> Inputs:
     """Take the first test images, and have the engine classify them one by one."""
     images = DataSource.from_settings(Settings()).load("test").images[:_IMAGES]
+    return Inputs(images, classify_each(model, images))
+
+
+def classify_each(model: Model, images: Images) -> tuple[int, ...]:
+    """Have the engine classify images one by one."""
     engine = OnnxClassifier(model.onnx.read_bytes(), threads=1)
-    class_ids = [int(engine.classify(image[np.newaxis]).class_ids[0]) for image in images]
-    return Inputs(images, tuple(class_ids))
+    return tuple(int(engine.classify(image[np.newaxis]).class_ids[0]) for image in images)
 
 
 def get(path: str) -> bytes:

@@ -18,7 +18,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     seconds = {}
     for size in _BATCH_SIZES:
-        images = rng.integers(0, 256, (size, 28, 28), dtype=np.uint8)
+        images = rng.integers(0, 256, (size, *engine.shape), dtype=np.uint8)
         engine.classify(images)
         started, runs = time.perf_counter(), 0
         while time.perf_counter() - started < seconds_each:

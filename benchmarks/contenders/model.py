@@ -20,9 +20,11 @@ class Engine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = Path(os.environ["MODEL_ONNX"])
         self._session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
+        images = self._session.get_inputs()[0]
+        self._input, self.shape = images.name, tuple(images.shape[1:])
+        """The shape is that of one image."""
 
     def classify(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Give float32[n, classes] for uint8[n, 28, 28]."""
+        """Give float32[n, classes] for uint8[n, height, width]."""
         probabilities: npt.NDArray[np.float32] = self._session.run(None, {self._input: images})[0]
         return probabilities
