@@ -15,6 +15,7 @@ from fashion_api.inference.manifest import read_manifest
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.synthetic.augmentation import Augmentation, augment
+from tests.eager import computing_eagerly
 from tests.training.conftest import Train
 from tests.training.samples import COMMAND, LABELS, write_data_set
 
@@ -132,10 +133,10 @@ def test_resumed_run_ends_as_if_it_had_never_stopped(train: Train, trained: Trai
 
 def test_resumed_run_finds_the_same_nonsense(train: Train, tmp_path: Path) -> None:
     """A recipe that searches for nonsense between epochs is resumed as if it had never stopped, too."""
-    whole = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, model_path=tmp_path / "whole.h5")
-    train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, augment=Epochs(interrupted=2))
-
-    resumed = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, resume=True)
+    with computing_eagerly():
+        whole = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, model_path=tmp_path / "whole.h5")
+        train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, augment=Epochs(interrupted=2))
+        resumed = train(recipe="compact", teachers=(), dropout_rates=(), epochs=2, resume=True)
 
     assert resumed.record.epochs_run == 2
     assert are_equal(resumed, whole)
