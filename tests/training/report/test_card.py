@@ -208,7 +208,7 @@ def test_card_says_what_not_to_do(published: ModelCard) -> None:
     uses = published.text.partition("## Uses")[2].partition("\n## ")[0]
     assert "Do not use it:" in uses
     assert "of the test images are classified wrongly" in uses
-    assert "Accepted most often: " in uses
+    assert "Of the kinds measured, these are accepted most often: " in uses
 
 
 def test_licence_of_others_models_is_not_known(tmp_path: Path) -> None:

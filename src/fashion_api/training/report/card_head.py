@@ -79,8 +79,9 @@ def _list_misuses(record: EvaluationRecord | None) -> list[str]:
         shrink a photograph of one article first, and take the answer as a guess: photographs were not measured.""",
         """**For other articles.** A hat, a skirt, a sock or a glove gets one of the ten labels, or is refused; which of
         the two was not measured.""",
-        f"""**As a filter for what is an article.** `accepted` guards against mistakes, and not against people who
-        mean to pass: with the weights at hand, noise can be made that is always accepted
+        f"""**As a filter for what is an article.** `accepted` guards against accidents, such as a wrong file. It does
+        not say that the class is right, and does not stop people who mean to pass: with the weights at hand, noise can
+        be made that is always accepted
         ([what strangers may send](../docs/explanation/evaluation.md#pictures-that-strangers-send)).
         {_name_accepted(record)}""",
         """**For articles that are dark on light**, or pixels that are normalised otherwise: it was trained on neither,
@@ -95,4 +96,5 @@ def _name_accepted(record: EvaluationRecord | None) -> str:
     most = sorted(shares, key=lambda name: -shares[name])[:_NAMED_KINDS]
     if not most:
         return ""
-    return f"Accepted most often: {', '.join(f'{name} ({percent(shares[name])})' for name in most)}."
+    named = ", ".join(f"{name} ({percent(shares[name])})" for name in most)
+    return f"Of the kinds measured, these are accepted most often: {named}."

@@ -202,11 +202,12 @@ def _describe_thresholds(calibration: Calibration) -> str:
     if calibration.prediction_sets.class_thresholds is None:
         return "One threshold applies to all classes, so that the coverage holds on average over the classes."
     return """
-        Each class has its own threshold, so that the coverage holds for each class, on average over images of it. For
-        90 and 95 %, it is fitted so that four of five validation sets give at least the coverage; for 99 %, where few
+        Each class has its own threshold. For 90 and 95 %, it is fitted so that the coverage holds for each class, on
+        average over images of it: four of five validation sets give at least the coverage. For 99 %, where few
         validation images decide, it is a blend of the class's own threshold (a quarter) and that of all classes, fitted
-        for 99.25 %. This margin is for the shift from validation to test images. It was set with knowledge of how far
-        earlier models, whose test figures were published, fell short of 99 % on the test images.
+        for 99.25 %: the coverage is meant to hold for all images together, and may be lower for a class. This margin is
+        for the shift from validation to test images. It was set with knowledge of how far earlier models, whose test
+        figures were published, fell short of 99 % on the test images.
     """
 
 
