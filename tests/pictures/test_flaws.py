@@ -36,6 +36,14 @@ def test_article_turned_by_90_degrees_is_turned(name: str) -> None:
     assert find_all(turn(make_shirts())[name]) == {("turned",)}
 
 
+def test_article_a_pixel_beside_the_middle_is_not_turned() -> None:
+    """A striped bag that was padded unevenly is not found to be turned, though its mirror image is beside it."""
+    bag = np.zeros((1, 28, 28), np.uint8)
+    bag[:, 5:23, 4:25] = 200
+    bag[:, 5:23, 5:25:2] = 60
+    assert find_all(np.roll(bag, 1, axis=2)) == {()}
+
+
 def test_low_contrast_is_found() -> None:
     """An image with a fifth of the contrast, on grey, has low contrast."""
     assert find_all(lower_contrast(make_shirts(), 0.2, np.random.default_rng(0)) + np.uint8(40)) == {("low-contrast",)}

@@ -43,7 +43,7 @@ def find_flaws(image: Images) -> list[Flaw]:
         return []
     is_article = image > darkest + contrast // _FOREGROUND
     flaws = _check_place(is_article)
-    if not flaws and _is_turned(image):
+    if not flaws and _is_turned(_cut_out(image, is_article)):
         flaws.append("turned")
     return flaws
 
@@ -63,15 +63,23 @@ def _check_place(is_article: npt.NDArray[np.bool_]) -> list[Flaw]:
     return flaws
 
 
-def _is_turned(image: Images) -> bool:
-    """Compare the image with its mirror images.
+def _cut_out(image: Images, is_article: npt.NDArray[np.bool_]) -> Images:
+    """Give the article's bounding box: the article may be a pixel beside the middle of the image."""
+    rows, columns = np.flatnonzero(is_article.any(axis=1)), np.flatnonzero(is_article.any(axis=0))
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _is_turned(article: Images) -> bool:
+    """Compare an article's bounding box with its mirror images.
 
     Many articles are alike on the left and on the right; turned by 90°, they are alike above and below instead. This
     finds tops, dresses and bags, but neither shoes nor articles upside down.
     """
-    centred = image.astype(np.float32)
+    centred = article.astype(np.float32)
     centred -= centred.mean()
     power = float(np.vdot(centred, centred))
+    if power == 0:  # one grey
+        return False
     above_below = float(np.vdot(centred, centred[::-1])) / power
     left_right = float(np.vdot(centred, centred[:, ::-1])) / power
     return above_below > _SYMMETRY and left_right < above_below - _ASYMMETRY
