@@ -1,5 +1,6 @@
 """The line at the bottom of the terminal."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from subprocess import PIPE
 import pytest
 
 from fashion_api.cli.bottom_line import describe_duration, describe_time
+from fashion_api.cli.terminal import Waiting
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,22 @@ def test_duration_is_written_for_people(seconds: float, text: str) -> None:
 def test_time_left_follows_from_the_share(share: float, text: str) -> None:
     """The time left is estimated from the time that the share has taken; before there is one, that time is shown."""
     assert describe_time(30, share) == text
+
+
+def test_warning_is_no_step(caplog: pytest.LogCaptureFixture) -> None:
+    """What is logged becomes the title, but for warnings, which are printed as lines of their own."""
+
+    class Titles(Waiting):
+        titles: tuple[str, ...] = ()
+
+        def update(self, title: str | None = None, *, share: float | None = None) -> None:  # noqa: ARG002  # as in Waiting
+            self.titles += (title or "",)
+
+    caplog.set_level("INFO", "fashion_api")
+    with Titles("first", shows_log=True) as waiting:
+        logging.getLogger("fashion_api.part").info("second")
+        logging.getLogger("fashion_api.part").warning("beware")
+    assert waiting.titles == ("second",)
 
 
 SCRIPT = """

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from fashion_api.cli.main import run
+from fashion_api.files import sha256_hex
+from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
+from tests.colour_pictures import CLASSES, write_folders
 
 MODELS = Path(__file__).parents[2] / "models"
 
@@ -75,6 +78,35 @@ def test_named_folder_without_data_keeps_it_from_serving(port: str, capsys: pyte
     status, found = ask(["--port", port, "--data-dir", "none"], capsys)
     assert (status, found["serves"], found["checks"]["data"]["state"]) == (1, False, "wrong")
     assert "As --data-dir names a folder" in found["checks"]["data"]["detail"]
+
+
+@pytest.fixture
+def flowers(tmp_path: Path) -> Path:
+    """A model that is not compiled, beside a data set of pictures that differ in size."""
+    write_folders(tmp_path / "flowers", {"train": 6, "test": 3}, height=9)
+    write_folders(tmp_path / "flowers", {"test": 1}, height=12)
+    model = tmp_path / "flowers.h5"
+    model.write_bytes(b"\x89HDF\r\n\x1a\n")
+    return model
+
+
+def test_pictures_are_read_in_the_size_of_the_model(
+    flowers: Path, port: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folders of pictures that differ in size are read as serving reads them."""
+    spec, sha256 = InputSpec(height=8, width=8, channels=3), sha256_hex(flowers.read_bytes())
+    write_manifest(flowers, Manifest(name="flowers", sha256=sha256, labels=CLASSES, input=spec))
+    _, found = ask(["--port", port, "--model-path", "flowers.h5", "--data-dir", "flowers"], capsys)
+    assert found["checks"]["data"]["state"] == "ok"
+    assert "6 training and 3 test images" in found["checks"]["data"]["detail"]
+
+
+@pytest.mark.usefixtures("flowers")
+def test_pictures_of_unknown_size_keep_nothing_from_serving(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the size of a model is known only once it is compiled, pictures that differ in size are a note."""
+    status, found = ask(["--port", port, "--model-path", "flowers.h5", "--data-dir", "flowers"], capsys)
+    assert (status, found["checks"]["data"]["state"]) == (0, "note")
+    assert "once the model is compiled" in found["checks"]["data"]["detail"]
 
 
 @pytest.mark.tensorflow

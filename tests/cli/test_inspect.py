@@ -54,7 +54,7 @@ def test_model_is_described_and_its_manifest_begun(tmp_path: Path, capsys: pytes
     assert rows["labels"] == "class 0, class 1, class 2"
     assert rows["served"] == "on the onnx engine"
     assert "--write-manifest" in output.out
-    assert output.err.endswith("written: mine.json\n")
+    assert output.err.endswith("written: mine.json; put the class names into its labels, in the order of the outputs\n")
     manifest = read_manifest(tmp_path / "mine.h5")
     assert manifest is not None
     assert (manifest.output, manifest.input.pixel_range, manifest.labels[0]) == ("logits", (0, 255), "class 0")

@@ -76,6 +76,8 @@ def test_run_is_shown(own_data: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "written to   models/small.h5" in lines
     assert [line.split()[0] for line in lines if re.match(" +[0-9]/2 ", line)] == ["1/2", "2/2"]
     assert any(re.match("kept +epoch [12], the best", line) for line in lines)
+    words = " ".join(" ".join(lines).split())
+    assert f"score it fashion-api evaluate --model-path models/small.h5 --data-dir {own_data}" in words
 
 
 @pytest.mark.tensorflow

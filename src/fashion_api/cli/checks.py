@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from fashion_api.errors import DamagedModelError, DataError, ModelError, SettingsError
+from fashion_api.errors import DamagedModelError, DataError, DataNotFoundError, ModelError, SettingsError
 from fashion_api.inference.compiled_cache import compiled_path, read_compiled, read_shipped
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW, has_tensorflow
-from fashion_api.inference.loading import load_model_file
+from fashion_api.inference.loading import LoadedModel, load_model_file
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import count_usable_cores
 from fashion_api.pictures.data_set import find_data_set
@@ -57,14 +57,16 @@ def describe_machine() -> str:
 
 def check_all(settings: Settings) -> Iterator[Check]:
     """Look at each part."""
-    yield _check_data(settings)
+    file, model = None, None
     try:
         file = read_model_file(settings)
     except ModelError as error:
         yield Check("model", "wrong", str(error))
     else:
         yield Check("model", "ok", f"{settings.model_path}: {_describe_model(file)}")
-        yield _check_engine(file, settings)
+        engine, model = _check_engine(file, settings)
+        yield engine
+    yield _check_data(settings, file, model)
     yield from _check_other_models(settings)
     yield _check_tensorflow()
     yield from _check_files(settings)
@@ -96,11 +98,19 @@ def _write(value: object) -> str:
     return "hidden" if isinstance(value, SecretStr) else "" if value is None else str(value)
 
 
-def _check_data(settings: Settings) -> Check:
-    source = find_data_set(settings)
+def _check_data(settings: Settings, file: ModelFile | None, model: LoadedModel | None) -> Check:
+    """Check the data set as serving reads it: by the classes and the image size of the model, where they are known."""
+    known = model or (None if file is None else file.manifest)
+    source = (
+        find_data_set(settings)
+        if known is None
+        else find_data_set(settings, labels=known.labels, shape=known.input.shape)
+    )
     try:
         test = source.load("test")
     except DataError as error:
+        if file is not None and known is None and not isinstance(error, DataNotFoundError):
+            return Check("data", "note", f"{error}. It is looked at again once the model is compiled, with its size")
         if settings.data_dir is not None:
             named = settings.name_source("data_dir")
             return Check("data", "wrong", f"{error}. As {named} names a folder, nothing is served without its test set")
@@ -119,26 +129,23 @@ def _describe_model(file: ModelFile) -> str:
     return f"{file.name} {file.version}, {accuracy}"
 
 
-def _check_engine(file: ModelFile, settings: Settings) -> Check:
-    """Check that the model can be loaded, without building anything."""
+def _check_engine(file: ModelFile, settings: Settings) -> tuple[Check, LoadedModel | None]:
+    """Check that the model can be loaded, without building anything; give it where it was."""
     if settings.engine == "keras" and not has_tensorflow():
-        return Check("engine", "wrong", f"keras: TensorFlow is not installed; {INSTALL_TENSORFLOW}")
+        return Check("engine", "wrong", f"keras: TensorFlow is not installed; {INSTALL_TENSORFLOW}"), None
     if settings.engine == "onnx" and (lack := _find_lack(file, settings)):
         if has_tensorflow():
-            return Check(
-                "engine", "note", f"onnx: {lack}; the first start or `fashion-api compile` does it, in half a minute"
-            )
-        return Check(
-            "engine", "wrong", f"onnx: {lack}, and TensorFlow, which does it, is not installed; {INSTALL_TENSORFLOW}"
-        )
+            way_out = "the first start or `fashion-api compile` does it, in half a minute"
+            return Check("engine", "note", f"onnx: {lack}; {way_out}"), None
+        missing = f"and TensorFlow, which does it, is not installed; {INSTALL_TENSORFLOW}"
+        return Check("engine", "wrong", f"onnx: {lack}, {missing}"), None
     started_s = time.perf_counter()
     try:
-        load_model_file(file, settings)
+        model = load_model_file(file, settings)
     except ModelError as error:
-        return Check("engine", "wrong", str(error))
-    return Check(
-        "engine", "ok", f"{settings.engine}: the model loads and answers, in {time.perf_counter() - started_s:.1f} s"
-    )
+        return Check("engine", "wrong", str(error)), None
+    took_s = time.perf_counter() - started_s
+    return Check("engine", "ok", f"{settings.engine}: the model loads and answers, in {took_s:.1f} s"), model
 
 
 def _find_lack(file: ModelFile, settings: Settings) -> str:

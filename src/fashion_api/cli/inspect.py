@@ -143,7 +143,10 @@ def _find_missing(file: "ModelFile", found: "Inspection") -> Iterator[str]:
     if found.signature is not None:
         yield from found.signature.warnings
     if file.labels is None:
-        yield "labels: complete them in a manifest (--write-manifest), or set FASHION_CLASS_NAMES"
+        yield (
+            "labels: the file has none, and those above are assumed; put them into a manifest (--write-manifest), or "
+            "set FASHION_CLASS_NAMES"
+        )
     if file.calibration is None:
         yield "a calibration, without which no picture is refused: `fashion-api train` makes one with the model"
 
@@ -158,4 +161,5 @@ def _write_manifest(file: "ModelFile", found: "Inspection", labels: tuple[str, .
         name=file.name, sha256=file.sha256, labels=labels, input=signature.input, output=signature.output
     )
     write_manifest(file.path, manifest)
-    print(f"written: {escape_controls(str(manifest_path(file.path)))}", file=sys.stderr)
+    to_do = "" if file.labels else "; put the class names into its labels, in the order of the outputs"
+    print(f"written: {escape_controls(str(manifest_path(file.path)))}{to_do}", file=sys.stderr)

@@ -62,7 +62,7 @@ def _start(
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Classify pictures of clothing: data, training, evaluation and the HTTP service.
+    """Classify pictures with a Keras model: data, training, evaluation and the HTTP service.
 
     Examples:
         fashion-api serve

@@ -4,6 +4,7 @@ import shlex
 import textwrap
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from fashion_api.cli.bottom_line import describe_duration
 from fashion_api.cli.help import paint
@@ -108,9 +109,17 @@ def write_rows(rows: Mapping[str, str]) -> list[str]:
     ]
 
 
-def describe_outcome(outcome: TrainingOutcome) -> list[str]:
-    """Describe the result of a run in lines for the terminal; warnings are last, where they are noticed."""
-    record, path = outcome.record, shlex.quote(str(outcome.model_path))
+def describe_outcome(outcome: TrainingOutcome, *, data_dir: Path | None) -> list[str]:
+    """Describe the result of a run in lines for the terminal; warnings are last, where they are noticed.
+
+    Args:
+        outcome: of the run.
+        data_dir: the data set, where settings name one; serving and scoring the model need it, too.
+    """
+    record = outcome.record
+    flags = shlex.join(
+        ["--model-path", str(outcome.model_path), *([] if data_dir is None else ["--data-dir", str(data_dir)])]
+    )
     ended = "interrupted after" if outcome.is_interrupted else "done:"
     rows = {
         "run": f"{ended} {record.epochs_run} of {record.epochs} epochs, in {describe_duration(record.duration_s)}",
@@ -120,8 +129,8 @@ def describe_outcome(outcome: TrainingOutcome) -> list[str]:
         "model": f"{outcome.model_path}, {record.parameters:,} weights",
         "curves": str(outcome.curves_path),
         "log": str(outcome.log_path),
-        "serve it": f"fashion-api serve --model-path {path}",
-        "score it": f"fashion-api evaluate --model-path {path}",
+        "serve it": f"fashion-api serve {flags}",
+        "score it": f"fashion-api evaluate {flags}",
     }
     warnings = (paint(textwrap.fill(f"WARNING: {warning}", _WIDTH), fg="yellow") for warning in outcome.warnings)
     return [*write_rows(rows), *warnings]

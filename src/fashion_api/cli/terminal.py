@@ -78,4 +78,6 @@ class _LogTitle(logging.Handler):
         self._line = line
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno > logging.INFO:  # a warning is printed above the line, and is no step
+            return
         self._line.update(escape_controls(record.getMessage()))

@@ -80,5 +80,5 @@ def train(
             force=force,
             observer=RunView(waiting),
         )
-    print("\n".join(["", *describe_outcome(outcome)]))
+    print("\n".join(["", *describe_outcome(outcome, data_dir=settings.data_dir)]))
     return Status.INTERRUPTED if outcome.is_interrupted else Status.SUCCESS

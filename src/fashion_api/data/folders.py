@@ -160,7 +160,8 @@ class Folders:
                 sizes = " and ".join(f"{height}×{width}" for height, width in (first[:2], shape[:2]))
                 raise DataError(
                     f"the pictures in {self._directory} differ in size ({sizes} pixels, height×width): set "
-                    "FASHION_IMAGE_HEIGHT and FASHION_IMAGE_WIDTH to the size that the model is to take"
+                    "FASHION_IMAGE_HEIGHT and FASHION_IMAGE_WIDTH (--image-height, --image-width) to the size that the "
+                    "model is to take"
                 )
         return (*first[:2], 3) if is_coloured else first[:2]
 

@@ -197,8 +197,8 @@ def explain(error: Exception, *, request_id: str) -> Problem:
     if kind is NO_DATA:  # its text names folders, which are the operator's to know
         return Problem(
             kind,
-            "the service has no test set; its operator can get one with "
-            "`fashion-api data fetch`, or set FASHION_DATA_DIR to where one is",
+            "the service has no test set; its operator can set FASHION_DATA_DIR to the model's data set, "
+            "or get Fashion-MNIST with `fashion-api data fetch`",
         )
     if isinstance(error, RateLimitedError):
         return Problem(kind, str(error), headers=_describe_quota(error.quota))

@@ -90,6 +90,23 @@ def test_cell_of_the_confusion_matrix_leads_to_its_pictures(
     expect(page.get_by_role("combobox", name="Shows", exact=True)).to_have_value("Shirt")
 
 
+@pytest.mark.parametrize(
+    ("mistaken", "summary"),
+    [
+        (0, "100.00 % right of 8. 1 is refused."),
+        (1, "88.89 % right of 9. Most often mistaken: cat for dog, once. 1 is refused."),
+        (2, "80.00 % right of 10. Most often mistaken: cat for dog, 2 times. 1 is refused."),
+    ],
+)
+def test_confusions_are_summed_up(mistaken: int, summary: str, server: ServerProcess, open_page: OpenPage) -> None:
+    """The matrix begins with a sentence on its mistakes, if there are any."""
+    found = {"labels": ["cat", "dog"], "matrix": [[4, mistaken], [0, 4]], "refused": [1, 0], "total": 8 + mistaken}
+    page = open_page(server)
+    page.route("**/api/v1/confusion-matrix", lambda route: route.fulfill(json=found))
+    page.get_by_role("link", name="Confusions").click()
+    expect(page.locator("#confusion-matrix .summary")).to_have_text(summary)
+
+
 def test_link_leads_to_a_picture_with_its_answer(
     surveyed: ServerProcess, open_page: OpenPage, service: httpx2.Client
 ) -> None:

@@ -105,7 +105,7 @@ def test_without_a_test_set_ones_own_pictures_are_answered(guarded: ServerProces
     expect(page.locator("#samples")).to_be_hidden()
     page.get_by_role("link", name="Test set").click()
     expect(page.locator(".notice")).to_contain_text("This service has no test set")
-    expect(page.locator(".notice")).to_contain_text("fashion-api data fetch")
+    expect(page.locator(".notice")).to_contain_text("sets FASHION_DATA_DIR")
 
 
 def test_file_that_is_too_large_is_made_smaller(guarded: ServerProcess, open_page: OpenPage) -> None:

@@ -263,5 +263,6 @@ def test_without_a_test_set_the_routes_say_how_to_get_one(make_client: MakeClien
     response = make_client(load_test_set=loader).get(path)  # type: ignore[arg-type]  # one of the two above
     assert response.status_code == 503
     assert response.json()["type"] == "/problems#no-test-set"
-    assert "fashion-api data fetch" in response.json()["detail"]
+    assert "FASHION_DATA_DIR" in response.json()["detail"]
+    assert "Fashion-MNIST with `fashion-api data fetch`" in response.json()["detail"]
     assert "secret" not in response.text

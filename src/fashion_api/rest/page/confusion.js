@@ -25,14 +25,19 @@ function makeSummary({ matrix, labels, refused, total }) {
     'p',
     { class: 'summary' },
     h('b', {}, `${((100 * right) / total).toFixed(2)} % right`),
-    ` of ${count(total)}. Most often mistaken: `,
-    h(
-      'a',
-      { href: lead({ label: labels[actual], predicted: labels[predicted] }) },
-      `${labels[actual]} for ${labels[predicted]}, ${count(most)} times`,
-    ),
-    '. ',
-    ...(refused ? [h('a', { href: lead({ accepted: 'false' }) }, `${count(all)} are refused`), '.'] : []),
+    ` of ${count(total)}. `,
+    ...(most > 0
+      ? [
+          'Most often mistaken: ',
+          h(
+            'a',
+            { href: lead({ label: labels[actual], predicted: labels[predicted] }) },
+            `${labels[actual]} for ${labels[predicted]}, ${most === 1 ? 'once' : `${count(most)} times`}`,
+          ),
+          '. ',
+        ]
+      : []),
+    ...(refused ? [h('a', { href: lead({ accepted: 'false' }) }, `${count(all)} ${all === 1 ? 'is' : 'are'} refused`), '.'] : []),
   );
 }
 
