@@ -133,3 +133,10 @@ def test_fetch_refuses_another_data_set(capsys: pytest.CaptureFixture[str]) -> N
     """Only Fashion-MNIST can be downloaded, and that is what the error says."""
     assert run(["data", "fetch"]) == 1
     assert "no other data set can be downloaded" in capsys.readouterr().err
+
+
+def test_warning_is_given_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What training and test images have in common is said once."""
+    write_folders(tmp_path / "flowers", {"": 30})
+    assert run(["data", "verify", "--data-dir", "flowers"]) == 0
+    assert capsys.readouterr().err.count("flowers has no SHA256SUMS") == 1

@@ -94,6 +94,21 @@ def _log_warnings_only() -> None:
         if isinstance(handler, LogStream):
             handler.setLevel(logging.WARNING)
             handler.setFormatter(logging.Formatter("fashion-api: warning: %(message)s"))
+            handler.addFilter(_Once())
+
+
+class _Once(logging.Filter):
+    """Lets each message through once: training and test images, say, have the same fault."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        is_new = message not in self._seen
+        self._seen.add(message)
+        return is_new
 
 
 def _make_flag(cls: type[Settings], field: str, description: str) -> inspect.Parameter:

@@ -62,7 +62,9 @@ def test_card_is_of_the_default_model_whichever_was_evaluated(folder: Path) -> N
 def test_card_is_of_the_model_evaluated_where_there_is_no_default(tmp_path: Path) -> None:
     """In a folder without the default model, the full card is that of the model that was evaluated."""
     write_manifest(tmp_path / "mine.h5", make_manifest("mine"))
-    assert "# `mine.h5`" in render_folder(tmp_path / "mine.h5")
+    text = render_folder(tmp_path / "mine.h5")
+    assert "# `mine.h5`" in text
+    assert "defined in fashion-api's page on evaluation" in text  # that page is not beside others' models
 
 
 def test_card_has_the_training_and_the_accuracy(folder: Path) -> None:

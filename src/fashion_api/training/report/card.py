@@ -73,7 +73,7 @@ def render_folder(model_path: Path) -> str:
     shown = default if default in manifests else model_path.with_suffix(".json").name
     named = {Path(name).stem: manifest for name, manifest in manifests.items()}
     head = render_head(named, mark=_MARK, is_ours=shown == default)
-    parts = [head, "# Models", *_render_overview(manifests)]
+    parts = [head, "# Models", *_render_overview(manifests, is_ours=shown == default)]
     if shown in manifests:
         parts += render_card(model_path.with_name(shown).with_suffix(".h5"), manifests[shown])
     others = read_manifests(model_path.with_name(SEEDS_FOLDER))
@@ -117,7 +117,8 @@ def render_card(model_path: Path, manifest: Manifest) -> list[str]:
     return parts
 
 
-def _render_overview(manifests: dict[str, Manifest]) -> list[str]:
+def _render_overview(manifests: dict[str, Manifest], *, is_ours: bool) -> list[str]:
+    page = "[Evaluation](../docs/explanation/evaluation.md)" if is_ours else "fashion-api's page on evaluation"
     rows = [
         _describe_row(Path(name).with_suffix(".h5").name, manifest, manifest.evaluation)
         for name, manifest in manifests.items()
@@ -125,10 +126,9 @@ def _render_overview(manifests: dict[str, Manifest]) -> list[str]:
     columns = ("model", "recipe", "seed", "test accuracy", "95 % interval", "weights", "multiply-adds", "time")
     return [
         table(columns, rows),
-        flow("""
+        flow(f"""
             Time is the time of one image on one thread, divided by that of the tutorial's network. Each model's
-            manifest, the `.json` beside it, has all of its figures; they are defined in
-            [Evaluation](../docs/explanation/evaluation.md).
+            manifest, the `.json` beside it, has all of its figures; they are defined in {page}.
         """),
     ]
 
