@@ -116,6 +116,13 @@ def test_fetch_replaces_nothing_in_the_data_directory(tmp_path: Path, capsys: py
     assert path.read_bytes() == before
 
 
+def test_fetch_mixes_nothing_into_another_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`data fetch` puts no files of Fashion-MNIST, which would be read first, beside folders of pictures."""
+    write_folders(tmp_path / "flowers", {"": 30})
+    assert run(["data", "fetch", "--data-dir", "flowers"]) == 1
+    assert "flowers has a data set, folders of pictures" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["data", "cache"])
 def test_fetch_names_the_place_that_cannot_be_written(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

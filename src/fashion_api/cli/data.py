@@ -57,6 +57,10 @@ def fetch(settings: Settings) -> Status:
             "FASHION_CLASS_NAMES or the image size are not Fashion-MNIST's, and no other data set can be downloaded: "
             f"put its IDX files, an .npz file or folders of pictures into {directory}"
         )
+    if settings.data_dir is not None and (other := _find_other_kind(settings)):
+        raise DataError(
+            f"{directory} has a data set, {other}; Fashion-MNIST would be read in its place: name another directory"
+        )
     try:
         with Waiting("looking for a mirror") as line:
             download(
@@ -70,6 +74,18 @@ def fetch(settings: Settings) -> Status:
         raise DataError(message) from error
     print(f"the data set is in {directory}")
     return Status.SUCCESS
+
+
+def _find_other_kind(settings: Settings) -> str:
+    """Say what else than IDX files the data set is stored as; empty where it is not, or there is none."""
+    from fashion_api.errors import DataNotFoundError  # noqa: PLC0415  # only where it runs
+    from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # the same
+
+    try:
+        kind = find_data_set(settings).find_kind("train")
+    except DataNotFoundError:
+        return ""
+    return "" if kind == "IDX files" else kind
 
 
 @app.command(cls=Command, context_settings=CONTEXT)
