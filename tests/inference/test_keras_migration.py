@@ -143,3 +143,17 @@ def test_gru_of_before_there_were_two_kinds_resets_before(written: dict[str, boo
     """A GRU whose configuration does not say when it resets is of Keras 2.0, which knew one kind only."""
     migrated = migrate(make_config(layer("GRU", units=3, **written)), "2.0.9")
     assert migrated["config"]["layers"][1]["config"]["reset_after"] == read
+
+
+@pytest.mark.parametrize(("version", "call"), [(KERAS_2, 0), ("3.3.3", 1)])
+def test_calls_of_a_model_in_a_model_are_numbered_as_keras_3_does(version: str, call: int) -> None:
+    """Keras 2 counts a model's own call as the first one; Keras 3 does so only where the outputs refer to it."""
+    link = ["base", 1, 0]
+    node: object = [[*link, {}]]
+    if version != KERAS_2:
+        node = {"args": [{"class_name": "__keras_tensor__", "config": {"keras_history": link}}], "kwargs": {}}
+    base = functional(layer("InputLayer")) | {"name": "base", "inbound_nodes": []}
+    written = functional(base, layer("Flatten") | {"name": "after", "inbound_nodes": [node]}, output=["base", 2, 0])
+    migrated = migrate(written, version)["config"]
+    assert f"['base', {call}, 0" in str(migrated["layers"][2]["inbound_nodes"])
+    assert migrated["output_layers"] == ["base", 2, 0]

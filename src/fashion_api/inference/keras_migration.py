@@ -280,15 +280,21 @@ def _migrate_functional(model: Config) -> None:
             free = f"{free}_{len(taken)}"
         taken.add(free)
         names[name] = layer["name"] = layer["config"]["name"] = free
-    # The first call of a Sequential was its own, until TensorFlow 2.15; in Keras 3 only that of a Functional is.
-    models = {_name(layer) for layer in layers if layer["class_name"] == "Sequential"}
+    # The first call of a model was its own, until TensorFlow 2.15; in Keras 3 only that of a Functional is, and only
+    # where the outputs refer to it.
+    is_keras_3 = any(isinstance(node, dict) for layer in layers for node in layer.get("inbound_nodes", ()))
+    counted = ("Sequential",) if is_keras_3 else ("Sequential", "Functional")
+    models = {_name(layer): layer["class_name"] for layer in layers if layer["class_name"] in counted}
     firsts: dict[str, int] = {}
     for name, call in _find_links([config.get("output_layers"), *(layer.get("inbound_nodes") for layer in layers)]):
         if names.get(name) in models:
             firsts[names[name]] = min(call, firsts.get(names[name], call))
-    for holder in (config, *layers):
-        for key in holder.keys() & {"input_layers", "output_layers", "inbound_nodes"}:
-            holder[key] = _relink(holder[key], names, firsts)
+    for layer in layers:
+        if "inbound_nodes" in layer:
+            layer["inbound_nodes"] = _relink(layer["inbound_nodes"], names, firsts)
+    firsts_of_outputs = {name: call for name, call in firsts.items() if models[name] == "Sequential"}
+    for key in config.keys() & {"input_layers", "output_layers"}:
+        config[key] = _relink(config[key], names, firsts_of_outputs)
     for key in ("input_layers", "output_layers"):
         if isinstance(config.get(key), list) and len(config[key]) == 1 and isinstance(config[key][0], list):
             config[key] = config[key][0]  # for a list of one, Keras 3 would give a list of one
