@@ -15,6 +15,7 @@ from fashion_api.inference.keras_migration import is_of_keras_2, migrate
 from tests.inference.hostile_models import make_config
 
 KERAS_2 = "2.11.0"
+IMAGE = ["image", 0, 0]
 
 
 def layer(class_name: str, **config: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON
@@ -90,6 +91,40 @@ def test_arithmetic_with_a_number_becomes_a_rescaling(
     assert made["class_name"] == "Rescaling"
     assert made["config"] == {"name": "it", "scale": scale, "offset": offset}
     assert made["inbound_nodes"] == [[["image", 0, 0, {}]]]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        layer("TFOpLambda", function="math.subtract") | {"inbound_nodes": [["_CONSTANT_VALUE", -1, 255, {"y": IMAGE}]]},
+        layer("TensorFlowOpLayer", constants={"0": 255}, node_def={"op": "Sub"}) | {"inbound_nodes": [[[*IMAGE, {}]]]},
+        layer("Subtract") | {"inbound_nodes": [{"args": [255, {"config": {"keras_history": IMAGE}}], "kwargs": {}}]},
+    ],
+    ids=["TensorFlow 2.4-2.15", "TensorFlow 1.14-2.3", "Keras 3"],
+)
+def test_number_that_comes_first_is_the_one_subtracted_from(written: dict[str, Any]) -> None:
+    """An image that is subtracted from 255, as one of dark on light is, is inverted."""
+    made = migrate(functional(written), KERAS_2)["config"]["layers"][1]
+    assert (made["class_name"], made["config"]) == ("Rescaling", {"name": "it", "scale": -1.0, "offset": 255})
+    assert str(IMAGE)[:-1] in str(made["inbound_nodes"])
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [("math.truediv", ("_CONSTANT_VALUE", -1, 255, {"y": IMAGE})), ("math.subtract", (*IMAGE, {"y": [1.0, 2, 3]}))],
+    ids=["a number by an image", "colours of their own"],
+)
+def test_other_arithmetic_is_refused(function: str, arguments: tuple[object, ...]) -> None:
+    """Arithmetic that is no scaling by one number is refused with its layer, and not taken for that with a tensor."""
+    written = layer("TFOpLambda", function=function) | {"inbound_nodes": [list(arguments)]}
+    with pytest.raises(ModelError, match=f"'it': the operation '{function}' outside of any layer; write it with lay"):
+        migrate(functional(written), KERAS_2)
+
+
+def test_slashes_in_names_are_replaced() -> None:
+    """Names of models and layers have no slash, which Keras 3 refuses."""
+    migrated = migrate({"class_name": "Sequential", "config": {"name": "a/b", "layers": [layer("Flatten")]}}, KERAS_2)
+    assert migrated["config"]["name"] == "a_b"
 
 
 def test_configuration_stays_as_it_is() -> None:

@@ -125,8 +125,11 @@ _WITH_NUMBER: Mapping[str, Callable[[float], tuple[float, float]]] = {
     "multiply": lambda number: (number, 0.0),
     "add": lambda number: (1.0, number),
     "subtract": lambda number: (1.0, -number),
+    "subtract from": lambda number: (-1.0, number),
 }
 """The scale and the offset of a `Rescaling` that does the same as arithmetic with a number."""
+_OF_NUMBER: Mapping[str, str] = {"multiply": "multiply", "add": "add", "subtract": "subtract from"}
+"""The arithmetic that has the number first, as in `255 - image`."""
 _WITH_TENSOR: Mapping[str, str] = {"multiply": "Multiply", "add": "Add", "subtract": "Subtract"}
 """The layer that does the same as arithmetic with another tensor."""
 _MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras.models"}
@@ -187,6 +190,8 @@ def _migrate_object(layer: Config) -> None:
     for argument in ARGUMENTS:
         if kind in argument.classes and argument.name in config:
             _migrate_argument(layer, argument)
+    if isinstance(config.get("name"), str):
+        config["name"] = config["name"].replace("/", "_")  # Keras 3 has none
     for key in config.keys() & _INNER:
         config[key] = _name_activation(_name_module(config[key]))
     if kind != "InputLayer":
@@ -275,7 +280,7 @@ def _migrate_functional(model: Config) -> None:
     taken: set[str] = set()
     for layer in layers:
         name = _name(layer)
-        free = name.replace("/", "_")  # Keras 3 has none
+        free = name.replace("/", "_")
         while free in taken:
             free = f"{free}_{len(taken)}"
         taken.add(free)
@@ -315,6 +320,11 @@ def _is_link(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int)
 
 
+def _is_tensor(operand: object) -> bool:
+    """Whether an operand is the output of a layer, and no array of numbers."""
+    return operand.get("class_name") == "__keras_tensor__" if isinstance(operand, dict) else _is_link(operand)
+
+
 def _relink(value: Any, names: Mapping[str, str], firsts: Mapping[str, int]) -> Any:  # noqa: ANN401  # JSON
     """Give all references to calls by the new names and numbers; with tensors as named arguments, in Keras 3's form."""
     if isinstance(value, dict):
@@ -343,13 +353,15 @@ def _replace_arithmetic(layer: Config) -> None:
     found = _read_arithmetic(layer)
     if found is None:
         return
-    written, operand, tensor = found
+    written, operand, tensor, is_operand_first = found
     operation, name = _ARITHMETIC.get(str(written), ""), _name(layer)
+    if is_operand_first:
+        operation = _OF_NUMBER.get(operation, "")
     if isinstance(operand, int | float) and not isinstance(operand, bool) and operand and operation:
         scale, offset = _WITH_NUMBER[operation](operand)
         layer |= {"class_name": "Rescaling", "config": {"name": name, "scale": scale, "offset": offset}}
         layer["inbound_nodes"] = [tensor]
-    elif operation in _WITH_TENSOR and isinstance(operand, list | dict):
+    elif operation in _WITH_TENSOR and _is_tensor(operand):
         layer |= {"class_name": _WITH_TENSOR[operation], "config": {"name": name}}
         is_keras_3 = isinstance(tensor, dict)
         layer["inbound_nodes"] = [
@@ -363,24 +375,25 @@ def _replace_arithmetic(layer: Config) -> None:
     layer |= {"name": name, "module": "keras.layers", "registered_name": None}
 
 
-def _read_arithmetic(layer: Config) -> tuple[object, object, Any] | None:
-    """Read an operation outside of any layer: its name, its second operand, and its call with the first alone."""
+def _read_arithmetic(layer: Config) -> tuple[object, object, Any, bool] | None:
+    """Read an operation outside of any layer: its name, an operand, its call with the other one, which comes first."""
     config, nodes = layer["config"], layer.get("inbound_nodes")
     match layer["class_name"], nodes:
-        case "TensorFlowOpLayer", [[first]] if list(config["constants"]) == ["1"]:
-            return config["node_def"]["op"], config["constants"]["1"], [first]
+        case "TensorFlowOpLayer", [[first]] if list(config["constants"]) in (["0"], ["1"]):
+            [(place, number)] = config["constants"].items()
+            return config["node_def"]["op"], number, [first], place == "0"
         case "TensorFlowOpLayer", [[first, second]] if not config["constants"]:
-            return config["node_def"]["op"], second, [first]
-        case "TFOpLambda", (
-            [[str(), int(), int(), {"y": operand}] as first] | [[[str(), int(), int(), {"y": operand}] as first]]
-        ):
-            return config["function"], operand, [[*first[:3], {}]]
-        case ("TrueDivide" | "Divide" | "Multiply" | "Add" | "Subtract") as name, [
-            {"args": [dict() as first, operand]}
-        ]:
-            return name, operand, {"args": [first], "kwargs": {}}
+            return config["node_def"]["op"], second, [first], False
+        case "TFOpLambda", ([[str(), int(), _, {"y": other}] as first] | [[[str(), int(), _, {"y": other}] as first]]):
+            is_operand_first = first[0] == "_CONSTANT_VALUE"
+            operand, tensor = (first[2], other) if is_operand_first else (other, first)
+            return config["function"], operand, [[*tensor[:3], {}]], is_operand_first
+        case ("TrueDivide" | "Divide" | "Multiply" | "Add" | "Subtract") as name, [{"args": [one, other]}]:
+            is_operand_first = isinstance(one, int | float)
+            operand, tensor = (one, other) if is_operand_first else (other, one)
+            return name, operand, {"args": [tensor], "kwargs": {}}, is_operand_first
         case (("TensorFlowOpLayer" | "TFOpLambda"), _):
-            return config.get("function") or config.get("name"), None, None
+            return config.get("function") or config.get("name"), None, None, False
     return None
 
 
