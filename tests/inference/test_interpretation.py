@@ -65,6 +65,7 @@ def compile_both(network: Network, declared: DeclaredSignature, *, temperature: 
         ((4, 5, 3), DeclaredSignature(), COLOUR, lambda p: p),
         ((3, 4, 5), DeclaredSignature(), COLOUR, lambda p: p.transpose(0, 3, 1, 2)),
         ((60,), SIZE, COLOUR, lambda p: p.reshape(-1, 60)),
+        ((20, 3), SIZE, COLOUR, lambda p: p.reshape(-1, 20, 3)),
     ],
     ids=[
         "plain",
@@ -76,6 +77,7 @@ def compile_both(network: Network, declared: DeclaredSignature, *, temperature: 
         "colour",
         "colours first",
         "row of colours",
+        "column of colours",
     ],
 )
 def test_input_is_laid_out_as_the_network_takes_it(
@@ -205,6 +207,27 @@ def test_last_layer_tells_what_the_outputs_are(make: Callable[[], Network], kind
     np.testing.assert_allclose(classifier.classify(GREY).probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+def build_branches(*ends: Network) -> Network:
+    """A network of an image with an output for each of these layers."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 5))
+    pixels = layers.Flatten()(image)
+    return keras.Model(image, [end(pixels) for end in ends])
+
+
+def join(network: Network, layer: Network) -> Network:
+    """A network whose output is what a layer makes of the outputs of another."""
+    return keras.Model(network.inputs, layer(network.outputs))
+
+
+def test_output_with_a_name_is_an_output() -> None:
+    """A dictionary of one output is served as that output is."""
+    network = build()
+    named = keras.Model(network.inputs, {"classes": network.outputs[0]})
+    expected = KerasClassifier(network, DeclaredSignature()).classify(GREY).probabilities
+    np.testing.assert_allclose(KerasClassifier(named, DeclaredSignature()).classify(GREY).probabilities, expected)
+
+
 def test_declared_outputs_win() -> None:
     """What a manifest says of the outputs decides."""
     network, declared = build(activation="relu"), DeclaredSignature(output="logits", manifest="m.json")
@@ -233,6 +256,31 @@ def build_two_inputs() -> Network:
             DeclaredSignature(output="probabilities", manifest="m.json"),
             "one output, but m.json says",
         ),
+        (
+            lambda: join(
+                build_branches(*(layers.Dense(3, "softmax"), layers.Dense(4, "softmax"))), layers.Concatenate()
+            ),
+            SIZE,
+            "not probabilities: they come from the activation softmax, through Concatenate",
+        ),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4, 5, 1)), layers.Conv2D(3, 2, activation="sigmoid"), layers.GlobalAveragePooling2D()]
+            ),
+            SIZE,
+            "not probabilities: they come from the activation sigmoid, through GlobalAveragePooling2D",
+        ),
+        (lambda: keras.Sequential([build(activation=None), layers.ReLU()]), SIZE, "come from the activation relu;"),
+        (
+            lambda: build_branches(layers.Dense(3, "softmax"), layers.Dense(6)),
+            SIZE,
+            r"2 outputs, \(None, 3\), \(None, 6\): .*keras\.Model\(model\.inputs, model\.outputs\[0\]\)",
+        ),
+        (
+            lambda: build_branches(layers.Dense(1, "sigmoid"), layers.Dense(3, "softmax")),
+            SIZE,
+            r"it has 2 outputs, \(N",
+        ),
         (build_two_inputs, SIZE, "it has 2 inputs"),
         (
             lambda: keras.Sequential([keras.Input((4, 5, 1)), layers.Conv2D(3, 1)]),
@@ -240,6 +288,7 @@ def build_two_inputs() -> Network:
             r"its output is \(None, 4, 5, 3\)",
         ),
         (lambda: build(shape=(4, 5, 4)), SIZE, r"its input is \(None, 4, 5, 4\), which is no image of 4×5×1"),
+        (lambda: build(shape=(20, 3)), DeclaredSignature(), r"input is \(None, 20, 3\), which is no image of 28×28"),
         (lambda: build(shape=(21,)), SIZE, r"its input is \(None, 21\).*FASHION_IMAGE_WIDTH and FASHION_CHANNELS"),
         (build, DeclaredSignature(height=6), "takes images of 4×5 pixels, not of 6×5: correct FASHION_IMAGE_HEIGHT"),
         (
@@ -250,8 +299,9 @@ def build_two_inputs() -> Network:
         (build, DeclaredSignature(channels=3, manifest="m.json"), r"grey images .* in colour .*: correct m\.json$"),
     ],
     ids=[
-        *("one number", "many sigmoids", "relu", "not one sigmoid", "no distribution", "two inputs", "a map"),
-        *("four channels", "another row", "another size", "grey declared", "colour declared"),
+        *("one number", "many sigmoids", "relu", "not one sigmoid", "no distribution", "two softmaxes"),
+        *("mean of sigmoids", "layer of relu", "classes and features", "classes second", "two inputs", "a map"),
+        *("four channels", "colours in a row", "another row", "another size", "grey declared", "colour declared"),
     ],
 )
 def test_network_that_is_not_served_is_refused(

@@ -49,7 +49,12 @@ def nest(*inner: Any) -> Any:  # noqa: ANN401  # the same
         (lambda: [layers.Rescaling(2.0, offset=-1.0)], (0, 1)),
         (lambda: [layers.Rescaling(0.5, offset=0.5)], (-1, 1)),
         (lambda: [layers.Rescaling(255.0), layers.Rescaling(1 / 255)], (0, 1)),
+        (lambda: [layers.Rescaling(-1 / 255, offset=1.0)], (0, 255)),
+        (lambda: [layers.Rescaling(1 / 58.4, offset=-123.7 / 58.4)], (0, 255)),
+        (lambda: [layers.Rescaling(1 / 0.229, offset=-0.485 / 0.229)], (0, 1)),
         (lambda: [nest(layers.Rescaling(1 / 255))], (0, 255)),
+        (lambda: [layers.Normalization(), layers.MaxPooling2D(), layers.Rescaling(1 / 255)], (0, 255)),
+        (lambda: [layers.Flatten(), layers.Embedding(256, 2)], (0, 255)),
         (
             lambda: [layers.Resizing(8, 8), layers.Rescaling(1 / 255), layers.Normalization(mean=0.3, variance=0.1)],
             (0, 255),
@@ -64,7 +69,8 @@ def nest(*inner: Any) -> Any:  # noqa: ANN401  # the same
         (lambda: [average(-0.43, 0.5)], (-1, 1)),
     ],
     ids=[
-        *("to 0–1", "to −1–1", "to ±½", "mean subtracted", "from 0–1", "from −1–1", "twice", "in a model"),
+        *("to 0–1", "to −1–1", "to ±½", "mean subtracted", "from 0–1", "from −1–1", "twice"),
+        *("inverted", "standardised", "standardised from 0–1", "in a model", "behind a pooling", "vectors"),
         *("before constants", "fitted to 0–255", "fitted to 0–1", "fitted to −1–1", "fitted to each pixel", "MNIST's"),
         *("averages of 0–255", "averages of 0–1", "averages of −1–1"),
     ],
@@ -90,9 +96,15 @@ def test_input_of_whole_numbers_takes_pixels_as_they_are() -> None:
         lambda: [layers.Normalization()],
         lambda: [layers.BatchNormalization()],
         lambda: [average(0.1, 0.6)],
+        lambda: [average(-0.01, 0.99)],
         lambda: [layers.Rescaling(1 / 16)],
+        lambda: [layers.Rescaling(1.0)],
+        lambda: [layers.Normalization(mean=120.0, variance=5e3, invert=True), layers.Rescaling(1 / 255)],
     ],
-    ids=["nothing", "behind a layer", "not fitted", "not trained", "hardly trained", "from something else"],
+    ids=[
+        *("nothing", "behind a layer", "not fitted", "not trained", "hardly trained", "standardised before"),
+        *("from something else", "by one", "inverted normalisation"),
+    ],
 )
 def test_where_nothing_tells_there_is_none(first: Any) -> None:  # noqa: ANN401  # the same
     """A range that nothing tells plainly is not guessed."""

@@ -22,6 +22,8 @@ _COLOURS = (1, 3)
 _COLOUR_NAMES = {1: "grey images (1 channel)", 3: "images in colour (3 channels)"}
 _TRANSPARENT = ("Activation", "ActivityRegularization", "Dropout", "Flatten", "Identity", "Reshape")
 """Layers that change no value; an `Activation` only where it is linear."""
+_ACTIVATION_LAYERS = ("ELU", "LeakyReLU", "PReLU", "ReLU")
+"""Layers that are an activation, beside `Activation` and `Softmax`."""
 _ACTIVATION_KINDS = {"softmax": "probabilities", "log_softmax": "log-probabilities"}
 _FORMS = (
     "(height, width) or (height, width, 1) for grey images, (height, width, 3) for colour, either with the channels "
@@ -98,7 +100,7 @@ def _list_forms(sizes: tuple[int | None, ...], declared: DeclaredSignature) -> I
     match sizes:
         case (1 | 3 as channels, height, width) if 1 not in (height, width):
             yield _fill(height, width, channels, "channels-first", declared=declared)
-        case (height, width) if 1 not in sizes:
+        case (height, width) if 1 not in sizes and width not in _COLOURS:  # (pixels, 3) is a row of colours
             yield _fill(height, width, 1, "image", declared=declared)
     numbers = math.prod(size or 0 for size in sizes)
     height, width, channels = _complete(declared)
@@ -170,8 +172,12 @@ def _count_outputs(network: Any) -> tuple[int, bool]:  # noqa: ANN401  # Keras s
         ModelError: there are more outputs, or the first is not one number for each class.
     """
     shapes = [tuple(output.shape[1:]) for output in network.outputs]
-    if len(shapes) > 2:  # noqa: PLR2004  # classes, and a novelty
-        raise ModelError(f"it has {len(shapes)} outputs: one with the classes, and one with a novelty, can be served")
+    if len(shapes) > 2 or any(shape != (1,) for shape in shapes[1:]):  # noqa: PLR2004  # classes, and a novelty
+        raise ModelError(
+            f"it has {len(shapes)} outputs, {', '.join(str((None, *shape)) for shape in shapes):.100}: one with the "
+            "classes and, behind it, one number with the novelty can be served; save the classes as a model of their "
+            "own, by keras.Model(model.inputs, model.outputs[0]).save(…) where they come first"
+        )
     *places, classes = shapes[0] or (None,)
     if classes is None or any(size != 1 for size in places):
         raise ModelError(f"its output is {(None, *shapes[0])!s:.100}, not one number for each class")
@@ -179,20 +185,35 @@ def _count_outputs(network: Any) -> tuple[int, bool]:  # noqa: ANN401  # Keras s
 
 
 def _find_last_activation(tensor: Any) -> str:  # noqa: ANN401  # Keras ships no types
-    """Name the activation that an output comes from; `linear` where there is none."""
-    while True:
+    """Name the activation that an output comes from; `linear` where there is none.
+
+    Where a layer computes something else of activations, as the mean of two, it is named too.
+    """
+    last, found, seen, waiting = "", set(), set(), [tensor]
+    while waiting:
+        tensor = waiting.pop()
         operation, _, index = history = tensor._keras_history  # noqa: SLF001  # Keras has no public way to it
         if hasattr(operation, "layers"):
-            tensor = operation.outputs[index]
+            waiting.append(operation.outputs[index])
             continue
-        kind, activation = type(operation).__name__, getattr(operation, "activation", None)
-        if kind == "Softmax":
-            return "softmax"
-        name = "linear" if activation is None else getattr(activation, "__name__", type(activation).__name__)
+        kind, name = type(operation).__name__, _name_activation(operation)
         node = operation._inbound_nodes[history.node_index]  # noqa: SLF001  # the same
-        if kind not in _TRANSPARENT or name != "linear" or len(node.input_tensors) != 1:
-            return str(name)
-        tensor = node.input_tensors[0]
+        if name is not None and (kind not in _TRANSPARENT or name != "linear"):
+            found.add(name)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            waiting.extend(node.input_tensors)
+            last = last or (kind if kind not in _TRANSPARENT else "")
+    names = " and ".join(sorted(found - {"linear"})) or "linear"
+    return f"{names}, through {last}" if last and names != "linear" else names
+
+
+def _name_activation(operation: Any) -> str | None:  # noqa: ANN401  # Keras ships no types
+    """Name the activation of a layer; `None` where it has none."""
+    kind, activation = type(operation).__name__, getattr(operation, "activation", None)
+    if kind == "Softmax" or kind in _ACTIVATION_LAYERS:
+        return kind.lower()
+    return None if activation is None else getattr(activation, "__name__", type(activation).__name__)
 
 
 def _choose_output(
@@ -234,7 +255,7 @@ def _choose_output(
 
 
 def _name(activation: str) -> str:
-    return "a linear layer" if activation == "linear" else f"the activation {activation:.40}"
+    return "a linear layer" if activation == "linear" else f"the activation {activation:.60}"
 
 
 def _is_distribution(outputs: npt.NDArray[np.float32]) -> bool:

@@ -96,8 +96,8 @@ def call_network(network: Any, images: Any, spec: InputSpec, layout: Layout) -> 
         pixels = ops.reshape(pixels, (-1, *shape))
     if spec.pixel_range != (0.0, 255.0):
         pixels = spec.scale(pixels)
-    outputs = network(ops.cast(pixels, wanted.dtype), training=False)
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+    outputs: list[Any] = keras.tree.flatten(network(ops.cast(pixels, wanted.dtype), training=False))
+    return outputs
 
 
 def finish_outputs(outputs: list[Any], signature: Signature, temperature: float) -> list[Any]:

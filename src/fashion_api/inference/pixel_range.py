@@ -14,16 +14,19 @@ import numpy as np
 PixelRange = tuple[float, float]
 
 _USUAL: tuple[PixelRange, ...] = ((0.0, 255.0), (0.0, 1.0), (-1.0, 1.0))
-_SCALED: tuple[PixelRange, ...] = ((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (-128.0, 127.0))
-"""What models scale pixels to."""
+_SCALED: tuple[PixelRange, ...] = ((0.0, 1.0), (-1.0, 1.0), (-0.5, 0.5), (-128.0, 127.0), (-2.1, 2.5))
+"""What models scale pixels to; the last is what standardising them gives, with ImageNet's mean and deviation."""
 _MAX_DISTANCE = 0.4
 """How far from one of these a scaled range may be, as a share of it."""
 _LEAST_DEVIATION = 0.02
 """The least standard deviation of the pixels of a data set, as a share of their range."""
+_LEAST_STANDARDISED = 0.9
+"""A variance from which on running means may be of standardised pixels, or have hardly moved from 1."""
 _TRANSPARENT = frozenset(
     """
-    InputLayer ActivityRegularization CenterCrop Concatenate Cropping2D Dropout Flatten GaussianNoise Identity Masking
-    Permute Reshape Resizing SpatialDropout2D UpSampling2D ZeroPadding2D
+    InputLayer ActivityRegularization AveragePooling1D AveragePooling2D CenterCrop Concatenate Cropping2D Dropout
+    Flatten GaussianNoise GlobalAveragePooling2D Identity Masking MaxPooling1D MaxPooling2D Permute Rescaling
+    Reshape Resizing SpatialDropout2D UpSampling2D ZeroPadding2D
     """.split()  # noqa: SIM905  # easier to read and to change than a list
 )
 """Layers that leave the pixels' range as it is, beside those that augment."""
@@ -45,10 +48,14 @@ def find_pixel_range(network: Any) -> tuple[PixelRange, str] | None:  # noqa: AN
     scaling, scaled_by = _Scaling(), ""
     for layer in list_layers(network):
         kind = type(layer).__name__
-        if kind == "Rescaling":
+        if kind == "Rescaling" and _Scaling().follow(layer.scale, layer.offset) != _Scaling():
             scaling, scaled_by = scaling.follow(layer.scale, layer.offset), layer.name
-        elif kind == "Normalization" and not scaled_by and not _is_fresh(layer.mean, layer.variance):
-            found = _find_fitted(layer.mean, layer.variance)
+        elif kind == "Embedding" and not scaled_by:
+            return _USUAL[0], f"its layer {layer.name!r:.60} has a vector for each whole number"
+        elif kind == "Normalization" and not scaled_by:
+            if _is_fresh(layer.mean, layer.variance):
+                continue
+            found = None if layer.invert else _find_fitted(layer.mean, layer.variance)
             return None if found is None else (found, f"its layer {layer.name!r:.60} was fitted to them")
         elif kind == "BatchNormalization" and not scaled_by:
             found = _find_averaged(layer.moving_mean, layer.moving_variance)
@@ -75,15 +82,15 @@ class _Scaling:
     def find_origin(self) -> PixelRange | None:
         """Give the usual range that is mapped nearest to one that models scale to."""
         distances = [
-            min(
-                (abs(low * self.scale + self.offset - to_low) + abs(high * self.scale + self.offset - to_high))
-                / (to_high - to_low)
-                for to_low, to_high in _SCALED
-            )
-            for low, high in _USUAL
+            min((abs(low - to_low) + abs(high - to_high)) / (to_high - to_low) for to_low, to_high in _SCALED)
+            for low, high in map(self._map, _USUAL)
         ]
         least = int(np.argmin(distances))
         return _USUAL[least] if distances[least] <= _MAX_DISTANCE else None
+
+    def _map(self, pixels: PixelRange) -> list[float]:
+        """Give what a range is mapped to, the lower number first: models of dark on light invert their pixels."""
+        return sorted(limit * self.scale + self.offset for limit in pixels)
 
 
 def _is_linear(layer: Any) -> bool:  # noqa: ANN401  # a layer
@@ -112,4 +119,5 @@ def _find_fitted(mean: Any, variance: Any) -> PixelRange | None:  # noqa: ANN401
 def _find_averaged(mean: Any, variance: Any) -> PixelRange | None:  # noqa: ANN401  # tensors
     """Give the range that running means tell plainly: they began at a mean of 0 and a variance of 1."""
     found = _find_fitted(mean, variance)
-    return None if found == _USUAL[2] and _mean(mean) >= 0 else found
+    is_plain = _mean(mean) < 0 and _mean(variance) < _LEAST_STANDARDISED
+    return None if found == _USUAL[2] and not is_plain else found
