@@ -252,6 +252,17 @@ def build_two_inputs() -> Network:
         (lambda: build(activation="relu"), SIZE, "not probabilities: they come from the activation relu"),
         (build, DeclaredSignature(output="sigmoid", manifest="m.json"), "3 outputs, but m.json says .* one sigmoid"),
         (
+            build,
+            DeclaredSignature(output="logits", manifest="m.json"),
+            "it ends in a softmax, but m.json says that it gives logits",
+        ),
+        (
+            lambda: build(outputs=1, activation="sigmoid"),
+            DeclaredSignature(output="logits", manifest="m.json"),
+            "it ends in a sigmoid, but m.json says that it gives logits",
+        ),
+        (lambda: build(outputs=1, activation="tanh"), SIZE, "the activation tanh, .* apart: end it in a sigmoid$"),
+        (
             lambda: build(outputs=1, activation="sigmoid"),
             DeclaredSignature(output="probabilities", manifest="m.json"),
             "one output, but m.json says",
@@ -261,7 +272,7 @@ def build_two_inputs() -> Network:
                 build_branches(*(layers.Dense(3, "softmax"), layers.Dense(4, "softmax"))), layers.Concatenate()
             ),
             SIZE,
-            "not probabilities: they come from the activation softmax, through Concatenate",
+            "not probabilities: they come from the activation softmax, through Concatenate; end it in a softmax$",
         ),
         (
             lambda: keras.Sequential(
@@ -299,7 +310,8 @@ def build_two_inputs() -> Network:
         (build, DeclaredSignature(channels=3, manifest="m.json"), r"grey images .* in colour .*: correct m\.json$"),
     ],
     ids=[
-        *("one number", "many sigmoids", "relu", "not one sigmoid", "no distribution", "two softmaxes"),
+        *("one number", "many sigmoids", "relu", "not one sigmoid", "not logits", "not one logit"),
+        *("tanh", "no distribution", "two softmaxes"),
         *("mean of sigmoids", "layer of relu", "classes and features", "classes second", "two inputs", "a map"),
         *("four channels", "colours in a row", "another row", "another size", "grey declared", "colour declared"),
     ],

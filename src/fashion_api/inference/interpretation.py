@@ -25,6 +25,8 @@ _TRANSPARENT = ("Activation", "ActivityRegularization", "Dropout", "Flatten", "I
 _ACTIVATION_LAYERS = ("ELU", "LeakyReLU", "PReLU", "ReLU")
 """Layers that are an activation, beside `Activation` and `Softmax`."""
 _ACTIVATION_KINDS = {"softmax": "probabilities", "log_softmax": "log-probabilities"}
+_BOUNDED = ("softmax", "sigmoid")
+"""Activations whose outputs are no logits."""
 _FORMS = (
     "(height, width) or (height, width, 1) for grey images, (height, width, 3) for colour, either with the channels "
     "first, or as many numbers in another shape"
@@ -225,17 +227,15 @@ def _choose_output(
         ModelError: neither the network nor its manifest tells.
     """
     if declared.output is not None:
-        if declared.output == "sigmoid" and outputs > 1:
-            raise ModelError(f"it has {outputs} outputs, but {declared.manifest} says that it ends in one sigmoid")
-        if declared.output in _ACTIVATION_KINDS.values() and outputs == 1:
-            raise ModelError(f"it has one output, but {declared.manifest} says that its outputs are {declared.output}")
+        _check_declared_output(declared.output, activation, outputs, path=declared.manifest)
         return declared.output, "its manifest says"
     if outputs == 1:
         if activation == "sigmoid":
             return "sigmoid", "its last layer is a sigmoid of one output"
+        way_out = 'where it is the logit of the second class, write "output": "logits" into its manifest'
         raise ModelError(
-            f"its one output comes from {_name(activation)}, which tells no two classes apart: where it is the logit "
-            'of the second class, write "output": "logits" into its manifest'
+            f"its one output comes from {_name(activation)}, which tells no two classes apart: "
+            f"{way_out if activation == 'linear' else 'end it in a sigmoid'}"
         )
     if activation in _ACTIVATION_KINDS:
         return _ACTIVATION_KINDS[activation], f"its last layer is a {activation}"
@@ -248,10 +248,22 @@ def _choose_output(
             f"each of its {outputs} outputs is a sigmoid of its own, so that an image may show several classes or "
             "none, which is not served: end it in a softmax"
         )
-    raise ModelError(
-        f"its outputs are not probabilities: they come from {_name(activation)}; end it in a softmax, or write what "
-        'they are into its manifest, as "output": "logits"'
+    way_out = (
+        "" if activation.startswith(_BOUNDED) else ', or write what they are into its manifest, as "output": "logits"'
     )
+    raise ModelError(
+        f"its outputs are not probabilities: they come from {_name(activation)}; end it in a softmax{way_out}"
+    )
+
+
+def _check_declared_output(output: str, activation: str, outputs: int, *, path: str | None) -> None:
+    """Check that a manifest does not contradict the end of the network."""
+    if output == "sigmoid" and outputs > 1:
+        raise ModelError(f"it has {outputs} outputs, but {path} says that it ends in one sigmoid")
+    if output in _ACTIVATION_KINDS.values() and outputs == 1:
+        raise ModelError(f"it has one output, but {path} says that its outputs are {output}")
+    if output.startswith("log") and activation in _BOUNDED:
+        raise ModelError(f"it ends in a {activation}, but {path} says that it gives {output}")
 
 
 def _name(activation: str) -> str:

@@ -375,7 +375,7 @@ def _replace_arithmetic(layer: Config) -> None:
     layer |= {"name": name, "module": "keras.layers", "registered_name": None}
 
 
-def _read_arithmetic(layer: Config) -> tuple[object, object, Any, bool] | None:
+def _read_arithmetic(layer: Config) -> tuple[object, Any, Any, bool] | None:
     """Read an operation outside of any layer: its name, an operand, its call with the other one, which comes first."""
     config, nodes = layer["config"], layer.get("inbound_nodes")
     match layer["class_name"], nodes:
