@@ -127,6 +127,17 @@ def test_slashes_in_names_are_replaced() -> None:
     assert migrated["config"]["name"] == "a_b"
 
 
+def test_initialiser_of_tensorflows_own_is_that_of_keras() -> None:
+    """What begins weights, which a file has, may be TensorFlow's own, as in EfficientNetV2; nothing else may."""
+    constant = {"module": "tensorflow.python.ops.init_ops_v2", "class_name": "Constant", "config": {"value": 0}}
+    config = functional(layer("Dense", units=3, bias_initializer=constant) | {"inbound_nodes": [[[*IMAGE, {}]]]})
+    read = read_config(json.dumps(config).encode(), KERAS_2)["config"]["layers"][1]["config"]["bias_initializer"]
+    assert read["module"] == "keras.initializers"
+    constant["class_name"] = "Dense"
+    with pytest.raises(ModelError, match="'Dense' of the module 'tensorflow"):
+        read_config(json.dumps(config).encode(), KERAS_2)
+
+
 def test_configuration_stays_as_it_is() -> None:
     """The configuration of the file is not changed in place."""
     config = functional(operation("math.truediv", y=255.0))

@@ -192,6 +192,8 @@ def _migrate_object(layer: Config) -> None:
             _migrate_argument(layer, argument)
     if isinstance(config.get("name"), str):
         config["name"] = config["name"].replace("/", "_")  # Keras 3 has none
+    if kind in _INITIALIZERS and str(layer.get("module")).startswith("tensorflow."):
+        layer.update(module="keras.initializers", registered_name=None)  # TensorFlow's own; EfficientNetV2 has some
     for key in config.keys() & _INNER:
         config[key] = _name_activation(_name_module(config[key]))
     if kind != "InputLayer":
