@@ -174,8 +174,8 @@ def self_test(classifier: Classifier, signature: Signature) -> None:
     )
     if not is_distribution:  # NaN compares false, and ends here too
         raise ModelError(
-            f"its outputs are not probabilities, though {signature.output_reason}: end it in a softmax, or write what "
-            'they are into its manifest, as "output": "logits"'
+            f"its outputs are not probabilities, though {signature.output_reason}: end it in a softmax over all "
+            'classes, or say in its manifest what they are, "output": "logits" for example'
         )
     if novelty is not None and (novelty.shape != (len(images),) or not np.isfinite(novelty).all()):
         raise ModelError("its second output, the novelty, is not one finite number for an image")
