@@ -5,9 +5,10 @@ It runs in a process of its own, as the compiler does, since the file may be hos
 
 import io
 import json
+import logging
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import h5py
@@ -22,6 +23,8 @@ from fashion_api.inference.multiply_adds import count_multiply_adds
 from fashion_api.inference.pixel_range import list_layers
 from fashion_api.inference.record import Record
 from fashion_api.inference.signature import DeclaredSignature, Signature
+
+logger = logging.getLogger(__name__)
 
 _ZIP = b"PK"
 _MAX_TEXT = 40  # characters of a version, which is from the file
@@ -55,19 +58,27 @@ def _inspect_as_child(content: bytes, arguments: Sequence[str]) -> bytes:
     (declared,) = arguments
     begin_step("importing TensorFlow, and reading the model")
     network = load_keras_model(content)
-    found = inspect(network, DeclaredSignature.model_validate_json(declared), written_by=read_origin(content))
+    found = inspect(
+        network, DeclaredSignature.model_validate_json(declared), written_by=read_origin(content), tell=begin_step
+    )
     return found.model_dump_json().encode()
 
 
-def inspect(network: Any, declared: DeclaredSignature, *, written_by: str) -> Inspection:  # noqa: ANN401  # Keras ships no types
-    """Inspect a network that is loaded, and try to compile it."""
+def inspect(
+    network: Any,  # noqa: ANN401  # Keras ships no types
+    declared: DeclaredSignature,
+    *,
+    written_by: str,
+    tell: Callable[[str], None] = logger.debug,
+) -> Inspection:
+    """Inspect a network that is loaded, and try to compile it; `tell` is told each step."""
     signature: Signature | None = None
     engine: Literal["onnx", "keras"] | None = None
     reason = ""
     try:
         reference = KerasClassifier(network, declared)
         signature, engine = reference.signature, "keras"
-        export(network, reference, 1.0, tell=begin_step)
+        export(network, reference, 1.0, tell=tell)
         engine = "onnx"
     except ModelError as error:
         reason = str(error)
