@@ -7,11 +7,10 @@ done to a configuration is said by the tables here, each line with the versions 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from fashion_api.errors import ModelError
-
-Config = dict[str, Any]
+from fashion_api.inference.keras_arithmetic import Config, is_link, name_layer, replace_arithmetic
 
 _ANY = object()
 _RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "Bidirectional", "TimeDistributed")
@@ -99,39 +98,6 @@ GONE: Mapping[str, str] = {
 }
 """The layers that no migration brings back, and the way out."""
 
-_ARITHMETIC: Mapping[str, str] = {
-    # TensorFlowOpLayer, TensorFlow 1.14-2.3
-    "RealDiv": "divide",
-    "Mul": "multiply",
-    "Add": "add",
-    "AddV2": "add",
-    "Sub": "subtract",
-    # TFOpLambda, TensorFlow 2.4-2.15
-    "math.truediv": "divide",
-    "math.divide": "divide",
-    "math.multiply": "multiply",
-    "math.add": "add",
-    "__operators__.add": "add",
-    "math.subtract": "subtract",
-    # Keras 3
-    "Divide": "divide",
-    "TrueDivide": "divide",
-    "Multiply": "multiply",
-    "Subtract": "subtract",
-}
-"""The operations of tensors outside of any layer, as in `image / 255` and `x + y`."""
-_WITH_NUMBER: Mapping[str, Callable[[float], tuple[float, float]]] = {
-    "divide": lambda number: (1 / number, 0.0),
-    "multiply": lambda number: (number, 0.0),
-    "add": lambda number: (1.0, number),
-    "subtract": lambda number: (1.0, -number),
-    "subtract from": lambda number: (-1.0, number),
-}
-"""The scale and the offset of a `Rescaling` that does the same as arithmetic with a number."""
-_OF_NUMBER: Mapping[str, str] = {"multiply": "multiply", "add": "add", "subtract": "subtract from"}
-"""The arithmetic that has the number first, as in `255 - image`."""
-_WITH_TENSOR: Mapping[str, str] = {"multiply": "Multiply", "add": "Add", "subtract": "Subtract"}
-"""The layer that does the same as arithmetic with another tensor."""
 _MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras.models"}
 """Where Keras 3 finds models; layers are in `keras.layers`."""
 _INNER = ("layer", "backward_layer", "cell", "cells", "activation", "recurrent_activation")
@@ -181,10 +147,10 @@ def _migrate(value: Any) -> Any:  # noqa: ANN401  # JSON
 
 def _migrate_object(layer: Config) -> None:
     """Apply the tables to one object, whose own objects are migrated."""
-    _replace_arithmetic(layer)
+    replace_arithmetic(layer)
     reason = GONE.get(layer["class_name"])
     if reason is not None:
-        raise ModelError(f"it has {layer['class_name']!r}, its layer {_name(layer)!r:.60}: {reason}")
+        raise ModelError(f"it has {layer['class_name']!r}, its layer {name_layer(layer)!r:.60}: {reason}")
     layer["class_name"] = CLASSES.get(layer["class_name"], layer["class_name"])
     kind, config = layer["class_name"], layer["config"]
     for argument in ARGUMENTS:
@@ -211,8 +177,8 @@ def _migrate_argument(layer: Config, argument: Argument) -> None:
         layer["config"][argument.now] = value
     elif _ANY not in argument.means_nothing and value not in argument.means_nothing:
         raise ModelError(
-            f"its layer {_name(layer)!r:.60} has {argument.name}={value!r:.40}, which {argument.written_by} had, and "
-            "Keras 3 has not"
+            f"its layer {name_layer(layer)!r:.60} has {argument.name}={value!r:.40}, which {argument.written_by} had, "
+            "and Keras 3 has not"
         )
 
 
@@ -267,7 +233,7 @@ def _give_input_layer(model: Any) -> Config:  # noqa: ANN401  # JSON
     shape = layers[0]["config"].get("batch_input_shape") if layers and isinstance(layers[0]["config"], dict) else None
     if shape is None or layers[0]["class_name"] == "InputLayer":
         return {"name": "sequential", **model}
-    first = {"class_name": "InputLayer", "config": {"batch_shape": shape, "name": f"{_name(layers[0])}_input"}}
+    first = {"class_name": "InputLayer", "config": {"batch_shape": shape, "name": f"{name_layer(layers[0])}_input"}}
     return {"name": "sequential", **model, "layers": [first, *layers]}
 
 
@@ -281,7 +247,7 @@ def _migrate_functional(model: Config) -> None:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for layer in layers:
-        name = _name(layer)
+        name = name_layer(layer)
         free = name.replace("/", "_")
         while free in taken:
             free = f"{free}_{len(taken)}"
@@ -291,7 +257,7 @@ def _migrate_functional(model: Config) -> None:
     # where the outputs refer to it.
     is_keras_3 = any(isinstance(node, dict) for layer in layers for node in layer.get("inbound_nodes", ()))
     counted = ("Sequential",) if is_keras_3 else ("Sequential", "Functional")
-    models = {_name(layer): layer["class_name"] for layer in layers if layer["class_name"] in counted}
+    models = {name_layer(layer): layer["class_name"] for layer in layers if layer["class_name"] in counted}
     firsts: dict[str, int] = {}
     for name, call in _find_links([config.get("output_layers"), *(layer.get("inbound_nodes") for layer in layers)]):
         if names.get(name) in models:
@@ -310,21 +276,11 @@ def _migrate_functional(model: Config) -> None:
 
 def _find_links(value: object) -> Iterator[tuple[str, int]]:
     """Find what refers to the call of a layer: its name, and the number of the call."""
-    if _is_link(value):
+    if is_link(value):
         yield value[0], value[1]
     elif isinstance(value, list):
         for part in value:
             yield from _find_links(part)
-
-
-def _is_link(value: object) -> TypeGuard[list[Any]]:
-    """Whether a value is `[name, call, output]`, with the arguments of another call behind it or not."""
-    return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int)
-
-
-def _is_tensor(operand: object) -> bool:
-    """Whether an operand is the output of a layer, and no array of numbers."""
-    return operand.get("class_name") == "__keras_tensor__" if isinstance(operand, dict) else _is_link(operand)
 
 
 def _relink(value: Any, names: Mapping[str, str], firsts: Mapping[str, int]) -> Any:  # noqa: ANN401  # JSON
@@ -333,14 +289,14 @@ def _relink(value: Any, names: Mapping[str, str], firsts: Mapping[str, int]) -> 
         return {key: _relink(part, names, firsts) for key, part in value.items()}
     if not isinstance(value, list):
         return value
-    if _is_link(value):
+    if is_link(value):
         name, index, *rest = value
         free = names.get(name, name)
         return [free, index - firsts.get(free, 0), rest[0], *(_relink(part, names, firsts) for part in rest[1:])]
     parts = [_relink(part, names, firsts) for part in value]
     match parts:
-        case [[str(), int(), int(), dict() as arguments]] if any(map(_is_link, arguments.values())):
-            tensors = {key: _make_tensor(part) if _is_link(part) else part for key, part in arguments.items()}
+        case [[str(), int(), int(), dict() as arguments]] if any(map(is_link, arguments.values())):
+            tensors = {key: _make_tensor(part) if is_link(part) else part for key, part in arguments.items()}
             return {"args": [_make_tensor(parts[0])], "kwargs": tensors}
     return parts
 
@@ -348,55 +304,6 @@ def _relink(value: Any, names: Mapping[str, str], firsts: Mapping[str, int]) -> 
 def _make_tensor(link: list[Any]) -> Config:
     """Refer to the output of a call as Keras 3 does, where it is an argument by name; the shape is not read."""
     return {"class_name": "__keras_tensor__", "config": {"shape": [], "dtype": "float32", "keras_history": link[:3]}}
-
-
-def _replace_arithmetic(layer: Config) -> None:
-    """Put a layer in the place of arithmetic outside of any: with a number a `Rescaling`, else an `Add` for example."""
-    found = _read_arithmetic(layer)
-    if found is None:
-        return
-    written, operand, tensor, is_operand_first = found
-    operation, name = _ARITHMETIC.get(str(written), ""), _name(layer)
-    if is_operand_first:
-        operation = _OF_NUMBER.get(operation, "")
-    if isinstance(operand, int | float) and not isinstance(operand, bool) and operand and operation:
-        scale, offset = _WITH_NUMBER[operation](operand)
-        layer |= {"class_name": "Rescaling", "config": {"name": name, "scale": scale, "offset": offset}}
-        layer["inbound_nodes"] = [tensor]
-    elif operation in _WITH_TENSOR and _is_tensor(operand):
-        layer |= {"class_name": _WITH_TENSOR[operation], "config": {"name": name}}
-        is_keras_3 = isinstance(tensor, dict)
-        layer["inbound_nodes"] = [
-            {"args": [[*tensor["args"], operand]], "kwargs": {}} if is_keras_3 else [*tensor, [*operand[:3], {}]]
-        ]
-    else:
-        raise ModelError(
-            f"it has {layer['class_name']!r}, its layer {name!r:.60}: the operation {written!r:.60} outside of any "
-            "layer; write it with layers (Rescaling, for arithmetic with a number), and save the model anew"
-        )
-    layer |= {"name": name, "module": "keras.layers", "registered_name": None}
-
-
-def _read_arithmetic(layer: Config) -> tuple[object, Any, Any, bool] | None:
-    """Read an operation outside of any layer: its name, an operand, its call with the other one, which comes first."""
-    config, nodes = layer["config"], layer.get("inbound_nodes")
-    match layer["class_name"], nodes:
-        case "TensorFlowOpLayer", [[first]] if list(config["constants"]) in (["0"], ["1"]):
-            [(place, number)] = config["constants"].items()
-            return config["node_def"]["op"], number, [first], place == "0"
-        case "TensorFlowOpLayer", [[first, second]] if not config["constants"]:
-            return config["node_def"]["op"], second, [first], False
-        case "TFOpLambda", ([[str(), int(), _, {"y": other}] as first] | [[[str(), int(), _, {"y": other}] as first]]):
-            is_operand_first = first[0] == "_CONSTANT_VALUE"
-            operand, tensor = (first[2], other) if is_operand_first else (other, first)
-            return config["function"], operand, [[*tensor[:3], {}]], is_operand_first
-        case ("TrueDivide" | "Divide" | "Multiply" | "Add" | "Subtract") as name, [{"args": [one, other]}]:
-            is_operand_first = isinstance(one, int | float)
-            operand, tensor = (one, other) if is_operand_first else (other, one)
-            return name, operand, {"args": [tensor], "kwargs": {}}, is_operand_first
-        case (("TensorFlowOpLayer" | "TFOpLambda"), _):
-            return config.get("function") or config.get("name"), None, None, False
-    return None
 
 
 def _refuse_old_resizing(value: Any) -> None:  # noqa: ANN401  # JSON
@@ -407,15 +314,9 @@ def _refuse_old_resizing(value: Any) -> None:  # noqa: ANN401  # JSON
     match value:
         case {"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}}:
             raise ModelError(
-                f"it has 'UpSampling2D', its layer {_name(value)!r:.60}: Keras 2.2 and 2.3 resized otherwise, with "
-                "interpolation='bilinear'; train it anew, with TensorFlow 2.0 or later"
+                f"it has 'UpSampling2D', its layer {name_layer(value)!r:.60}: Keras 2.2 and 2.3 resized otherwise, "
+                "with interpolation='bilinear'; train it anew, with TensorFlow 2.0 or later"
             )
-
-
-def _name(layer: Config) -> str:
-    """Give the name of a layer, which stands beside its configuration or within it."""
-    name = layer.get("name") or layer["config"].get("name")
-    return name if isinstance(name, str) else "without a name"
 
 
 _MORE: Mapping[str, Callable[[Config], None]] = {
