@@ -32,7 +32,8 @@ def _restore_logging() -> Iterator[None]:
     root.handlers = []
     yield
     flush_log_queues()
-    root.handlers, root.level = handlers, level
+    root.handlers = handlers
+    root.setLevel(level)  # which all other loggers are told
     logging.captureWarnings(capture=False)
 
 

@@ -28,7 +28,8 @@ def _restore_logging() -> Iterator[None]:
     yield
     for handler in root.handlers:
         handler.close()
-    root.handlers, root.level = handlers, level
+    root.handlers = handlers
+    root.setLevel(level)  # which all other loggers are told
     logging.captureWarnings(capture=False)
 
 

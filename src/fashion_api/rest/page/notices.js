@@ -25,7 +25,7 @@ const WORDS = {
   unauthorized: ['The service asks for a key', 'Ask whoever runs it for one, and enter it.'],
   'no-test-set': [
     'This service has no test set',
-    'It answers for pictures of yours all the same. Whoever runs it sets FASHION_DATA_DIR to the model’s data set, or gets Fashion-MNIST with “fashion-api data fetch”.',
+    'It answers for pictures of yours all the same. Whoever runs it sets FASHION_DATA_DIR to the model’s data set, or gets the usual one with “fashion-api data fetch”.',
   ],
   'unsupported-media-type': [
     'This file is not a picture that the service reads',
