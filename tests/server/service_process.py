@@ -92,13 +92,8 @@ class ServiceProcess:
         return self.process.pid
 
     def find_workers(self) -> list[int]:
-        """The worker processes of a supervisor."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [
-            int(child)
-            for child in children
-            if b"fashion_api.server.worker_process" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        """The worker processes of a supervisor that are there; others may end meanwhile."""
+        return [int(child) for child in self.find_children() if b"fashion_api.server.worker_process" in _name(child)]
 
     def find_children(self) -> list[str]:
         """All processes that it has started and that are there."""
@@ -119,6 +114,13 @@ class ServiceProcess:
         self.process.wait()
         if self.process.stderr is not None:
             self.process.stderr.close()
+
+
+def _name(pid: str) -> bytes:
+    """Give a process's command; empty where it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 class Service(ServiceProcess):

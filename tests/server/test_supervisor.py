@@ -8,7 +8,7 @@ import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -228,7 +228,8 @@ def _fill_backlog(service: Service) -> Iterator[list[socket.socket]]:
 
 def _continue_all(service: Service) -> None:
     for pid in service.find_workers() or [service.pid]:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it was killed just now
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_worker_keeps_its_slot_number() -> None:
