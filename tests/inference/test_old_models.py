@@ -94,7 +94,7 @@ def test_model_answers_as_where_it_was_made(version: str, name: str) -> None:
     """A model of any version gives the probabilities that its own version gave, to a thousandth."""
     old = read_models(version)[name]
     check_model(old.content)
-    model = load_walked_model(old.content, has_outline=False)
+    model = load_walked_model(old.content)
     np.testing.assert_allclose(ask(model, old), old.probabilities, rtol=0, atol=1e-3)
 
 

@@ -173,13 +173,11 @@ def load_keras_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no t
     return load_walked_model(content)
 
 
-def load_walked_model(content: bytes, *, has_outline: bool = True) -> Any:  # noqa: ANN401  # Keras ships no types
+def load_walked_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no types
     """Load a model from a file that has passed the walk, as the version of Keras that wrote it would.
 
     Args:
         content: a `.h5`, or a `.keras`.
-        has_outline: whether its shapes are compared with its weights before Keras makes any; a file that is trusted
-            loads faster without.
 
     Raises:
         ModelError: Keras cannot load it.
@@ -194,10 +192,9 @@ def load_walked_model(content: bytes, *, has_outline: bool = True) -> Any:  # no
         path = Path(folder) / f"model{file.suffix}"  # Keras loads from a path only, and finds the format by the suffix
         path.write_bytes(file.content)
         try:
-            if has_outline:
-                # In a thread of its own, Keras forgets the variables without values.
-                with ThreadPoolExecutor(1) as executor:
-                    executor.submit(_load_outline, path).result()
+            # In a thread of its own, Keras forgets the variables without values.
+            with ThreadPoolExecutor(1) as executor:
+                executor.submit(_load_outline, path).result()
             model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
