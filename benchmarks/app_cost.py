@@ -29,7 +29,7 @@ from fashion_api.server.logs import configure_logging
 from fashion_api.service.limits import RequestLimit
 from fashion_api.service.service import Service
 from fashion_api.settings import Settings
-from fashion_api.wire.operation import Job, RequestHead, finish_steps
+from fashion_api.wire.operation import Job, Reply, RequestHead, finish_steps
 
 _REPEATS = 60
 _REQUESTS = 192
@@ -149,11 +149,11 @@ def _measure_ends(service: Service, raw: bytes) -> tuple[float, float]:
     found = OperationTable(OPERATIONS).find(method, target)
     if found is None:
         raise RuntimeError(f"no operation answers {target}")
-    operation, parameter = found
+    operation, parameters = found
     headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]
 
-    def read() -> Job:
-        job = operation.read(service, RequestHead(parameter, b"", headers), body)
+    def read() -> Job[Reply]:
+        job = operation.read(service, RequestHead(parameters, b"", headers), body)
         return job if isinstance(job, Job) else finish_steps(job)
 
     job = read()

@@ -13,9 +13,11 @@
     ├── TrainingError                   training cannot start or go on
     ├── RequestError                    the caller's request cannot be answered as it is
     │   ├── InvalidRequestError         something in it is wrong (says each place)
+    │   ├── UnknownModelError           no model has this name and version
     │   ├── UnknownTestImageError       no test image has that index
     │   ├── UnauthenticatedError        it has no valid API key
     │   ├── UnsupportedMediaTypeError   its body is of a type that is not read
+    │   │   └── UnsupportedCodingError  its body has a content coding that is not read
     │   ├── MalformedRequestError       it does not follow its protocol, so that its end is unknown
     │   ├── HeadTooLargeError           its head is larger than what is accepted
     │   ├── HeadTimeoutError            its head did not arrive in time
@@ -121,6 +123,10 @@ class InvalidRequestError(RequestError):
         self.faults = tuple(faults[:MAX_FAULTS])
 
 
+class UnknownModelError(RequestError):
+    """No model has this name and version."""
+
+
 class UnknownTestImageError(RequestError):
     """No test image has this index."""
 
@@ -131,6 +137,10 @@ class UnauthenticatedError(RequestError):
 
 class UnsupportedMediaTypeError(RequestError):
     """The body is of a type that is not read."""
+
+
+class UnsupportedCodingError(UnsupportedMediaTypeError):
+    """The body has a content coding that is not read."""
 
 
 class MalformedRequestError(RequestError):

@@ -120,6 +120,22 @@ def _is_of_a_model(path: Path, served: Path) -> bool:
     return path == served or path.suffix in _MODEL_SUFFIXES or is_manifest or path.name == "README.md"
 
 
+def _check_served_name(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(r"[^/:?#%\s\x00-\x1f\x7f]+", name):
+        raise ValueError("must be a name without spaces and without any of / : ? # %, as it stands in addresses")
+    return name
+
+
+FURTHER_OUTPUTS = ("label", "class_id", "probability", "novelty", "accepted")
+"""What an inference protocol may ask for beside the probabilities."""
+
+
+def _check_served_output(name: str) -> str:
+    if name in FURTHER_OUTPUTS:
+        raise ValueError(f"{name} is the name of another output")
+    return name
+
+
 def _check_names_file(path: Path) -> Path:
     if not path.name:
         raise ValueError(f"{path} is a folder, and must be a file")
@@ -320,6 +336,30 @@ class Settings(BaseSettings):
         "all; unset: none.",
     )
 
+    served_name: Annotated[str | None, AfterValidator(_check_served_name)] = Field(
+        None, description="What clients of the inference protocols call the model; unset: its own name."
+    )
+    served_version: int = Field(
+        1, ge=1, le=2**63 - 1, description="The version by which clients of the inference protocols ask for the model."
+    )
+    served_input: str = Field(
+        "image", min_length=1, description="What clients of the inference protocols call the model's input."
+    )
+    served_output: Annotated[str, AfterValidator(_check_served_output)] = Field(
+        "probabilities", min_length=1, description="What they call its first output, the probabilities of the classes."
+    )
+    serving_default_range: Literal["0-1", "0-255"] = Field(
+        "0-1",
+        description="What black and white are in the signature `serving_default` of TensorFlow Serving's protocol: 0-1 "
+        "or 0-255.",
+    )
+    grpc_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="The port for gRPC (the extra `grpc`); 0 picks a free one; unset: no gRPC.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         "info", description="The least severe level that is logged: debug, info, warning, error or critical."
     )
@@ -366,6 +406,14 @@ class Settings(BaseSettings):
     def _check_ports_differ(self) -> Self:
         if self.metrics_port == self.port:
             raise ValueError(f"FASHION_METRICS_PORT: {self.port} is FASHION_PORT: choose another, or unset it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_grpc_port_differs(self) -> Self:
+        if self.grpc_port and self.grpc_port in (self.port, self.metrics_port):
+            raise ValueError(
+                f"FASHION_GRPC_PORT: {self.grpc_port} is another port's number: choose another, or unset it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ MAX_IMAGES = 4
 MAX_DECODED_BYTES = 64 * 1024
 _SMALL = InputSpec(height=2, width=3)  # so small that the fuzzer writes good ones
 _SMALL_COLOUR = InputSpec(height=2, width=1, channels=3)
-_NO_HEAD = RequestHead("", b"", ())
+_NO_HEAD = RequestHead((), b"", ())
 _CODINGS = {b"g": "gzip", b"d": "deflate"}
 
 

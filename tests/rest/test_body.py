@@ -25,7 +25,7 @@ class Upload:
     def __init__(self, service: Service, watch: Watch, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-        self._request = TakenRequest(service, RequestHead("", b"", headers), self._queue.get, watch, deadline)
+        self._request = TakenRequest(service, RequestHead((), b"", headers), self._queue.get, watch, 0.0, deadline)
         self.held = service.body_memory.hold()
         self.task = asyncio.create_task(self._read())
 

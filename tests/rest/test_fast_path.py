@@ -26,17 +26,19 @@ INDEX_PATH = "/api/v1/test-images/9/prediction"
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "operation", "parameter"),
+    ("method", "path", "operation", "parameters"),
     [
-        ("GET", INDEX_PATH, PREDICT_LABELLED_IMAGE, "9"),
-        ("GET", "/api/v1/test-images/a b/prediction", PREDICT_LABELLED_IMAGE, "a b"),
-        ("POST", "/api/v1/predictions", PREDICT_IMAGES, ""),
-        ("GET", "/predict", PREDICT_LABEL, ""),
+        ("GET", INDEX_PATH, PREDICT_LABELLED_IMAGE, ("9",)),
+        ("GET", "/api/v1/test-images/a b/prediction", PREDICT_LABELLED_IMAGE, ("a b",)),
+        ("POST", "/api/v1/predictions", PREDICT_IMAGES, ()),
+        ("GET", "/predict", PREDICT_LABEL, ()),
     ],
 )
-def test_operation_is_found_by_method_and_path(method: str, path: str, operation: Operation, parameter: str) -> None:
-    """An operation is found with what stands in the path for its parameter."""
-    assert OperationTable(OPERATIONS).find(method, path) == (operation, parameter)
+def test_operation_is_found_by_method_and_path(
+    method: str, path: str, operation: Operation, parameters: tuple[str, ...]
+) -> None:
+    """An operation is found with what stands in the path for its parameters."""
+    assert OperationTable(OPERATIONS).find(method, path) == (operation, parameters)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ def test_error_of_the_service_has_its_kind(error: Exception, name: str, status: 
 def test_faults_are_written_with_their_places() -> None:
     """A problem with faults names up to twenty of them, each with its place."""
     faults = [Fault(f"images[{number}]", "is wrong") for number in range(25)]
-    reply = write_problem(explain(InvalidRequestError(faults), request_id="id"), instance="/x", request_id="id")
+    reply = write_problem(
+        explain(InvalidRequestError(faults), request_id="id"), path="/x", instance="/x", request_id="id"
+    )
     written = json.loads(reply.body)["errors"]
     assert (len(written), written[0]) == (20, {"where": "images[0]", "message": "is wrong"})
 

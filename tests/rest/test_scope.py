@@ -3,7 +3,7 @@
 import pytest
 
 from fashion_api.errors import NotReadyError
-from fashion_api.rest.scope import RequestRecord, find_route, get_route_path, get_service, is_draining, keep_record
+from fashion_api.rest.scope import HttpRecord, find_route, get_route_path, get_service, is_draining, keep_record
 from tests.asgi import make_scope
 from tests.fakes import fake_app, fake_service
 
@@ -35,7 +35,7 @@ def test_route_path_is_below_the_root_path(path: str, root_path: str, expected: 
 def test_route_of_a_request_that_was_not_routed_is_found(method: str, path: str, expected: str | None) -> None:
     """The route is its template; of a path that has none, nothing is given that a caller has written."""
     scope = make_scope(method, path) | {"app": fake_app()}
-    keep_record(scope, RequestRecord("id"))
+    keep_record(scope, HttpRecord("id"))
     assert find_route(scope) == expected
 
 

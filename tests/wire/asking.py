@@ -14,12 +14,12 @@ def ask(  # noqa: PLR0913  # a request has that many parts
     service: Service,
     body: bytes = b"",
     *,
-    parameter: str = "",
+    parameters: tuple[str, ...] = (),
     query: bytes = b"",
     content_type: str = "application/json",
 ) -> Reply:
     """Carry a request to an operation, as the carriers do."""
-    head = RequestHead(parameter, query, ((b"content-type", content_type.encode()),))
+    head = RequestHead(parameters, query, ((b"content-type", content_type.encode()),))
     if operation.check is not None:
         operation.check(head)
     read = operation.read(service, head, body)

@@ -10,7 +10,7 @@ from fashion_api.inference.occlusion import VARIANTS
 from fashion_api.service.service import Service
 from fashion_api.wire.explanations import EXPLAIN_IMAGES
 from fashion_api.wire.models import ExplanationList
-from fashion_api.wire.operation import Job, RequestHead, finish_steps
+from fashion_api.wire.operation import Job, Reply, RequestHead, finish_steps
 from tests.fakes import fake_colour_model, fake_service, fake_test_set
 from tests.wire.asking import ask, read_json
 
@@ -21,8 +21,8 @@ def write_body(*indices: int) -> bytes:
     return json.dumps({"images": [IMAGES[index].tolist() for index in indices]}).encode()
 
 
-def read_job(body: bytes, service: Service | None = None) -> Job:
-    read = EXPLAIN_IMAGES.read(service or fake_service(), RequestHead("", b"", ()), body)
+def read_job(body: bytes, service: Service | None = None) -> Job[Reply]:
+    read = EXPLAIN_IMAGES.read(service or fake_service(), RequestHead((), b"", ()), body)
     return read if isinstance(read, Job) else finish_steps(read)
 
 

@@ -21,7 +21,7 @@ def test_prediction_is_a_label() -> None:
 
 def test_actual_class_is_a_label() -> None:
     """`/real` answers with the label of what the image shows, as a JSON string."""
-    head = RequestHead("", b"test_image_num=10", ())
+    head = RequestHead((), b"test_image_num=10", ())
     assert read_json(write_actual_label(fake_service(), head, b"")) == "T-shirt/top"
 
 
@@ -46,7 +46,7 @@ def test_media_type_of_the_body_does_not_matter(content_type: str) -> None:
 )
 def test_number_is_in_the_query_or_the_body(query: bytes, body: bytes, number: int) -> None:
     """The index is read from the query, or else from the JSON body."""
-    assert read_image_number(RequestHead("", query, ()), body) == number
+    assert read_image_number(RequestHead((), query, ()), body) == number
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_number_is_in_the_query_or_the_body(query: bytes, body: bytes, number: i
 def test_request_without_a_whole_number_is_refused(query: bytes, body: bytes) -> None:
     """A request whose `test_image_num` is missing or no whole number is refused; `true` is no number."""
     with pytest.raises(InvalidRequestError) as caught:
-        read_image_number(RequestHead("", query, ()), body)
+        read_image_number(RequestHead((), query, ()), body)
     assert list_places(caught.value) == ["test_image_num"]
 
 
@@ -76,7 +76,7 @@ def test_request_without_a_whole_number_is_refused(query: bytes, body: bytes) ->
 def test_body_that_is_no_object_is_refused(body: bytes) -> None:
     """A body that is not a JSON object is refused."""
     with pytest.raises(InvalidRequestError):
-        read_image_number(RequestHead("", b"", ()), body)
+        read_image_number(RequestHead((), b"", ()), body)
 
 
 @pytest.mark.parametrize("number", ["-1", "30", str(10**30)], ids=["negative", "one too many", "huge"])
@@ -90,10 +90,10 @@ def test_number_that_no_image_has_is_unknown(number: str) -> None:
 def test_any_json_is_read_or_refused(value: object) -> None:
     """Whatever JSON value is sent as the index, it is read or refused."""
     with suppress(FashionError):
-        read_image_number(RequestHead("", b"", ()), json.dumps({"test_image_num": value}).encode())
+        read_image_number(RequestHead((), b"", ()), json.dumps({"test_image_num": value}).encode())
 
 
 def test_large_body_is_refused_unparsed() -> None:
     """A body that is far larger than a number is refused before it is parsed, which would hold up other requests."""
     with pytest.raises(BodyTooLargeError, match="16384 bytes"):
-        read_image_number(RequestHead("", b"", ()), b"[" + b"[]," * 10_000 + b"0]")
+        read_image_number(RequestHead((), b"", ()), b"[" + b"[]," * 10_000 + b"0]")

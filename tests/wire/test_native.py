@@ -54,7 +54,7 @@ def test_test_image_is_predicted_beside_what_it_shows(
     service: Service, index: int, actual: str, label: str, *, correct: bool
 ) -> None:
     """The reply has what the model sees in a test image, what it shows, and whether they agree."""
-    answer = read_json(ask(PREDICT_LABELLED_IMAGE, service, parameter=str(index)))
+    answer = read_json(ask(PREDICT_LABELLED_IMAGE, service, parameters=(str(index),)))
     assert LabelledPrediction.model_validate(answer, strict=True).model_dump() == answer
     assert (answer["index"], answer["actual"], answer["correct"]) == (index, actual, correct)
     assert (answer["prediction"]["label"], answer["model"]) == (label, MODEL)
@@ -63,14 +63,14 @@ def test_test_image_is_predicted_beside_what_it_shows(
 def test_index_that_no_image_has_is_unknown(service: Service) -> None:
     """An index that no test image has is refused with the range."""
     with pytest.raises(UnknownTestImageError, match="0 to 29"):
-        ask(PREDICT_LABELLED_IMAGE, service, parameter="30")
+        ask(PREDICT_LABELLED_IMAGE, service, parameters=("30",))
 
 
 def test_without_a_test_set_the_reason_is_raised() -> None:
     """Where there is no test set, the error says why."""
     error = DataNotFoundError("no test images")
     with pytest.raises(DataNotFoundError) as caught:
-        ask(PREDICT_LABELLED_IMAGE, fake_service(test_set=error), parameter="0")
+        ask(PREDICT_LABELLED_IMAGE, fake_service(test_set=error), parameters=("0",))
     assert caught.value is error
 
 
@@ -141,7 +141,7 @@ def test_prediction_set_is_as_large_as_the_coverage_needs(
 ) -> None:
     """The requested coverage decides how many classes the prediction set has; without one, it is 0.95."""
     service = fake_service(NovelClassifier())
-    answer = read_json(ask(operation, service, body, parameter="9", query=query, content_type=content_type))
+    answer = read_json(ask(operation, service, body, parameters=("9",), query=query, content_type=content_type))
     prediction = answer["prediction"] if "prediction" in answer else answer["predictions"][0]
     assert len(prediction["prediction_set"]) == size
 
@@ -150,7 +150,7 @@ def test_prediction_set_is_as_large_as_the_coverage_needs(
 def test_other_coverage_is_refused(operation: Operation, body: bytes, content_type: str, service: Service) -> None:
     """A coverage without prediction sets is refused."""
     with pytest.raises(InvalidRequestError, match="coverage: must be one of"):
-        ask(operation, service, body, parameter="9", query=b"coverage=0.5", content_type=content_type)
+        ask(operation, service, body, parameters=("9",), query=b"coverage=0.5", content_type=content_type)
 
 
 @pytest.mark.parametrize(

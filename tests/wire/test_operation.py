@@ -18,7 +18,7 @@ from tests.fakes import fake_test_set
 )
 def test_query_is_read_as_parameters(query: bytes, parameters: dict[str, str]) -> None:
     """The query's parameters are given by name, percent-decoded; of one that is repeated, the last."""
-    assert RequestHead("", query, ()).read_query() == parameters
+    assert RequestHead((), query, ()).read_query() == parameters
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_query_is_read_as_parameters(query: bytes, parameters: dict[str, str]) -
 )
 def test_header_is_found_by_its_name(name: bytes, value: str) -> None:
     """The first header of a name is given, or an empty text."""
-    head = RequestHead("", b"", ((b"content-type", b"image/png"), (b"x-twice", b"1"), (b"x-twice", b"2")))
+    head = RequestHead((), b"", ((b"content-type", b"image/png"), (b"x-twice", b"1"), (b"x-twice", b"2")))
     assert head.find_header(name) == value
 
 

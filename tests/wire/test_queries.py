@@ -17,7 +17,7 @@ from tests.wire.asking import list_places, the_fault
 
 def refuse(query: bytes, model: type[BaseModel]) -> InvalidRequestError:
     with pytest.raises(InvalidRequestError) as caught:
-        read_query(RequestHead("", query, ()), model)
+        read_query(RequestHead((), query, ()), model)
     return caught.value
 
 
@@ -28,7 +28,7 @@ def refuse(query: bytes, model: type[BaseModel]) -> InvalidRequestError:
 )
 def test_coverage_is_read(query: bytes, coverage: float) -> None:
     """The coverage is the query's, or 0.95."""
-    assert read_query(RequestHead("", query, ()), PredictionQuery).coverage == coverage
+    assert read_query(RequestHead((), query, ()), PredictionQuery).coverage == coverage
 
 
 @pytest.mark.parametrize("text", ["0.5", "95", "nan", "inf", "", "much", "1e999"])
@@ -45,7 +45,7 @@ def test_other_coverage_is_refused(text: str) -> None:
 )
 def test_whole_number_is_an_index(text: str, index: int) -> None:
     """Any whole number is read as an index; whether an image has it is another matter."""
-    assert read_index(RequestHead(text, b"", ())) == index
+    assert read_index(RequestHead((text,), b"", ())) == index
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_whole_number_is_an_index(text: str, index: int) -> None:
 def test_other_text_is_no_index(text: str) -> None:
     """Any other text is refused, as Python takes more for a number than the API does."""
     with pytest.raises(InvalidRequestError) as caught:
-        read_index(RequestHead(text, b"", ()))
+        read_index(RequestHead((text,), b"", ()))
     assert the_fault(caught.value) == Fault("index", "must be a whole number")
 
 
 def test_list_of_test_images_has_defaults() -> None:
     """Without parameters, the first hundred images of all classes are listed."""
-    query = read_query(RequestHead("", b"", ()), LabelledImagesQuery)
+    query = read_query(RequestHead((), b"", ()), LabelledImagesQuery)
     assert (query.offset, query.limit, query.label) == (0, 100, None)
 
 

@@ -100,13 +100,13 @@ def test_folders_of_a_file_name_are_removed(filename: str, name: str | None) -> 
 
 def test_files_are_decoded_in_their_order() -> None:
     """Each file gives its image, in the order of the files."""
-    files = [UploadedFile(None, pictures.grey_png(pixels)) for pixels in (pictures.PIXELS, OTHER)]
+    files = [pictures.grey_png(pixels) for pixels in (pictures.PIXELS, OTHER)]
     np.testing.assert_array_equal(finish_steps(decode_files(files, SPEC)).images, np.stack([pictures.PIXELS, OTHER]))
 
 
 def test_each_file_is_a_step() -> None:
     """Several files are decoded one at a step, so that others can be served in between."""
-    files = [UploadedFile(None, pictures.grey_png())] * 3
+    files = [pictures.grey_png()] * 3
     assert len(list(decode_files(files, SPEC))) == 3
 
 
@@ -118,31 +118,30 @@ def test_each_file_is_a_step() -> None:
 def test_error_of_the_only_file_is_its_own(content: bytes, error: type[Exception]) -> None:
     """A single file that cannot be classified raises the error that says why."""
     with pytest.raises(error):
-        finish_steps(decode_files([UploadedFile("a.png", content)], SPEC))
+        finish_steps(decode_files([content], SPEC))
 
 
 def test_wrong_files_among_others_are_named() -> None:
     """Where some of several files are wrong, each is named by its place among the files."""
     contents = [pictures.TEXT_FILE, pictures.grey_png(), pictures.truncated_png()]
     with pytest.raises(InvalidRequestError) as caught:
-        finish_steps(decode_files([UploadedFile(None, content) for content in contents], SPEC))
+        finish_steps(decode_files(contents, SPEC))
     assert list_places(caught.value) == ["file[0]", "file[2]"]
 
 
 def test_files_of_other_sizes_are_resized_at_their_places() -> None:
     """Where pictures of other sizes are resized, each stays at its place, after a step that says that it is long."""
     contents = [pictures.grey_png(), pictures.grey_png(pictures.make_pixels(56, 28)), pictures.grey_png(OTHER)]
-    files = [UploadedFile(None, content) for content in contents]
-    found = finish_steps(decode_files(files, SPEC, "stretch"))
+    found = finish_steps(decode_files(contents, SPEC, "stretch"))
     assert found.resized == {1: "stretch"}
     np.testing.assert_array_equal(found.images[[0, 2]], np.stack([pictures.PIXELS, OTHER]))
     np.testing.assert_allclose(found.images[1].astype(int), pictures.PIXELS, atol=8)
-    assert list(decode_files(files, SPEC, "stretch")).count(LONG) == 1
+    assert list(decode_files(contents, SPEC, "stretch")).count(LONG) == 1
 
 
 def test_file_that_cannot_be_resized_is_named() -> None:
     """A picture of far too many pixels is refused by its header, also where pictures are resized."""
-    files = [UploadedFile(None, content) for content in (pictures.grey_png(), pictures.bomb_png())]
+    files = [pictures.grey_png(), pictures.bomb_png()]
     with pytest.raises(InvalidRequestError, match="pixels are read") as caught:
         finish_steps(decode_files(files, SPEC, "fit"))
     assert list_places(caught.value) == ["file[1]"]
@@ -150,6 +149,6 @@ def test_file_that_cannot_be_resized_is_named() -> None:
 
 def test_files_are_decoded_in_colour() -> None:
     """For a model in colour, pictures keep their colours."""
-    files = [UploadedFile(None, pictures.grey_png(pixels)) for pixels in (pictures.COLOURS, pictures.PIXELS)]
+    files = [pictures.grey_png(pixels) for pixels in (pictures.COLOURS, pictures.PIXELS)]
     found = finish_steps(decode_files(files, InputSpec(height=28, width=28, channels=3)))
     np.testing.assert_array_equal(found.images, np.stack([pictures.COLOURS, np.stack([pictures.PIXELS] * 3, axis=-1)]))

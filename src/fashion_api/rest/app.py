@@ -29,7 +29,7 @@ from fashion_api.rest.middleware.forwarded import ForwardedMiddleware
 from fashion_api.rest.middleware.head import HeadMiddleware
 from fashion_api.rest.middleware.overload import OverloadMiddleware
 from fashion_api.rest.middleware.rate_limit import RateLimitMiddleware
-from fashion_api.rest.middleware.request_log import RequestLog, RequestLogMiddleware
+from fashion_api.rest.middleware.request_log import RequestLogMiddleware
 from fashion_api.rest.openapi import complete_openapi, describe_api
 from fashion_api.rest.problems import add_exception_handlers
 from fashion_api.rest.routes import (
@@ -51,6 +51,7 @@ from fashion_api.service.following import ModelFollower, look_at
 from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
+from fashion_api.service.request_log import RequestLog
 from fashion_api.service.service import Service, make_batcher
 from fashion_api.service.tracing import check_tracing, start_tracing
 from fashion_api.settings import Settings

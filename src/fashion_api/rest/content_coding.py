@@ -3,10 +3,12 @@
 import zlib
 from collections.abc import Generator
 
-from fashion_api.errors import BodyTooLargeError, Fault, InvalidRequestError, UnsupportedMediaTypeError
+from fashion_api.errors import BodyTooLargeError, Fault, InvalidRequestError, UnsupportedCodingError
 from fashion_api.wire.operation import RequestHead
 
 _GZIP, _DEFLATE = "gzip", "deflate"
+ACCEPTED = f"{_GZIP}, {_DEFLATE}, identity"
+"""The codings that are read, as `Accept-Encoding` has them."""
 _MOST_TIMES = 1032
 """How many bytes one byte of deflate can become (RFC 1951)."""
 _STEP_BYTES = 256 * 1024
@@ -17,13 +19,13 @@ def read_coding(head: RequestHead) -> str:
     """Give the coding of a request's body; empty for none.
 
     Raises:
-        UnsupportedMediaTypeError: it is none that is read.
+        UnsupportedCodingError: it is none that is read.
     """
     coding = head.find_header(b"content-encoding").strip().lower().removeprefix("x-")
     if coding in ("", "identity"):
         return ""
     if coding not in (_GZIP, _DEFLATE):
-        raise UnsupportedMediaTypeError(
+        raise UnsupportedCodingError(
             f"the body has the content coding '{coding[:100]}'; {_GZIP}, {_DEFLATE} and identity are read"
         )
     return coding

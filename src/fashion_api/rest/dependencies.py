@@ -1,6 +1,5 @@
 """What FastAPI's routes share."""
 
-import re
 from collections.abc import Callable, Generator
 from enum import Enum
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from fashion_api.rest.body import read_body, start_decoding
 from fashion_api.rest.content_coding import read_coding
-from fashion_api.rest.fast_path import answer
+from fashion_api.rest.fast_path import answer, compile_path
 from fashion_api.rest.openapi import name_operation
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.scope import get_service
@@ -37,14 +36,17 @@ class OperationRouter(APIRouter):
 
     def add_operation(self, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # add_api_route's own
         """Add an operation, with its description for OpenAPI."""
-        names = re.findall(r"{(\w+)}", operation.path)
+        pattern = compile_path(operation)
 
         async def answer_operation(request: Request) -> Response:
-            parameter = "".join(request.path_params[name] for name in names)
-            return to_response(await answer(request.scope, request.receive, operation, parameter))
+            parameters = tuple(request.path_params[name] for name in pattern.groupindex)
+            return to_response(await answer(request.scope, request.receive, operation, parameters))
 
         self.operations.append(operation)
         self.add_api_route(operation.path, answer_operation, methods=[operation.method], **description)
+        if operation.ignores_case:
+            route: Any = self.routes[-1]
+            route.path_regex = pattern
 
 
 async def read_request(request: Request) -> tuple[TakenRequest, bytes]:

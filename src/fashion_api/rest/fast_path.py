@@ -4,6 +4,7 @@ FastAPI's way to a route takes some 70 of 540 µs of such a request. Nothing els
 FastAPI call `answer` too. See docs/adr/0009.
 """
 
+import functools
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,8 +19,8 @@ from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.rest.watch import Caller
 from fashion_api.service.batcher import Ticket
-from fashion_api.service.events import Work
 from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
+from fashion_api.wire.computing import compute
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps, stop_before_long
 
 
@@ -29,24 +30,26 @@ class OperationTable:
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._by_path = {(operation.method, operation.path): operation for operation in operations}
         self._by_pattern: list[tuple[str, Callable[[str], re.Match[str] | None], Operation]] = [
-            (
-                operation.method,
-                re.compile(re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(operation.path))).fullmatch,
-                operation,
-            )
+            (operation.method, compile_path(operation).fullmatch, operation)
             for operation in operations
             if "{" in operation.path
         ]
 
-    def find(self, method: str, path: str) -> tuple[Operation, str] | None:
-        """Give the operation and the path's parameter; `None` for any other path."""
+    def find(self, method: str, path: str) -> tuple[Operation, tuple[str, ...]] | None:
+        """Give the operation and the path's parameters; `None` for any other path."""
         operation = self._by_path.get((method, path))
         if operation is not None:
-            return operation, ""
+            return operation, ()
         for candidate, match, operation in self._by_pattern:
             if candidate == method and (found := match(path)):
-                return operation, found[1]
+                return operation, found.groups()
         return None
+
+
+def compile_path(operation: Operation) -> re.Pattern[str]:
+    """Make the pattern of an operation's paths, with a named group for each parameter."""
+    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(operation.path))
+    return re.compile(pattern, re.IGNORECASE if operation.ignores_case else 0)
 
 
 class FastPath:
@@ -61,48 +64,39 @@ class FastPath:
         found = self._table.find(scope["method"], get_route_path(scope)) if scope["type"] == "http" else None
         if found is None:
             return self._app(scope, receive, send)
-        operation, parameter = found
+        operation, parameters = found
         get_record(scope).route = operation.path
-        return _respond(scope, receive, send, operation=operation, parameter=parameter)
+        return _respond(scope, receive, send, operation=operation, parameters=parameters)
 
 
-async def _respond(scope: Scope, receive: Receive, send: Send, *, operation: Operation, parameter: str) -> None:
-    await send_reply(send, await answer(scope, receive, operation, parameter))
+async def _respond(
+    scope: Scope, receive: Receive, send: Send, *, operation: Operation, parameters: tuple[str, ...]
+) -> None:
+    await send_reply(send, await answer(scope, receive, operation, parameters))
 
 
-async def answer(scope: Scope, receive: Receive, operation: Operation, parameter: str) -> Reply:
+async def answer(scope: Scope, receive: Receive, operation: Operation, parameters: tuple[str, ...]) -> Reply:
     """Have an operation answer a request.
 
     Raises:
         FashionError: it cannot be answered.
         ClientDisconnect: the caller has gone.
     """
-    request = take_request(scope, receive, parameter)
+    request = take_request(scope, receive, parameters)
     request.service.batcher.check_room(1)  # first, so that a refusal costs little
-    record = get_record(scope)
     job, whole_at = await _read_job(request, operation)
-    limit = request.service.rate_limit
-    if limit is not None:
-        limit.take_more(record.client, len(job.images) - 1)
-    ticket = request.service.batcher.submit(job.images, deadline=request.deadline, batches=record.batches)
-    decoded_at = time.perf_counter()
-    predictions = await _wait_for(request, ticket)
-    computed_at = time.perf_counter()
-    reply = job.write(predictions)
-    record.work = Work(
-        request.service.model,
-        len(job.images),
-        predictions if operation.is_prediction else None,
-        whole_at - record.started_at,
-        decoded_at - whole_at,
-        ticket.started_at - decoded_at,
-        computed_at - ticket.started_at,
-        time.perf_counter() - computed_at,
+    return await compute(
+        request.service,
+        job,
+        get_record(scope),
+        deadline=min(request.deadline, request.taken_at + job.timeout_s),
+        whole_at=whole_at,
+        wait=functools.partial(_wait_for, request),
+        is_prediction=operation.is_prediction,
     )
-    return reply
 
 
-async def _read_job(request: TakenRequest, operation: Operation) -> tuple[Job, float]:
+async def _read_job(request: TakenRequest, operation: Operation) -> tuple[Job[Reply], float]:
     """Read a request; gives the job, and the time (`time.perf_counter`) at which the body was whole."""
     service, head = request.service, request.head
     if operation.check is None:

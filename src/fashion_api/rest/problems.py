@@ -1,7 +1,8 @@
-"""What each error becomes over HTTP: `application/problem+json`, RFC 9457."""
+"""What each error becomes over HTTP: `application/problem+json`, RFC 9457, or as an inference protocol has it."""
 
 import functools
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,8 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope, Send
 
 from fashion_api import errors
-from fashion_api.errors import MAX_FAULTS, Fault, InvalidRequestError, Quota, RateLimitedError
-from fashion_api.rest.scope import get_record
+from fashion_api.errors import (
+    MAX_FAULTS,
+    Fault,
+    InvalidRequestError,
+    Quota,
+    RateLimitedError,
+    UnsupportedCodingError,
+)
+from fashion_api.rest.content_coding import ACCEPTED as ACCEPTED_CODINGS
+from fashion_api.rest.scope import get_record, get_route_path
+from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import NO_STORE, Headers, Reply
 
 logger = logging.getLogger(__name__)
@@ -23,6 +33,8 @@ logger = logging.getLogger(__name__)
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEMS_PATH = "/problems"
 RETRY_AFTER_S = 1
+_OF_A_PROTOCOL = re.compile(r"/v[12](/.*)?", re.IGNORECASE | re.DOTALL)
+"""The paths of the inference protocols: their clients take the message from the member `error`."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,7 @@ KINDS = (
 
 # A class without a line of its own has that of its nearest base.
 _KIND_OF: Mapping[type, ProblemKind] = {
+    errors.UnknownModelError: NOT_FOUND,
     errors.UnknownTestImageError: NOT_FOUND,
     errors.InvalidRequestError: INVALID,
     errors.UnauthenticatedError: UNAUTHORIZED,
@@ -200,6 +213,8 @@ def explain(error: Exception, *, request_id: str) -> Problem:
             "the service has no test set; its operator can set FASHION_DATA_DIR to the model's data set, "
             "or get Fashion-MNIST with `fashion-api data fetch`",
         )
+    if isinstance(error, UnsupportedCodingError):
+        return Problem(kind, str(error), headers=((b"accept-encoding", ACCEPTED_CODINGS.encode()),))
     if isinstance(error, RateLimitedError):
         return Problem(kind, str(error), headers=_describe_quota(error.quota))
     return Problem(kind, str(error), error.faults if isinstance(error, InvalidRequestError) else ())
@@ -214,9 +229,25 @@ def _describe_quota(quota: Quota) -> Headers:
     )
 
 
-def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
-    """Write a problem, as `ProblemDetails` describes it."""
+def write_problem(problem: Problem, *, path: str, instance: str, request_id: str) -> Reply:
+    """Write a problem: under an inference protocol's path as that has it, else as `ProblemDetails` describes it.
+
+    Args:
+        problem: what went wrong.
+        path: below the root path, as routes know it.
+        instance: the whole path.
+        request_id: the request's id.
+    """
     kind = problem.kind
+    headers = problem.headers
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = ((b"retry-after", b"%d" % RETRY_AFTER_S),)
+    elif kind is UNAUTHORIZED:
+        headers = ((b"www-authenticate", b"Bearer"),)
+    headers = (NO_STORE, *headers)
+    if _OF_A_PROTOCOL.fullmatch(path):
+        status = HTTPStatus.BAD_REQUEST if kind is INVALID else kind.status
+        return Reply(int(status), JSON, orjson.dumps({"error": problem.detail}), headers)
     details: dict[str, object] = {
         "type": kind.type,
         "title": kind.title,
@@ -227,17 +258,18 @@ def write_problem(problem: Problem, *, instance: str, request_id: str) -> Reply:
     }
     if problem.faults:
         details["errors"] = [{"where": fault.where, "message": fault.message} for fault in problem.faults[:MAX_FAULTS]]
-    headers = problem.headers
-    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = ((b"retry-after", b"%d" % RETRY_AFTER_S),)
-    elif kind is UNAUTHORIZED:
-        headers = ((b"www-authenticate", b"Bearer"),)
-    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), (NO_STORE, *headers))
+    return Reply(int(kind.status), PROBLEM_MEDIA_TYPE, orjson.dumps(details), headers)
 
 
 async def send_problem(scope: Scope, send: Send, problem: Problem) -> None:
     """Answer a request with a problem."""
-    await send_reply(send, write_problem(problem, instance=scope["path"], request_id=get_record(scope).request_id))
+    await send_reply(send, _write_problem_of(scope, problem))
+
+
+def _write_problem_of(scope: Scope, problem: Problem) -> Reply:
+    record = get_record(scope)
+    path = get_route_path({**scope, "root_path": record.root_path})
+    return write_problem(problem, path=path, instance=scope["path"], request_id=record.request_id)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
@@ -265,8 +297,7 @@ def add_exception_handlers(app: FastAPI, *, has_docs: bool) -> None:
 
 
 def _respond(request: Request, problem: Problem) -> Response:
-    request_id = get_record(request.scope).request_id
-    return to_response(write_problem(problem, instance=request.scope["path"], request_id=request_id))
+    return to_response(_write_problem_of(request.scope, problem))
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:

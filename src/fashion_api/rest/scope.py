@@ -6,10 +6,11 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from fashion_api.errors import NotReadyError
+from fashion_api.service.events import RequestRecord
 from fashion_api.service.service import Service
 
 if TYPE_CHECKING:
-    from fashion_api.service.events import Batch, TraceContext, Work
+    from fashion_api.service.events import TraceContext
 
 _RECORD = "fashion_api.record"
 REFUSAL_KEY = "fashion_api.refusal"
@@ -24,61 +25,30 @@ class Refusal(NamedTuple):
     """The kind of problem."""
 
 
-class RequestRecord:
-    """What becomes of one request, for the log and for errors."""
+class HttpRecord(RequestRecord):
+    """What becomes of one request over HTTP."""
 
-    __slots__ = (
-        "batches",
-        "client",
-        "key_name",
-        "mount",
-        "refusal",
-        "request_id",
-        "root_path",
-        "route",
-        "started_at",
-        "status",
-        "trace",
-        "work",
-    )
+    __slots__ = ("mount", "root_path")
 
     def __init__(
         self, request_id: str, root_path: str = "", *, started_at: float = 0.0, trace: "TraceContext | None" = None
     ) -> None:
-        self.request_id = request_id
-        self.started_at = started_at
-        """`time.perf_counter()` when its head was there."""
-        self.trace = trace
-        """Its place in a trace, if it has one."""
+        super().__init__(request_id, started_at=started_at, trace=trace)
         self.root_path = root_path
         """The app's; the scope's is another once the request has come to a mounted app."""
         self.mount: object = None
         """The route of another app, in which this app is mounted."""
-        self.route: str | None = None
-        """The template of its route, once it is found."""
-        self.status = 0
-        """Of its response; 0 until that has started."""
-        self.refusal: str | None = None
-        """The kind of problem, where the service refuses it."""
-        self.key_name: str | None = None
-        """What the API key is called that its caller has shown."""
-        self.client = ""
-        """Whose images they are, where those are limited."""
-        self.work: Work | None = None
-        """What was done for it."""
-        self.batches: list[Batch] = []
-        """Those that some of its images were computed in."""
 
 
-def keep_record(scope: Scope, record: RequestRecord) -> None:
+def keep_record(scope: Scope, record: HttpRecord) -> None:
     """Put a request's record into its scope."""
     record.mount = scope.get("route")
     scope[_RECORD] = record
 
 
-def get_record(scope: Scope) -> RequestRecord:
+def get_record(scope: Scope) -> HttpRecord:
     """Give a request's record."""
-    record: RequestRecord = scope[_RECORD]
+    record: HttpRecord = scope[_RECORD]
     return record
 
 

@@ -18,17 +18,19 @@ class TakenRequest(NamedTuple):
     head: RequestHead
     receive: Receive
     watch: Watch
+    taken_at: float
+    """The event loop's time at which its head was there."""
     deadline: float
-    """The event loop's time at which it is answered, or refused."""
+    """The same at which it is answered, or refused."""
 
 
-def take_request(scope: Scope, receive: Receive, parameter: str = "") -> TakenRequest:
+def take_request(scope: Scope, receive: Receive, parameters: tuple[str, ...] = ()) -> TakenRequest:
     """Take a request in; its time runs from now on.
 
     Raises:
         NotReadyError: there is no service.
     """
     service = get_service(scope)
-    head = RequestHead(parameter, scope["query_string"], scope["headers"])
-    deadline = asyncio.get_running_loop().time() + service.settings.request_timeout_s
-    return TakenRequest(service, head, receive, scope["app"].watch, deadline)
+    head = RequestHead(parameters, scope["query_string"], scope["headers"])
+    now = asyncio.get_running_loop().time()
+    return TakenRequest(service, head, receive, scope["app"].watch, now, now + service.settings.request_timeout_s)

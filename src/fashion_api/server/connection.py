@@ -25,12 +25,12 @@ from typing import Any, cast
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from fashion_api.errors import FashionError, HeadTimeoutError, OverloadedError
-from fashion_api.rest.middleware.request_log import make_request_id
 from fashion_api.rest.problems import explain, write_problem
 from fashion_api.rest.scope import REFUSAL_KEY, Refusal
 from fashion_api.server.accepting import MAX_HANDSHAKES
 from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_offers, read_head
 from fashion_api.server.gathering import GatheringTransport
+from fashion_api.service.request_log import make_request_id
 from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -386,7 +386,8 @@ def _write_refusal(error: FashionError, head: bytes, count: Callable[[int, str],
     request_id = make_request_id()
     path = _PATH.match(head)
     problem = explain(error, request_id=request_id)
-    reply = write_problem(problem, instance=path[1].decode() if path else "", request_id=request_id)
+    target = path[1].decode() if path else ""
+    reply = write_problem(problem, path=target, instance=target, request_id=request_id)
     count(reply.status, problem.kind.name)
     logger.debug("refused with %d: %s (%s)", reply.status, problem.detail, request_id)
     fields = {

@@ -89,9 +89,9 @@ class Ticket:
         else:
             self.answer.set_exception(outcome)
 
-    def expire(self, timeout_s: float) -> None:
+    def expire(self) -> None:
         """End the request at its deadline."""
-        self.settle(DeadlineExceededError(f"no answer within {timeout_s:g} s"))
+        self.settle(DeadlineExceededError("there was no answer within the request's time"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class Batcher:
         self._sweep_timer = None
         now = self._loop.time()
         for ticket in [ticket for ticket in self._under_way if ticket.deadline <= now]:
-            ticket.expire(self._timeout_s)
+            ticket.expire()
         if self._under_way:
             self._schedule_sweep(min(ticket.deadline for ticket in self._under_way))
 
@@ -293,7 +293,7 @@ class Batcher:
         while room and self._queue:
             request = next(iter(self._queue))
             if now >= request.deadline:  # the timer is late
-                request.expire(self._timeout_s)
+                request.expire()
                 continue
             count = min(room, request.waiting)
             request.started_at = request.started_at or batch.started_at

@@ -59,6 +59,44 @@ class Work(NamedTuple):
     """From the answer to the reply's bytes."""
 
 
+class RequestRecord:
+    """What becomes of one request that is under way, for the log, the metrics and errors."""
+
+    __slots__ = (
+        "batches",
+        "client",
+        "key_name",
+        "refusal",
+        "request_id",
+        "route",
+        "started_at",
+        "status",
+        "trace",
+        "work",
+    )
+
+    def __init__(self, request_id: str, *, started_at: float = 0.0, trace: TraceContext | None = None) -> None:
+        self.request_id = request_id
+        self.started_at = started_at
+        """`time.perf_counter()` when its head was there."""
+        self.trace = trace
+        """Its place in a trace, if it has one."""
+        self.route: str | None = None
+        """The template of its route, once it is found."""
+        self.status = 0
+        """Of its response; 0 until that has started."""
+        self.refusal: str | None = None
+        """The kind of problem, where the service refuses it."""
+        self.key_name: str | None = None
+        """What the API key is called that its caller has shown."""
+        self.client = ""
+        """Whose images they are, where those are limited."""
+        self.work: Work | None = None
+        """What was done for it."""
+        self.batches: list[Batch] = []
+        """Those that some of its images were computed in."""
+
+
 class RequestEvent(NamedTuple):
     """A request that is over."""
 

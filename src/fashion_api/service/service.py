@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from fashion_api.data.dataset import Split
-from fashion_api.errors import DataError
+from fashion_api.errors import DataError, UnknownModelError
 from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.batcher import Batcher
@@ -82,6 +82,27 @@ class Service:
         calibration = self.model.calibration
         thresholds = None if calibration is None else calibration.novelty
         self.survey = Survey(self.batcher, thresholds, max_queue_size=self.settings.max_queue_size)
+
+    @property
+    def served_name(self) -> str:
+        """What clients of the inference protocols call the model."""
+        return self.settings.served_name or self.model.name
+
+    def check_served(self, name: str, version: str = "") -> None:
+        """Check that a client of an inference protocol asks for this model; without a version, it takes any.
+
+        Raises:
+            UnknownModelError: no model has this name and version.
+        """
+        if name != self.served_name:
+            raise UnknownModelError(
+                f"Request for unknown model: '{name:.100}' is not found; there is {self.served_name}"
+            )
+        if version not in ("", str(self.settings.served_version)):
+            raise UnknownModelError(
+                f"Request for unknown model: '{name}' version {version:.100} is not found; there is version "
+                f"{self.settings.served_version}"
+            )
 
     def succeed(self, model: LoadedModel) -> "Service":
         """Make the service of another model of the same labels and image size; it shares all else with this one."""

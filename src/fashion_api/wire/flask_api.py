@@ -58,7 +58,7 @@ def write_actual_label(service: Service, head: RequestHead, body: bytes) -> Repl
     return write_json(service.model.labels[int(test_set.labels[index])])
 
 
-def _read_prediction(service: Service, head: RequestHead, body: bytes) -> Job:
+def _read_prediction(service: Service, head: RequestHead, body: bytes) -> Job[Reply]:
     labels = service.model.labels
     test_set = service.get_test_set()
     index = test_set.check_index(read_image_number(head, body))

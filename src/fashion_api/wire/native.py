@@ -21,7 +21,7 @@ BINARY = "application/octet-stream"
 """The media type of a file whose type the caller does not name."""
 
 
-def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> Job:
+def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> Job[Reply]:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
     test_set = service.get_test_set()
@@ -88,7 +88,9 @@ def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
     files = yield from read_files(head, body, max_files=find_max_images(service.settings, model.input))
-    images, resized = yield from decode_files(files, model.input, choose_resize(service.settings, model.input))
+    images, resized = yield from decode_files(
+        [file.content for file in files], model.input, choose_resize(service.settings, model.input)
+    )
     names = [file.name for file in files]
 
     def write(predictions: Predictions) -> Reply:

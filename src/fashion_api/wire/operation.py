@@ -4,8 +4,9 @@ An `Operation` is one route of a protocol. It knows no web framework and no sock
 the operation of a request, read the body, have the job's images classified, and send the reply.
 """
 
+import math
 from collections.abc import Callable, Generator, Sequence
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from fashion_api.images import Images
@@ -13,6 +14,7 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
 
 T = TypeVar("T")
+ReplyT = TypeVar("ReplyT")
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names, in lower case, and values."""
@@ -21,8 +23,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 class RequestHead(NamedTuple):
     """A request without its body."""
 
-    parameter: str
-    """The part of the path that stands for the template's parameter, percent-decoded; empty without one."""
+    parameters: tuple[str, ...]
+    """The parts of the path that stand for the template's parameters, percent-decoded, in their order."""
     query: bytes
     headers: Headers
 
@@ -58,12 +60,14 @@ class Reply(NamedTuple):
     """Those besides the body's length and type; names in lower case."""
 
 
-class Job(NamedTuple):
+class Job(NamedTuple, Generic[ReplyT]):
     """Images to classify, and how their predictions are written."""
 
     images: Images
     """uint8[n, height, width], or uint8[n, height, width, 3]; n is at least 1."""
-    write: Callable[[Predictions], Reply]
+    write: Callable[[Predictions], ReplyT]
+    timeout_s: float = math.inf
+    """Seconds from the request's head on, where its caller wants an answer sooner than the service's settings say."""
 
 
 LONG: Final = True
@@ -71,7 +75,7 @@ Step = Literal[True] | None
 """What a step of decoding gives: `LONG` where the next one decodes a picture of any size, which may take half a second
 and 280 MB."""
 
-JobSteps = Generator[Step, None, Job]
+JobSteps = Generator[Step, None, Job[Reply]]
 """Decoding in steps that end with the job; between two steps, other requests may be served."""
 
 
@@ -80,13 +84,15 @@ class Operation(NamedTuple):
 
     method: str
     path: str
-    """Its template, with at most one parameter, as in `/things/{name}`."""
-    read: Callable[[Service, RequestHead, bytes], Job | JobSteps]
+    """Its template, as in `/things/{name}`."""
+    read: Callable[[Service, RequestHead, bytes], Job[Reply] | JobSteps]
     """Reads a request and its body; raises a `FashionError` that says what is wrong with them."""
     check: Callable[[RequestHead], None] | None = None
     """Raises what is wrong with a request before its body is read; `None` for a request without a body."""
     is_prediction: bool = True
     """Whether the images are the caller's, so that their predictions count in the metrics."""
+    ignores_case: bool = False
+    """Whether the path is matched without regard to case."""
 
 
 def finish_steps(steps: Generator[Step, None, T]) -> T:
@@ -99,14 +105,14 @@ def finish_steps(steps: Generator[Step, None, T]) -> T:
             return found
 
 
-def stop_before_long(steps: JobSteps) -> Generator[None, None, Job | None]:
+def stop_before_long(steps: Generator[Step, None, T]) -> Generator[None, None, T | None]:
     """Run steps up to a long one, which is left to the caller; gives `None` then."""
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
-            job: Job = end.value
-            return job
+            found: T = end.value
+            return found
         if step is LONG:
             return None
         yield

@@ -177,4 +177,4 @@ def read_index(head: RequestHead) -> int:
     Raises:
         InvalidRequestError: it is not a whole number.
     """
-    return validate(LabelledImagePath, {"index": head.parameter}).index
+    return validate(LabelledImagePath, {"index": head.parameters[0]}).index

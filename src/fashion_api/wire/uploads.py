@@ -51,9 +51,15 @@ def read_form_files(body: bytes, content_type: str, *, max_files: int) -> Genera
 
 
 def decode_files(
-    files: Sequence[UploadedFile], spec: InputSpec, resize: Resize | None = None
+    files: Sequence[bytes], spec: InputSpec, resize: Resize | None = None, *, name: str = PART_NAME
 ) -> Generator[Step, None, SizedImages]:
     """Decode picture files, one at a step; those of another size than the model's are resized, or else refused.
+
+    Args:
+        files: their contents.
+        spec: what an image is.
+        resize: what is done with those of another size; `None`: they are refused.
+        name: what the request calls them.
 
     Raises:
         ImageError: the only file cannot be classified.
@@ -62,7 +68,7 @@ def decode_files(
     images = np.empty((len(files), *spec.shape), np.uint8)
     resized: dict[int, Resize] = {}
     faults: list[Fault] = []
-    for position, (_, content) in enumerate(files):
+    for position, content in enumerate(files):
         try:
             try:
                 images[position] = decode_image(content, height=spec.height, width=spec.width, channels=spec.channels)
@@ -74,7 +80,7 @@ def decode_files(
         except ImageError as error:
             if len(files) == 1:
                 raise
-            faults.append(Fault(f"{PART_NAME}[{position}]", str(error)))
+            faults.append(Fault(f"{name}[{position}]", str(error)))
         yield None
     if faults:
         raise InvalidRequestError(faults)

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from fashion_api.errors import UnauthenticatedError
 from fashion_api.rest.middleware.api_keys import ApiKeyMiddleware
-from fashion_api.rest.scope import RequestRecord, get_record, keep_record
+from fashion_api.rest.scope import HttpRecord, get_record, keep_record
 from fashion_api.service.keys import ApiKeys
 from fashion_api.settings import Settings
 from tests.asgi import Call, make_scope
@@ -19,7 +19,7 @@ from tests.conftest import MakeClient
 
 def may_pass(scope: Scope, keys: tuple[str, ...] = ("first", "second")) -> bool:
     """Whether a request comes to the app; its path is open if it is /open."""
-    keep_record(scope, RequestRecord("id"))
+    keep_record(scope, HttpRecord("id"))
     reached: list[Scope] = []
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from fashion_api.errors import OverloadedError
 from fashion_api.rest.middleware.errors import ErrorMiddleware
-from fashion_api.rest.scope import RequestRecord, keep_record
+from fashion_api.rest.scope import HttpRecord, keep_record
 from fashion_api.service.service import Service
 from tests.asgi import Call, make_scope
 from tests.clock import run, turn_over
@@ -18,12 +18,12 @@ from tests.fakes import fake_app, fake_service
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def ask(endpoint: Endpoint, service: Service | None = None) -> tuple[Call, RequestRecord]:
+def ask(endpoint: Endpoint, service: Service | None = None) -> tuple[Call, HttpRecord]:
     """Ask an endpoint inside the border."""
     app = fake_app()
     app.service = service
     scope = make_scope("GET", "/here") | {"app": app}
-    record = RequestRecord("the-id")
+    record = HttpRecord("the-id")
     keep_record(scope, record)
     return Call(ErrorMiddleware(endpoint), scope), record
 

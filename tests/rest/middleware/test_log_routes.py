@@ -33,7 +33,7 @@ class Recorder(logging.Handler):
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     """What is logged of requests, at every level."""
-    recorder, log = Recorder(), logging.getLogger("fashion_api.rest.middleware.request_log")
+    recorder, log = Recorder(), logging.getLogger("fashion_api.service.request_log")
     level = log.level
     log.addHandler(recorder)
     log.setLevel(logging.DEBUG)

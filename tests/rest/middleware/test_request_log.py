@@ -8,21 +8,17 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
-from fashion_api.rest.middleware.request_log import (
-    RequestLog,
-    RequestLogMiddleware,
-    find_request_id,
-    make_request_id,
-)
+from fashion_api.rest.middleware.request_log import RequestLogMiddleware
 from fashion_api.rest.scope import get_record
 from fashion_api.service.events import RequestEvent, TraceContext
+from fashion_api.service.request_log import RequestLog, find_request_id, make_request_id
 from tests.asgi import Call, call, make_scope, running
 from tests.clock import put_clock_forward, run, turn_over
 from tests.fakes import fake_app
 from tests.held import HeldClassifier
 
 ROUTE = "/api/v1/test-images/{index}/prediction"
-LOGGER = "fashion_api.rest.middleware.request_log"
+LOGGER = "fashion_api.service.request_log"
 
 
 def list_events(caplog: pytest.LogCaptureFixture) -> list[RequestEvent]:

@@ -37,7 +37,9 @@ def give_key(page: Page, key: str) -> None:
 
 def refuse(page: Page, kind: ProblemKind, *, times: int) -> None:
     """Have the next requests for predictions answered with a problem, as the service writes it."""
-    reply = write_problem(Problem(kind, kind.meaning), instance="/api/v1/predictions", request_id="0" * 32)
+    reply = write_problem(
+        Problem(kind, kind.meaning), path="/api/v1/predictions", instance="/api/v1/predictions", request_id="0" * 32
+    )
     decoded = {name.decode(): value.decode() for name, value in reply.headers}
     headers = {"content-type": reply.media_type, **decoded}
 

@@ -1,0 +1,55 @@
+"""Having a job computed, and measuring it, for every carrier."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+from fashion_api.inference.classifier import Predictions
+from fashion_api.service.batcher import Ticket
+from fashion_api.service.events import RequestRecord, Work
+from fashion_api.service.service import Service
+from fashion_api.wire.operation import Job, ReplyT
+
+
+async def compute(  # noqa: PLR0913  # what a request has
+    service: Service,
+    job: Job[ReplyT],
+    record: RequestRecord,
+    *,
+    deadline: float,
+    whole_at: float,
+    wait: Callable[[Ticket], Awaitable[Predictions]],
+    is_prediction: bool = True,
+) -> ReplyT:
+    """Classify a job's images and write the reply.
+
+    Args:
+        service: the one that has taken the request in.
+        job: what was read of it.
+        record: gets the work that was done.
+        deadline: the event loop's time at which the request has to be answered.
+        whole_at: `time.perf_counter()` when its body was whole.
+        wait: waits for the predictions, and cancels the ticket when they are no longer wanted.
+        is_prediction: whether the images are the caller's, so that their predictions count in the metrics.
+
+    Raises:
+        UnavailableError: there is no room, or no answer within the time.
+        EngineError: the model failed on one of the images.
+    """
+    if service.rate_limit is not None:
+        service.rate_limit.take_more(record.client, len(job.images) - 1)
+    ticket = service.batcher.submit(job.images, deadline=deadline, batches=record.batches)
+    decoded_at = time.perf_counter()
+    predictions = await wait(ticket)
+    computed_at = time.perf_counter()
+    reply = job.write(predictions)
+    record.work = Work(
+        service.model,
+        len(job.images),
+        predictions if is_prediction else None,
+        whole_at - record.started_at,
+        decoded_at - whole_at,
+        ticket.started_at - decoded_at,
+        computed_at - ticket.started_at,
+        time.perf_counter() - computed_at,
+    )
+    return reply

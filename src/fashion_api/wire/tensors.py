@@ -1,0 +1,311 @@
+"""Tensors of the inference protocols: to the pixels that a model takes, and from its predictions. Knows no protocol.
+
+Three forms of images are read: pixels from 0 to 255 as numbers of any type, pixels from 0 to 1 as floats, and picture
+files as bytes.
+"""
+
+import math
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import iconcat
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.resizing import Resize
+from fashion_api.settings import FURTHER_OUTPUTS
+from fashion_api.wire.operation import Step
+from fashion_api.wire.sized_images import SizedImages
+from fashion_api.wire.uploads import decode_files
+from fashion_api.wire.validation import name_json_type, write_location
+
+PixelRange = Literal["0-1", "0-255"]
+"""What black and white are."""
+Array = npt.NDArray[Any]
+
+BYTES: Final = "BYTES"
+BF16: Final = "BF16"
+NUMBERS: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(
+    {
+        "UINT8": np.dtype("<u1"),
+        "UINT16": np.dtype("<u2"),
+        "UINT32": np.dtype("<u4"),
+        "UINT64": np.dtype("<u8"),
+        "INT8": np.dtype("<i1"),
+        "INT16": np.dtype("<i2"),
+        "INT32": np.dtype("<i4"),
+        "INT64": np.dtype("<i8"),
+        "FP16": np.dtype("<f2"),
+        "FP32": np.dtype("<f4"),
+        "FP64": np.dtype("<f8"),
+        BF16: np.dtype("<u2"),
+    }
+)
+"""The types of numbers that pixels may have, by their names in the Open Inference Protocol, and how each lies in
+memory; NumPy has no BF16."""
+
+_PIXEL_MAX = 255
+_MAX_RANK = 4
+_LENGTH_BYTES = 4
+PROBABILITIES = "probabilities"
+"""The output that is always there."""
+
+
+class Tensor(NamedTuple):
+    """A tensor of a request."""
+
+    name: str
+    """What the request calls it, as in `image`."""
+    datatype: str
+    """One of `NUMBERS`, or `BYTES`."""
+    shape: Sequence[int]
+    values: Array | Sequence[bytes]
+    """Its elements, row by row: an array of one dimension, or byte strings."""
+
+
+def read_tensor(  # noqa: PLR0913  # what a tensor is read by
+    tensor: Tensor,
+    spec: InputSpec,
+    *,
+    max_images: int,
+    pixel_range: PixelRange = "0-255",
+    resize: Resize | None = None,
+    advice: str = "",
+) -> Generator[Step, None, SizedImages]:
+    """Read the images of a tensor, in steps.
+
+    Args:
+        tensor: as many values as its shape says, which need not be checked before.
+        spec: what an image is.
+        max_images: the most images.
+        pixel_range: what black and white are in a tensor of numbers.
+        resize: what is done with picture files of another size; `None`: they are refused.
+        advice: how a caller says that pixels are from 0 to 1.
+
+    Returns:
+        From 1 to `max_images` images.
+
+    Raises:
+        InvalidRequestError: the shape or a value is wrong; says which, and what is accepted.
+    """
+    if tensor.datatype == BYTES:
+        _check_shape(tensor, [(-1,), (-1, 1)], max_images=max_images)
+        contents: Any = tensor.values
+        try:
+            return (yield from decode_files(contents, spec, resize, name=tensor.name))
+        except ImageError as error:
+            raise _wrong(f"{tensor.name}[0]", str(error)) from None
+    _check_shape(tensor, list_shapes(spec), max_images=max_images)
+    values = np.asarray(tensor.values)
+    pixels = _read_pixels(tensor.name, values.reshape(-1, *spec.shape), pixel_range, advice)
+    return SizedImages(pixels)
+
+
+def list_shapes(spec: InputSpec) -> list[tuple[int, ...]]:
+    """List the shapes of tensors of pixels, -1 for the number of images; the first is the one that metadata names."""
+    height, width = spec.size
+    if spec.channels > 1:
+        return [(-1, height, width, spec.channels)]
+    return [(-1, height, width, 1), (-1, height, width), (-1, height * width)]
+
+
+def _check_shape(tensor: Tensor, accepted: Sequence[tuple[int, ...]], *, max_images: int) -> None:
+    shape = tuple(tensor.shape)
+    if not any(len(shape) == len(other) and shape[1:] == other[1:] for other in accepted):
+        wanted = " or ".join(f"[{', '.join(map(str, other))}]" for other in accepted)
+        raise _wrong(tensor.name, f"has the shape {_write_shape(shape)}, but must have {wanted}".replace("-1", "n"))
+    if not 1 <= shape[0] <= max_images:
+        raise _wrong(tensor.name, f"holds {shape[0]} images, but one request may hold 1 to {max_images}")
+    size = math.prod(shape)
+    if len(tensor.values) != size:
+        raise _wrong(tensor.name, f"has {len(tensor.values)} values, but its shape {_write_shape(shape)} means {size}")
+
+
+def _write_shape(shape: Sequence[int]) -> str:
+    written = ", ".join(map(str, shape[: _MAX_RANK + 1]))
+    return f"[{written:.200}{', …' if len(shape) > _MAX_RANK + 1 else ''}]"
+
+
+def _read_pixels(name: str, values: Array, pixel_range: PixelRange, advice: str) -> Images:
+    """Give whole pixels: floats are rounded to the nearest."""
+    if values.dtype == np.uint8 and pixel_range == "0-255":
+        return values
+    most = 1 if pixel_range == "0-1" else _PIXEL_MAX
+    if pixel_range == "0-1" and values.dtype.kind != "f":
+        raise _wrong(name, "pixels from 0 to 1 must be floats")
+    is_right = (values >= 0) & (values <= most)  # NaN is neither
+    if not is_right.all():
+        place = tuple(int(index) for index in np.argwhere(~is_right)[0])
+        kind = "a number" if values.dtype.kind == "f" else "a whole number"
+        raise _wrong(write_location((name, *place)), f"must be {kind} from 0 to {most}, not {values[place]}")
+    if values.dtype.kind != "f":
+        return values.astype(np.uint8)
+    if most == 1:
+        values = values.astype(np.float64) * _PIXEL_MAX
+    elif 0 < values.max() <= 1:
+        raise _wrong(name, f"has pixels from 0 to 1, where they must be from 0 to {_PIXEL_MAX}{advice}")
+    return np.rint(values).astype(np.uint8)
+
+
+def unpack_numbers(name: str, content: bytes | memoryview, datatype: str) -> Array:
+    """Read the numbers of a tensor in little-endian bytes; of BF16, as float32.
+
+    Raises:
+        InvalidRequestError: the bytes are no whole number of elements.
+    """
+    dtype = NUMBERS[datatype]
+    if len(content) % dtype.itemsize:
+        raise _wrong(name, f"has {len(content)} bytes, but each {datatype} has {dtype.itemsize}")
+    values = np.frombuffer(content, dtype)
+    return (values.astype(np.uint32) << 16).view(np.float32) if datatype == BF16 else values
+
+
+def unpack_bytes(name: str, content: bytes | memoryview) -> list[bytes]:
+    """Read the elements of a `BYTES` tensor: each is its length, four bytes in little-endian order, and its content.
+
+    Raises:
+        InvalidRequestError: an element goes on after the end.
+    """
+    found: list[bytes] = []
+    start = 0
+    while start < len(content):
+        first = start + _LENGTH_BYTES
+        end = first + int.from_bytes(content[start:first], "little")
+        if first > len(content) or end > len(content):
+            raise _wrong(f"{name}[{len(found)}]", "is cut short: its length says more bytes than there are")
+        found.append(bytes(content[first:end]))
+        start = end
+    return found
+
+
+def pack_bytes(elements: Iterable[bytes]) -> bytes:
+    """Write the elements of a `BYTES` tensor, as `unpack_bytes` reads them."""
+    return b"".join(len(element).to_bytes(_LENGTH_BYTES, "little") + element for element in elements)
+
+
+def flatten(name: str, data: object) -> tuple[list[Any], tuple[int, ...]]:
+    """Flatten nested lists, row by row.
+
+    Returns:
+        The values, and the shape.
+
+    Raises:
+        InvalidRequestError: they are ragged or empty, too deep, or `data` is no list.
+    """
+    if not isinstance(data, list):
+        raise _wrong(name, f"must be a list, not {name_json_type(data)}")
+    values, shape = data, [len(data)]
+    while values and isinstance(values[0], list):
+        if len(shape) == _MAX_RANK:
+            raise _wrong(name, f"has more than {_MAX_RANK} lists within one another")
+        length = len(values[0])
+        if not all(isinstance(value, list) and len(value) == length for value in values):
+            raise _wrong(name, "is ragged: lists beside one another must have the same length")
+        shape.append(length)
+        inner: list[Any] = []
+        values = reduce(iconcat, values, inner)
+    return values, tuple(shape)
+
+
+def parse_numbers(name: str, values: Sequence[Any], datatype: str) -> Array:
+    """Give the numbers of a flat list of JSON values, of a declared type.
+
+    Raises:
+        InvalidRequestError: a value is no number of this type; says which.
+    """
+    dtype: np.dtype[Any] = np.dtype(np.float32) if datatype == BF16 else NUMBERS[datatype]
+    kinds = set(map(type, values))
+    if dtype.kind != "f":
+        if kinds == {int}:
+            try:
+                return np.array(values, dtype)
+            except OverflowError:
+                pass
+        limits = np.iinfo(dtype)
+        for position, value in enumerate(values):
+            if type(value) is not int or not limits.min <= value <= limits.max:
+                raise _wrong(f"{name}[{position}]", f"must be a whole number of the type {datatype}{_name(value)}")
+    elif kinds <= {int, float}:
+        try:
+            return np.array(values, dtype)
+        except OverflowError:  # a whole number of hundreds of digits
+            raise _wrong(name, f"has a number that is too large for {datatype}") from None
+    position = next(index for index, value in enumerate(values) if type(value) not in (int, float))
+    raise _wrong(f"{name}[{position}]", f"must be a number{_name(values[position])}")
+
+
+def _name(value: object) -> str:
+    written = f"{value:.6g}" if type(value) is float else str(value)
+    return f", not {written:.40}" if type(value) in (int, float) else f", not {name_json_type(value)}"
+
+
+class OutputSpec(NamedTuple):
+    """An output that a caller may ask for."""
+
+    key: str
+    """`PROBABILITIES` or one of `FURTHER_OUTPUTS`."""
+    datatype: str
+    """In the words of the Open Inference Protocol."""
+    shape: tuple[int, ...]
+    """-1 for the number of images."""
+
+
+def list_outputs(model: LoadedModel) -> list[OutputSpec]:
+    """List what can be asked of a model; the first are the probabilities."""
+    types = {"label": BYTES, "class_id": "INT64", "probability": "FP32", "novelty": "FP32", "accepted": "BOOL"}
+    has_novelty = model.calibration is not None and model.calibration.novelty is not None
+    further = FURTHER_OUTPUTS if has_novelty else FURTHER_OUTPUTS[:3]
+    return [
+        OutputSpec(PROBABILITIES, "FP32", (-1, len(model.labels))),
+        *[OutputSpec(key, types[key], (-1,)) for key in further],
+    ]
+
+
+def compute_output(key: str, model: LoadedModel, predictions: Predictions) -> Array:
+    """Compute an output of predictions.
+
+    Returns:
+        Of n images: `probabilities` float32[n, classes], `label` object[n] (bytes in UTF-8), `class_id` int64[n],
+        `probability` float32[n], `novelty` float32[n] (over 1: not accepted), `accepted` bool[n].
+    """
+    class_ids = predictions.class_ids
+    match key:
+        case "probabilities":
+            return predictions.probabilities
+        case "label":
+            return np.array([model.labels[class_id].encode() for class_id in class_ids], object)
+        case "class_id":
+            return class_ids.astype(np.int64)
+        case "probability":
+            return predictions.probabilities[np.arange(len(class_ids)), class_ids]
+    thresholds = None if model.calibration is None else model.calibration.novelty
+    if thresholds is None or predictions.novelty is None:
+        raise ValueError(f"{key} is no output of this model")
+    novelty = thresholds.scale(predictions.novelty, class_ids)
+    return novelty <= 1 if key == "accepted" else novelty.astype(np.float32)
+
+
+def describe_classes(probabilities: Array, labels: Sequence[str], most: int) -> list[list[str]]:
+    """Write the most probable classes of each image as `value:index:label`, the lower index first among equals.
+
+    Args:
+        probabilities: float32[n, classes].
+        labels: of the classes.
+        most: how many classes.
+    """
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
+    return [
+        [f"{row[class_id]:.6f}:{class_id}:{labels[class_id]}" for class_id in class_ids]
+        for row, class_ids in zip(probabilities.tolist(), order.tolist(), strict=True)
+    ]
+
+
+def _wrong(where: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(where, message)])
