@@ -15,6 +15,7 @@ from fashion_api.service.events import RequestEvent
 from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit
 from fashion_api.service.metrics import Metrics
+from fashion_api.service.statistics import Statistics
 from fashion_api.service.survey import Findings, Survey
 from fashion_api.settings import Settings
 
@@ -68,6 +69,8 @@ class Service:
     """Of each client, where there is one."""
     spans: "SpanWriter | None" = None
     """Writes the spans of requests and batches, where they are traced."""
+    statistics: Statistics = field(default_factory=Statistics)
+    """What was done so far; `count` brings its batches up to date."""
     is_draining: bool = False
     slot: int = 0
     """Its worker's place among several."""
@@ -142,6 +145,7 @@ class Service:
 
     def _count(self, events: Sequence[RequestEvent], batcher: Batcher) -> None:
         batches = batcher.take_batches()
+        self.statistics.add_batches(batches)
         if self.settings.metrics:
             self.metrics.count_requests(events)
             self.metrics.count_batches([batch.images for batch in batches])

@@ -35,14 +35,18 @@ async def compute(  # noqa: PLR0913  # what a request has
         UnavailableError: there is no room, or no answer within the time.
         EngineError: the model failed on one of the images.
     """
-    if service.rate_limit is not None:
-        service.rate_limit.take_more(record.client, len(job.images) - 1)
-    ticket = service.batcher.submit(job.images, deadline=deadline, batches=record.batches)
-    decoded_at = time.perf_counter()
-    predictions = await wait(ticket)
-    computed_at = time.perf_counter()
-    reply = job.write(predictions)
-    record.work = Work(
+    try:
+        if service.rate_limit is not None:
+            service.rate_limit.take_more(record.client, len(job.images) - 1)
+        ticket = service.batcher.submit(job.images, deadline=deadline, batches=record.batches)
+        decoded_at = time.perf_counter()
+        predictions = await wait(ticket)
+        computed_at = time.perf_counter()
+        reply = job.write(predictions)
+    except BaseException:  # a cancelled request too
+        service.statistics.failed.add(time.perf_counter() - whole_at)
+        raise
+    record.work = work = Work(
         service.model,
         len(job.images),
         predictions if is_prediction else None,
@@ -52,4 +56,5 @@ async def compute(  # noqa: PLR0913  # what a request has
         computed_at - ticket.started_at,
         time.perf_counter() - computed_at,
     )
+    service.statistics.add_answered(work)
     return reply
