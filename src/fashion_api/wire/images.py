@@ -15,11 +15,9 @@ from fashion_api.pictures.decoding import decode_image, read_base64
 from fashion_api.pictures.resizing import Resize
 from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
 from fashion_api.wire.mistakes import describe_image_mistake, name_row
-from fashion_api.wire.validation import make_error, name_json_type
+from fashion_api.wire.validation import make_error, name_json_type, name_value
 
 _PIXEL_MAX = 255
-_LONG_NUMBER = 10**12
-_LONGEST_NUMBER = 10**300
 
 
 class ImageContext(NamedTuple):
@@ -148,7 +146,7 @@ def _find_faults(rows: Sequence[object], context: ImageContext) -> Iterator[Init
 def _find_pixel_faults(y: int, row: Sequence[object], channels: int) -> Iterator[InitErrorDetails]:
     for x, pixel in enumerate(row):
         if not isinstance(pixel, list):
-            yield _make_fault((y, x), f"must be a pixel, a list of {channels} whole numbers, not {_show(pixel)}")
+            yield _make_fault((y, x), f"must be a pixel, a list of {channels} whole numbers, not {name_value(pixel)}")
         elif len(pixel) != channels:
             yield _make_fault((y, x), f"has {len(pixel)} values, not {channels}")
         else:
@@ -158,7 +156,7 @@ def _find_pixel_faults(y: int, row: Sequence[object], channels: int) -> Iterator
 def _find_value_faults(location: tuple[int, ...], values: Sequence[object]) -> Iterator[InitErrorDetails]:
     for position, value in enumerate(values):
         if not _is_pixel(value):
-            yield _make_fault((*location, position), f"must be a whole number from 0 to 255, not {_show(value)}")
+            yield _make_fault((*location, position), f"must be a whole number from 0 to 255, not {name_value(value)}")
 
 
 def _make_fault(location: tuple[int, ...], message: str) -> InitErrorDetails:
@@ -169,12 +167,3 @@ def _is_pixel(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return 0 <= value <= _PIXEL_MAX and value == int(value)
-
-
-def _show(value: object) -> str:
-    """Write a wrong value so that it can be recognised, but not at length."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return name_json_type(value)
-    if isinstance(value, int) and abs(value) > _LONGEST_NUMBER:  # too large for a float
-        return "a number of more than 300 digits"
-    return f"{value:.6g}" if isinstance(value, float) or abs(value) > _LONG_NUMBER else str(value)

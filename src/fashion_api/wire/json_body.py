@@ -14,7 +14,7 @@ JSON = "application/json"
 """The media type of JSON."""
 
 _OTHER_JSON = re.compile(r"application/[\w.+-]+\+json")
-_UNCOUNTED_BYTES = 16 * 1024
+UNCOUNTED_BYTES = 16 * 1024
 """A body up to this size is parsed in a few milliseconds, whatever it holds."""
 _COUNTED_BYTES = 256 * 1024
 """How much of a larger body is counted in a step."""
@@ -49,7 +49,7 @@ def read_json(body: bytes, *, max_lists: int, max_values: int) -> Generator[None
     Raises:
         InvalidRequestError: the body is not JSON, or holds more than twice as much.
     """
-    if len(body) > _UNCOUNTED_BYTES:
+    if len(body) > UNCOUNTED_BYTES:
         yield from _check_amount(
             body, max_brackets=2 * max_lists + _OTHER_VALUES, max_commas=2 * max_values + _OTHER_VALUES
         )
@@ -82,8 +82,9 @@ def parse_json(body: bytes) -> object:
     try:
         return from_json(body, allow_inf_nan=True)
     except ValueError as error:
-        place = str(error).rpartition(" at ")[2]
-        raise InvalidRequestError([Fault("", f"the body is not JSON: see {place}")]) from None
+        what, _, place = str(error).rpartition(" at ")
+        wrong = "has too many brackets within one another" if "recursion" in what else "is not JSON"
+        raise InvalidRequestError([Fault("", f"the body {wrong}: see {place}")]) from None
 
 
 def _check_encoding(body: bytes) -> None:

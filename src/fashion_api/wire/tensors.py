@@ -24,7 +24,7 @@ from fashion_api.settings import FURTHER_OUTPUTS
 from fashion_api.wire.operation import Step
 from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.uploads import decode_files
-from fashion_api.wire.validation import name_json_type, write_location
+from fashion_api.wire.validation import name_json_type, name_value, write_location
 
 PixelRange = Literal["0-1", "0-255"]
 """What black and white are."""
@@ -51,6 +51,7 @@ NUMBERS: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType(
 """The types of numbers that pixels may have, by their names in the Open Inference Protocol, and how each lies in
 memory; NumPy has no BF16."""
 
+_FLOATS = ("FP16", "FP32", "FP64", BF16)
 _PIXEL_MAX = 255
 _MAX_RANK = 4
 _LENGTH_BYTES = 4
@@ -95,17 +96,27 @@ def read_tensor(  # noqa: PLR0913  # what a tensor is read by
     Raises:
         InvalidRequestError: the shape or a value is wrong; says which, and what is accepted.
     """
-    if tensor.datatype == BYTES:
-        _check_shape(tensor, [(-1,), (-1, 1)], max_images=max_images)
-        contents: Any = tensor.values
-        try:
-            return (yield from decode_files(contents, spec, resize, name=tensor.name))
-        except ImageError as error:
-            raise _wrong(f"{tensor.name}[0]", str(error)) from None
+    if tensor.datatype != BYTES:
+        return SizedImages(read_numbers(tensor, spec, max_images=max_images, pixel_range=pixel_range, advice=advice))
+    _check_shape(tensor, [(-1,), (-1, 1)], max_images=max_images)
+    contents: Any = tensor.values
+    try:
+        return (yield from decode_files(contents, spec, resize, name=tensor.name))
+    except ImageError as error:
+        raise _wrong(f"{tensor.name}[0]", str(error)) from None
+
+
+def read_numbers(
+    tensor: Tensor, spec: InputSpec, *, max_images: int, pixel_range: PixelRange = "0-255", advice: str = ""
+) -> Images:
+    """Read the images of a tensor of numbers, as `read_tensor` does, at once.
+
+    Raises:
+        InvalidRequestError: the shape or a value is wrong; says which, and what is accepted.
+    """
     _check_shape(tensor, list_shapes(spec), max_images=max_images)
     values = np.asarray(tensor.values)
-    pixels = _read_pixels(tensor.name, values.reshape(-1, *spec.shape), pixel_range, advice)
-    return SizedImages(pixels)
+    return _read_pixels(tensor.name, values.reshape(-1, *spec.shape), pixel_range, advice)
 
 
 def list_shapes(spec: InputSpec) -> list[tuple[int, ...]]:
@@ -214,36 +225,43 @@ def flatten(name: str, data: object) -> tuple[list[Any], tuple[int, ...]]:
     return values, tuple(shape)
 
 
-def parse_numbers(name: str, values: Sequence[Any], datatype: str) -> Array:
+def parse_numbers(name: str, values: Sequence[Any], datatype: str, image_shape: tuple[int, ...] = ()) -> Array:
     """Give the numbers of a flat list of JSON values, of a declared type.
+
+    Args:
+        name: what the request calls the tensor.
+        values: its elements, row by row.
+        datatype: one of `NUMBERS`.
+        image_shape: of an image, so that the place of a wrong value is named as image, row and column.
 
     Raises:
         InvalidRequestError: a value is no number of this type; says which.
     """
-    dtype: np.dtype[Any] = np.dtype(np.float32) if datatype == BF16 else NUMBERS[datatype]
-    kinds = set(map(type, values))
-    if dtype.kind != "f":
-        if kinds == {int}:
-            try:
-                return np.array(values, dtype)
-            except OverflowError:
-                pass
-        limits = np.iinfo(dtype)
-        for position, value in enumerate(values):
-            if type(value) is not int or not limits.min <= value <= limits.max:
-                raise _wrong(f"{name}[{position}]", f"must be a whole number of the type {datatype}{_name(value)}")
-    elif kinds <= {int, float}:
+    dtype: np.dtype[Any] = np.dtype(np.float64) if datatype in _FLOATS else NUMBERS[datatype]
+    types = (int, float) if dtype.kind == "f" else (int,)
+    if set(map(type, values)) <= set(types):
         try:
             return np.array(values, dtype)
-        except OverflowError:  # a whole number of hundreds of digits
-            raise _wrong(name, f"has a number that is too large for {datatype}") from None
-    position = next(index for index, value in enumerate(values) if type(value) not in (int, float))
-    raise _wrong(f"{name}[{position}]", f"must be a number{_name(values[position])}")
+        except OverflowError:  # too large for the type
+            pass
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    low, high = int(limits.min), int(limits.max)
+    position = next(
+        position
+        for position, value in enumerate(values)
+        if type(value) not in types or (type(value) is int and not low <= value <= high)
+    )
+    wanted = "a number" if dtype.kind == "f" else f"a whole number from {low} to {high}"
+    place = _locate(name, position, image_shape)
+    raise _wrong(place, f"must be {wanted} ({datatype}), not {name_value(values[position])}")
 
 
-def _name(value: object) -> str:
-    written = f"{value:.6g}" if type(value) is float else str(value)
-    return f", not {written:.40}" if type(value) in (int, float) else f", not {name_json_type(value)}"
+def _locate(name: str, position: int, image_shape: tuple[int, ...]) -> str:
+    """Write the place of an element."""
+    places = [position]
+    for length in reversed(image_shape):
+        places[:1] = divmod(places[0], length)
+    return write_location((name, *places))
 
 
 class OutputSpec(NamedTuple):

@@ -8,6 +8,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from fashion_api.errors import Fault, InvalidRequestError
 
+_LONG_NUMBER = 10**12
+_LONGEST_NUMBER = 10**300
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -54,6 +57,15 @@ def name_json_type(value: object) -> str:
             return "a list"
         case _:
             return "an object"
+
+
+def name_value(value: object) -> str:
+    """Write a value that is wrong so that it can be recognised, but not at length: numbers as they are."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return name_json_type(value)
+    if isinstance(value, int) and abs(value) > _LONGEST_NUMBER:  # too large for a float
+        return "a number of more than 300 digits"
+    return f"{value:.6g}" if isinstance(value, float) or abs(value) > _LONG_NUMBER else str(value)
 
 
 def _describe(error: ErrorDetails) -> str:

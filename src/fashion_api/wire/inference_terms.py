@@ -1,0 +1,192 @@
+"""What requests of the Open Inference Protocol mean, whichever carrier they come by: names, parameters and outputs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from fashion_api.errors import Fault, InvalidRequestError
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.service.service import Service
+from fashion_api.settings import Settings
+from fashion_api.wire.tensors import (
+    BYTES,
+    NUMBERS,
+    PROBABILITIES,
+    Array,
+    PixelRange,
+    compute_output,
+    describe_classes,
+    list_outputs,
+    pack_bytes,
+)
+from fashion_api.wire.validation import name_value
+
+Parameters = Mapping[str, object]
+"""Values by name: texts, numbers and booleans."""
+
+PIXEL_RANGE: Final = "pixel_range"
+CLASSIFICATION: Final = "classification"
+ADVICE: Final = f'; declare pixels from 0 to 1 by the parameter {PIXEL_RANGE}: "0-1"'
+"""How a caller says that pixels are from 0 to 1."""
+
+_TIMEOUT: Final = "timeout"
+_TIMEOUT_UNIT_S: Final = 1e-6
+_LONGEST_TIMEOUT: Final = 2**63
+_SHARED_MEMORY: Final = "shared_memory_region"
+_RESERVED: Final = "triton_"
+_DATATYPES: Final = (*NUMBERS, BYTES)
+
+
+def check_parameters(parameters: Parameters) -> None:
+    """Check the parameters of a request; those that are unknown are ignored.
+
+    Raises:
+        InvalidRequestError: the name of one is reserved.
+    """
+    for name in parameters:
+        if name.startswith(_RESERVED):
+            raise _wrong(f"parameters.{name:.100}", f"names that begin with {_RESERVED} are reserved, and not accepted")
+
+
+def read_timeout_s(parameters: Parameters) -> float:
+    """Give the seconds in which a request's caller wants its answer; without end where it does not say, or says 0.
+
+    Raises:
+        InvalidRequestError: `timeout` is no number of microseconds.
+    """
+    timeout = parameters.get(_TIMEOUT, 0)
+    if type(timeout) is not int or timeout < 0:
+        raise _wrong(f"parameters.{_TIMEOUT}", f"must be a whole number of microseconds, not {_name(timeout)}")
+    return min(timeout, _LONGEST_TIMEOUT) * _TIMEOUT_UNIT_S if timeout else math.inf
+
+
+def read_pixel_range(parameters: Parameters, of_input: Parameters) -> PixelRange:
+    """Give the range of pixels: what the input's parameters say, else the request's, else 0 to 255.
+
+    Raises:
+        InvalidRequestError: it is none that there is.
+    """
+    given = of_input.get(PIXEL_RANGE, parameters.get(PIXEL_RANGE, "0-255"))
+    if given == "0-255":
+        return "0-255"
+    if given == "0-1":
+        return "0-1"
+    raise _wrong(f"parameters.{PIXEL_RANGE}", f'must be "0-1" or "0-255", not {_name(given)}')
+
+
+def check_input(settings: Settings, names: Sequence[str]) -> None:
+    """Check that a request has the model's input, once, and no other.
+
+    Raises:
+        InvalidRequestError: it has not.
+    """
+    wanted = settings.served_input
+    if len(names) == 1 and names[0] == wanted:
+        return
+    if not names:
+        raise _wrong("inputs", f"is empty; the model has one input, {wanted}")
+    for position, name in enumerate(names):
+        if name != wanted:
+            raise _wrong(f"inputs[{position}].name", f"'{name:.100}' is no input of the model; it has one, {wanted}")
+    raise _wrong("inputs", f"has {wanted} {len(names)} times")
+
+
+def check_input_form(name: str, datatype: str, of_input: Parameters) -> None:
+    """Check the data type of an input, and that its data come with the request.
+
+    Raises:
+        InvalidRequestError: the type is none that is read, or the data are in shared memory.
+    """
+    if datatype not in _DATATYPES:
+        raise _wrong(name, f"has the data type '{datatype:.100}', but must have one of {', '.join(_DATATYPES)}")
+    if _SHARED_MEMORY in of_input:
+        raise _wrong(name, "is in shared memory, which is not offered: send its data with the request")
+
+
+class WantedOutput(NamedTuple):
+    """An output that a request asks for."""
+
+    name: str
+    """What the caller calls it."""
+    key: str
+    """Which it is, as `tensors.compute_output` has it."""
+    classes: int = 0
+    """How many of the most probable classes are described; 0: none, the numbers themselves are wanted."""
+
+
+def choose_outputs(service: Service, asked: Sequence[tuple[str, Parameters]]) -> list[WantedOutput]:
+    """Choose the outputs that a request asks for, by their names and parameters; if it asks for none, the first.
+
+    Raises:
+        InvalidRequestError: the model has no such output, or one is asked for twice or in a way that it has not.
+    """
+    first = service.settings.served_output
+    if not asked:
+        return [WantedOutput(first, PROBABILITIES)]
+    keys = {first: PROBABILITIES} | {output.key: output.key for output in list_outputs(service.model)[1:]}
+    wanted: dict[str, WantedOutput] = {}
+    for position, (name, parameters) in enumerate(asked):
+        where = f"outputs[{position}]"
+        if name not in keys:
+            raise _wrong(f"{where}.name", f"'{name:.100}' is no output of the model; it has {', '.join(keys)}")
+        if name in wanted:
+            raise _wrong(f"{where}.name", f"{name} is asked for twice")
+        if _SHARED_MEMORY in parameters:
+            raise _wrong(where, "shared memory is not offered: outputs come with the answer")
+        wanted[name] = WantedOutput(name, keys[name], _read_classes(where, keys[name], parameters))
+    return list(wanted.values())
+
+
+def _read_classes(where: str, key: str, parameters: Parameters) -> int:
+    classes = parameters.get(CLASSIFICATION, 0)
+    if type(classes) is not int or classes < 0:
+        raise _wrong(f"{where}.parameters.{CLASSIFICATION}", f"must be a number of classes, not {_name(classes)}")
+    if classes and key != PROBABILITIES:
+        raise _wrong(f"{where}.parameters.{CLASSIFICATION}", "is for the probabilities only")
+    return classes
+
+
+class OutputTensor(NamedTuple):
+    """An output of an answer."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    values: Array | list[bytes]
+    """Numbers or booleans of this shape; of `BYTES`, its elements row by row, texts in UTF-8."""
+
+
+def compute_outputs(wanted: Sequence[WantedOutput], model: LoadedModel, predictions: Predictions) -> list[OutputTensor]:
+    """Compute the outputs that a request asks for."""
+    return [_compute(output, model, predictions) for output in wanted]
+
+
+def _compute(output: WantedOutput, model: LoadedModel, predictions: Predictions) -> OutputTensor:
+    if output.classes:
+        most = min(output.classes, len(model.labels))
+        rows = describe_classes(predictions.probabilities, model.labels, most)
+        return OutputTensor(output.name, BYTES, (len(rows), most), [text.encode() for row in rows for text in row])
+    values = compute_output(output.key, model, predictions)
+    if values.dtype == object:
+        return OutputTensor(output.name, BYTES, values.shape, values.tolist())
+    return OutputTensor(output.name, _TYPES[values.dtype.kind], values.shape, values)
+
+
+_TYPES: Final[Mapping[str, str]] = {"f": "FP32", "i": "INT64", "b": "BOOL"}
+"""The data types of outputs, by the kind of their arrays."""
+
+
+def pack_output(output: OutputTensor) -> bytes:
+    """Write an output's values as bytes: little-endian numbers, booleans of one byte, `BYTES` with their lengths."""
+    if isinstance(output.values, list):
+        return pack_bytes(output.values)
+    return output.values.astype(output.values.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _name(value: object) -> str:
+    return f"'{value:.40}'" if isinstance(value, str) else name_value(value)
+
+
+def _wrong(where: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(where, message)])

@@ -1,0 +1,393 @@
+"""Inference by the Open Inference Protocol over REST, with its extensions for binary tensors and classification.
+
+A request is JSON, or JSON and behind it the binary data of its tensors; `Inference-Header-Content-Length` then has the
+JSON's length. Answers have the same two forms.
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+https://github.com/triton-inference-server/server/tree/main/docs/protocol
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import orjson
+
+from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.decoding import read_base64
+from fashion_api.pictures.resizing import choose_resize
+from fashion_api.service.limits import find_max_images
+from fashion_api.service.service import Service
+from fashion_api.wire.inference_terms import (
+    ADVICE,
+    OutputTensor,
+    Parameters,
+    WantedOutput,
+    check_input,
+    check_input_form,
+    check_parameters,
+    choose_outputs,
+    compute_outputs,
+    pack_output,
+    read_pixel_range,
+    read_timeout_s,
+)
+from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, parse_json, read_json
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step
+from fashion_api.wire.served_model import DATATYPE
+from fashion_api.wire.sized_images import SizedImages
+from fashion_api.wire.tensors import (
+    BYTES,
+    Tensor,
+    flatten,
+    list_shapes,
+    parse_numbers,
+    read_numbers,
+    read_tensor,
+    unpack_bytes,
+    unpack_numbers,
+)
+from fashion_api.wire.validation import name_json_type, name_value
+
+BINARY: Final = "application/octet-stream"
+"""The media type of an answer with binary data."""
+HEADER_LENGTH: Final = "Inference-Header-Content-Length"
+"""The header with the length of the JSON before binary data."""
+LEAST_PACKED_BYTES: Final = 1024
+"""Answers of this size and more are compressed, where the caller reads that."""
+
+_HEADER_LENGTH: Final = HEADER_LENGTH.lower().encode()
+_LENGTH_DIGITS = 18
+_BINARY_SIZE: Final = "binary_data_size"
+_BINARY_DATA: Final = "binary_data"
+_BINARY_OUTPUT: Final = "binary_data_output"
+_IN_BINARY_ONLY: Final = ("FP16", "BF16")
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
+_CODING = re.compile(r"\s*(gzip|x-gzip|deflate)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
+_LEVEL: Final = 1
+_GZIP_WBITS, _ZLIB_WBITS = 31, 15
+
+
+class _Fields(NamedTuple):
+    """What the head of a request says."""
+
+    header_length: int | None
+    """Bytes of JSON before binary data; `None` where all is JSON."""
+    accept_encoding: str
+
+
+class _Answer(NamedTuple):
+    """How the answer to a request is written."""
+
+    wanted: Sequence[WantedOutput]
+    are_binary: Sequence[bool]
+    """Whether each output is sent as binary data."""
+    request_id: str = ""
+
+
+def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | JobSteps:
+    service.check_served(*head.parameters)
+    fields = _read_fields(head)
+    length = fields.header_length
+    if length == 0:
+        return _read_raw(service, fields, body)
+    if length is None:
+        text, rest = body, memoryview(b"")
+    elif length > len(body):
+        raise _wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
+    else:
+        text, rest = body[:length], memoryview(body)[length:]
+    _check_mark(text)
+    if len(text) > UNCOUNTED_BYTES:
+        return _read_large(service, fields, text, rest)
+    return _read_document(service, fields, _parse(text, fields), rest)
+
+
+def _read_fields(head: RequestHead) -> _Fields:
+    length: int | None = None
+    accept_encoding = ""
+    for name, value in head.headers:
+        if name == _HEADER_LENGTH:
+            if length is not None:
+                raise _wrong("", f"{HEADER_LENGTH} is there twice")
+            if not value.isdigit() or len(value) > _LENGTH_DIGITS:
+                raise _wrong("", f"{HEADER_LENGTH} must be a number of bytes, not '{value.decode('latin-1'):.40}'")
+            length = int(value)
+        elif name == b"accept-encoding":
+            accept_encoding = f"{accept_encoding},{value.decode('latin-1')}"
+    return _Fields(length, accept_encoding)
+
+
+def _check_mark(text: bytes) -> None:
+    if text.startswith(_UTF8_MARK):
+        raise _wrong("", "the body begins with a byte-order mark; JSON is sent without one")
+
+
+def _parse(text: bytes, fields: _Fields) -> object:
+    try:
+        return parse_json(text)
+    except InvalidRequestError as error:
+        if fields.header_length is None and _BINARY_SIZE.encode() in text:
+            raise _wrong("", f"{error}; before binary data, {HEADER_LENGTH} must say how long the JSON is") from None
+        raise
+
+
+def _read_raw(service: Service, fields: _Fields, body: bytes) -> Job[Reply]:
+    """Read a body that is the pixels of one image, as they are."""
+    spec = service.model.input
+    shape = (1, *list_shapes(spec)[0][1:])
+    values = np.frombuffer(body, np.uint8)
+    images = read_numbers(Tensor(service.settings.served_input, DATATYPE, shape, values), spec, max_images=1)
+    return Job(images, _make_writer(service, fields, _Answer(choose_outputs(service, ()), (True,))))
+
+
+def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview) -> JobSteps:
+    """Read a request whose JSON is large, in steps."""
+    spec = service.model.input
+    most = find_max_images(service.settings, spec)
+    pixels = spec.height * spec.width
+    lists = most * (pixels + spec.height + 1)  # one around each pixel too
+    document = yield from read_json(text, max_lists=lists, max_values=lists + most * pixels * spec.channels)
+    found = _read_document(service, fields, document, rest)
+    return found if isinstance(found, Job) else (yield from found)
+
+
+def _read_document(service: Service, fields: _Fields, document: object, rest: memoryview) -> Job[Reply] | JobSteps:
+    request = _check_object("", document)
+    request_id = request.get("id")
+    if request_id is None:
+        request_id = ""
+    elif not isinstance(request_id, str):
+        raise _wrong("id", f"must be a string, not {name_json_type(request_id)}")
+    parameters = _read_parameters("", request)
+    check_parameters(parameters)
+    timeout_s = read_timeout_s(parameters)
+    answer = _read_outputs(service, request, parameters, request_id)
+    tensor, of_input = _read_input(service, request, rest)
+    write = _make_writer(service, fields, answer)
+    pixel_range = read_pixel_range(parameters, of_input)
+    spec, settings = service.model.input, service.settings
+    most = find_max_images(settings, spec)
+    if tensor.datatype != BYTES:
+        images = read_numbers(tensor, spec, max_images=most, pixel_range=pixel_range, advice=ADVICE)
+        return Job(images, write, timeout_s)
+    steps = read_tensor(tensor, spec, max_images=most, resize=choose_resize(settings, spec))
+    return _finish_pictures(steps, write, timeout_s)
+
+
+def _finish_pictures(
+    steps: Generator[Step, None, SizedImages], write: Callable[[Predictions], Reply], timeout_s: float
+) -> JobSteps:
+    found = yield from steps
+    return Job(found.images, write, timeout_s)
+
+
+def _check_object(where: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong(where, f"{'' if where else 'the body '}must be an object, not {name_json_type(value)}")
+    return value
+
+
+def _read_list(request: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Give the objects of a list; it may be missing."""
+    found = request.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise _wrong(name, f"must be a list, not {name_json_type(found)}")
+    return [_check_object(f"{name}[{position}]", item) for position, item in enumerate(found)]
+
+
+def _read_parameters(where: str, owner: dict[str, Any]) -> Parameters:
+    parameters = owner.get("parameters")
+    if parameters is None:
+        return {}
+    place = f"{where}parameters"
+    for name, value in _check_object(place, parameters).items():
+        if not isinstance(value, (str, int, float)):  # booleans are whole numbers to Python
+            raise _wrong(
+                f"{place}.{name:.100}", f"must be a string, a number or a boolean, not {name_json_type(value)}"
+            )
+    return cast("Parameters", parameters)
+
+
+def _read_text(where: str, owner: dict[str, Any], name: str) -> str:
+    if name not in owner:
+        raise _wrong(f"{where}.{name}", "is missing")
+    value = owner[name]
+    if not isinstance(value, str):
+        raise _wrong(f"{where}.{name}", f"must be a string, not {name_json_type(value)}")
+    return value
+
+
+def _read_outputs(service: Service, request: dict[str, Any], parameters: Parameters, request_id: str) -> _Answer:
+    are_binary = _read_boolean("parameters", parameters, _BINARY_OUTPUT, default=False)
+    outputs = _read_list(request, "outputs")
+    if not outputs:
+        return _Answer(choose_outputs(service, ()), (are_binary,), request_id)
+    asked: list[tuple[str, Parameters]] = []
+    forms: list[bool] = []
+    for position, output in enumerate(outputs):
+        where = f"outputs[{position}]"
+        of_output = _read_parameters(f"{where}.", output)
+        asked.append((_read_text(where, output, "name"), of_output))
+        forms.append(_read_boolean(f"{where}.parameters", of_output, _BINARY_DATA, default=are_binary))
+    return _Answer(choose_outputs(service, asked), forms, request_id)
+
+
+def _read_boolean(where: str, parameters: Parameters, name: str, *, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise _wrong(f"{where}.{name}", f"must be a boolean, not {name_json_type(value)}")
+    return value
+
+
+def _read_input(service: Service, request: dict[str, Any], rest: memoryview) -> tuple[Tensor, Parameters]:
+    if "inputs" not in request:
+        raise _wrong("inputs", f"is missing; the model has one input, {service.settings.served_input}")
+    inputs = _read_list(request, "inputs")
+    names = [_read_text(f"inputs[{position}]", item, "name") for position, item in enumerate(inputs)]
+    check_input(service.settings, names)
+    (given,), (name,) = inputs, names
+    of_input = _read_parameters("inputs[0].", given)
+    datatype = _read_text("inputs[0]", given, "datatype")
+    check_input_form(name, datatype, of_input)
+    shape = _read_shape(given)
+    data = given.get("data")
+    if _BINARY_SIZE not in of_input:
+        if len(rest):
+            raise _wrong(
+                "", f"the body goes on for {len(rest)} bytes after its JSON, but no input has a {_BINARY_SIZE}"
+            )
+        if data is None:
+            raise _wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
+        values = _read_data(service.model.input, name, datatype, data)
+    elif data is not None:
+        raise _wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
+    else:
+        values = _read_binary(name, datatype, of_input[_BINARY_SIZE], rest)
+    return Tensor(name, datatype, shape, values), of_input
+
+
+def _read_shape(given: dict[str, Any]) -> list[int]:
+    where = "inputs[0].shape"
+    if "shape" not in given:
+        raise _wrong(where, "is missing")
+    shape = given["shape"]
+    if not isinstance(shape, list):
+        raise _wrong(where, f"must be a list, not {name_json_type(shape)}")
+    for length in shape:
+        if type(length) is not int:
+            raise _wrong(where, f"must have whole numbers, not {name_value(length)}")
+    return shape
+
+
+def _read_data(spec: InputSpec, name: str, datatype: str, data: object) -> Any:  # noqa: ANN401  # as in `Tensor`
+    if datatype in _IN_BINARY_ONLY:
+        raise _wrong(name, f"has the data type {datatype}, which is read as binary data only")
+    values, _ = flatten(name, data)
+    return _read_pictures(name, values) if datatype == BYTES else parse_numbers(name, values, datatype, spec.shape)
+
+
+def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
+    contents: list[bytes] = []
+    for position, value in enumerate(values):
+        where = f"{name}[{position}]"
+        if not isinstance(value, str):
+            raise _wrong(where, f"must be a picture file in base64, not {name_json_type(value)}")
+        try:
+            contents.append(read_base64(value))
+        except ImageError as error:
+            raise _wrong(where, str(error)) from None
+    return contents
+
+
+def _read_binary(name: str, datatype: str, size: object, rest: memoryview) -> Any:  # noqa: ANN401  # as in `Tensor`
+    where = f"{name}.parameters.{_BINARY_SIZE}"
+    if type(size) is not int or size < 0:
+        raise _wrong(where, f"must be a number of bytes, not {name_value(size)}")
+    if size != len(rest):
+        raise _wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
+    return unpack_bytes(name, rest) if datatype == BYTES else unpack_numbers(name, rest, datatype)
+
+
+def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable[[Predictions], Reply]:
+    model, name, version = service.model, service.served_name, str(service.settings.served_version)
+
+    def write(predictions: Predictions) -> Reply:
+        outputs = compute_outputs(answer.wanted, model, predictions)
+        described: list[dict[str, object]] = []
+        parts = [b""]
+        for output, is_binary in zip(outputs, answer.are_binary, strict=True):
+            form: dict[str, object] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+            if is_binary:
+                part = pack_output(output)
+                parts.append(part)
+                form["parameters"] = {_BINARY_SIZE: len(part)}
+            else:
+                form["data"] = _list_data(output)
+            described.append(form)
+        document = {
+            **({"id": answer.request_id} if answer.request_id else {}),
+            "model_name": name,
+            "model_version": version,
+            "parameters": {"digest": model.version},
+            "outputs": described,
+        }
+        parts[0] = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        headers = [NO_STORE]
+        media_type = JSON
+        if len(parts) > 1:
+            media_type = BINARY
+            headers.append((_HEADER_LENGTH, b"%d" % len(parts[0])))
+        return _pack(Reply(200, media_type, b"".join(parts), tuple(headers)), fields.accept_encoding)
+
+    return write
+
+
+def _list_data(output: OutputTensor) -> object:
+    values = output.values
+    return [text.decode() for text in values] if isinstance(values, list) else values.ravel()
+
+
+def _pack(reply: Reply, accept_encoding: str) -> Reply:
+    """Compress the body of an answer, where that is worth it and its caller can read it."""
+    if len(reply.body) < LEAST_PACKED_BYTES:
+        return reply
+    headers = (*reply.headers, (b"vary", b"accept-encoding"))
+    coding = choose_coding(accept_encoding)
+    if not coding:
+        return reply._replace(headers=headers)
+    packer = zlib.compressobj(_LEVEL, wbits=_GZIP_WBITS if coding == "gzip" else _ZLIB_WBITS)
+    body = packer.compress(reply.body) + packer.flush()
+    return reply._replace(body=body, headers=(*headers, (b"content-encoding", coding.encode())))
+
+
+def choose_coding(accept_encoding: str) -> str:
+    """Choose how an answer is compressed: gzip or deflate, whichever the caller prefers; empty for neither.
+
+    Only what the header names is taken, `*` is not: a client may announce what it cannot read.
+    """
+    best, weight = "", 0.0
+    for item in accept_encoding.split(","):
+        found = _CODING.fullmatch(item)
+        if found is None:
+            continue
+        try:
+            given = float(found[2] or 1)
+        except ValueError:  # two points
+            continue
+        if given > weight:
+            best, weight = found[1].lower().removeprefix("x-"), given
+    return best
+
+
+def _wrong(where: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(where, message)])
+
+
+INFER = Operation("POST", "/v2/models/{name}/infer", _infer, lambda _head: None)
+INFER_VERSION = INFER._replace(path="/v2/models/{name}/versions/{version}/infer")
