@@ -6,10 +6,11 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protoc
 https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
 
+import math
 import re
 import zlib
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import orjson
@@ -289,7 +290,10 @@ def _read_data(spec: InputSpec, name: str, datatype: str, data: object) -> Any: 
     if datatype in _IN_BINARY_ONLY:
         raise _wrong(name, f"has the data type {datatype}, which is read as binary data only")
     values, _ = flatten(name, data)
-    return _read_pictures(name, values) if datatype == BYTES else parse_numbers(name, values, datatype, spec.shape)
+    if datatype == BYTES:
+        return _read_pictures(name, values)
+    images = len(values) // math.prod(spec.shape) + 1  # so that each value has a place
+    return parse_numbers(name, values, datatype, (images, *spec.shape))
 
 
 def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
