@@ -88,7 +88,7 @@ def read_tensor(  # noqa: PLR0913  # what a tensor is read by
         max_images: the most images.
         pixel_range: what black and white are in a tensor of numbers.
         resize: what is done with picture files of another size; `None`: they are refused.
-        advice: how a caller says that pixels are from 0 to 1.
+        advice: how a caller sends pixels of the other range.
 
     Returns:
         From 1 to `max_images` images.
@@ -155,7 +155,8 @@ def _read_pixels(name: str, values: Array, pixel_range: PixelRange, advice: str)
     if not is_right.all():
         place = tuple(int(index) for index in np.argwhere(~is_right)[0])
         kind = "a number" if values.dtype.kind == "f" else "a whole number"
-        raise _wrong(write_location((name, *place)), f"must be {kind} from 0 to {most}, not {values[place]}")
+        other = advice if most == 1 and most < values[place] <= _PIXEL_MAX else ""
+        raise _wrong(write_location((name, *place)), f"must be {kind} from 0 to {most}, not {values[place]}{other}")
     if values.dtype.kind != "f":
         return values.astype(np.uint8)
     if most == 1:
