@@ -47,9 +47,9 @@ class OperationTable:
 
 
 def compile_path(operation: Operation) -> re.Pattern[str]:
-    """Make the pattern of an operation's paths, with a named group for each parameter."""
+    """Make the pattern of an operation's whole paths, with a named group for each parameter."""
     pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(operation.path))
-    return re.compile(pattern, re.IGNORECASE if operation.ignores_case else 0)
+    return re.compile(rf"{pattern}\Z", re.IGNORECASE if operation.ignores_case else 0)
 
 
 class FastPath:

@@ -13,10 +13,19 @@ from pydantic import BaseModel
 
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.rest import problems
-from fashion_api.rest.problems import INTERNAL, PROBLEM_MEDIA_TYPE, RATE_LIMITED, UNAUTHORIZED, ProblemKind
+from fashion_api.rest.problems import (
+    INTERNAL,
+    PROBLEM_MEDIA_TYPE,
+    RATE_LIMITED,
+    UNAUTHORIZED,
+    ProblemKind,
+    find_protocol_status,
+    is_of_protocol,
+)
 from fashion_api.service.service import Service
+from fashion_api.wire.json_body import JSON
 from fashion_api.wire.json_schema import complete_schemas, make_bounds
-from fashion_api.wire.models import ProblemDetails
+from fashion_api.wire.models import ProblemDetails, ProtocolError
 from fashion_api.wire.words import choose_words, describe_images
 
 _OF_THE_OPERATOR = "A key from who runs the service."
@@ -36,8 +45,9 @@ _DESCRIPTION = """\
 {question} Answers for {pictures}, {width}×{height} arrays and uploaded pictures.
 
 Pictures are of the data set's kind: {images}{expected}. Errors are
-`application/problem+json` (RFC 9457); [their kinds](problems). Every `GET` answers `HEAD` too; an address that is asked
-by another method than those that are listed here answers 405, and one that is not listed 404.
+`application/problem+json` (RFC 9457); [their kinds](problems). Those under `/v1` and `/v2`, where inference protocols
+are, are `{{"error": "…"}}`. Every `GET` answers `HEAD` too; an address that is asked by another method than those that
+are listed here answers 405, and one that is not listed 404.
 """
 
 
@@ -70,6 +80,15 @@ def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
         )
         entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
         entry["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {"value": _make_example(kind)}
+    return described
+
+
+def protocol_responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
+    """Describe problems for a route of an inference protocol, as `responses` does for the native API."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for kind in (*kinds, INTERNAL):
+        entry = described.setdefault(int(find_protocol_status(kind)), {"model": ProtocolError, "description": ""})
+        entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
     return described
 
 
@@ -182,10 +201,15 @@ def _add_problem(document: dict[str, Any], kind: ProblemKind, is_open: Callable[
     for path, item in document["paths"].items():
         if is_open(path):
             continue
+        describe, model, media_type = (
+            (protocol_responses, ProtocolError, JSON)
+            if is_of_protocol(path)
+            else (responses, ProblemDetails, PROBLEM_MEDIA_TYPE)
+        )
         for operation in item.values():
-            for status, response in responses(kind).items():
-                problem = {"$ref": _REFERENCE.format(model=ProblemDetails.__name__)}
-                content = {PROBLEM_MEDIA_TYPE: {"schema": problem}}
+            for status, response in describe(kind).items():
+                problem = {"$ref": _REFERENCE.format(model=model.__name__)}
+                content = {media_type: {"schema": problem}}
                 operation["responses"].setdefault(str(status), {**response, "content": content}).pop("model", None)
 
 

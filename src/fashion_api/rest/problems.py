@@ -229,6 +229,16 @@ def _describe_quota(quota: Quota) -> Headers:
     )
 
 
+def is_of_protocol(path: str) -> bool:
+    """Tell of a route's path whether it is an inference protocol's."""
+    return _OF_A_PROTOCOL.fullmatch(path) is not None
+
+
+def find_protocol_status(kind: ProblemKind) -> HTTPStatus:
+    """Give the status that a problem has in the inference protocols."""
+    return HTTPStatus.BAD_REQUEST if kind is INVALID else kind.status
+
+
 def write_problem(problem: Problem, *, path: str, instance: str, request_id: str) -> Reply:
     """Write a problem: under an inference protocol's path as that has it, else as `ProblemDetails` describes it.
 
@@ -245,9 +255,8 @@ def write_problem(problem: Problem, *, path: str, instance: str, request_id: str
     elif kind is UNAUTHORIZED:
         headers = ((b"www-authenticate", b"Bearer"),)
     headers = (NO_STORE, *headers)
-    if _OF_A_PROTOCOL.fullmatch(path):
-        status = HTTPStatus.BAD_REQUEST if kind is INVALID else kind.status
-        return Reply(int(status), JSON, orjson.dumps({"error": problem.detail}), headers)
+    if is_of_protocol(path):
+        return Reply(int(find_protocol_status(kind)), JSON, orjson.dumps({"error": problem.detail}), headers)
     details: dict[str, object] = {
         "type": kind.type,
         "title": kind.title,

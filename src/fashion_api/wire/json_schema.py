@@ -50,6 +50,8 @@ class Bounds(NamedTuple):
     preparation: dict[str, Any]
     explained_images: dict[str, Any]
     explanation: dict[str, Any]
+    served_name: dict[str, Any]
+    served_version: dict[str, Any]
 
 
 def make_bounds(service: Service) -> Bounds:
@@ -58,6 +60,7 @@ def make_bounds(service: Service) -> Bounds:
     spec, labels = model.input, list(model.labels)
     picture = encode_image(spec)
     prediction = describe_prediction(labels)
+    served_version = str(service.settings.served_version)
     return Bounds(
         labels={"enum": labels},
         # Of an answer; no enumeration, so that generated clients read the answers of another model too.
@@ -78,6 +81,9 @@ def make_bounds(service: Service) -> Bounds:
         preparation={"examples": [describe_preparation(spec)]},
         explained_images={"maxItems": find_max_explained(service.settings, spec)},
         explanation={"examples": [describe_explanation(labels, spec)]},
+        # Of a path: no other is found.
+        served_name={"enum": [service.served_name], "examples": [service.served_name]},
+        served_version={"enum": [served_version], "examples": [served_version]},
     )
 
 

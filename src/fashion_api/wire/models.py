@@ -291,3 +291,9 @@ class ProblemDetails(_Schema):
     errors: list[ErrorDetail] | None = Field(
         None, description="What is wrong, for each part of the request; at most 20."
     )
+
+
+class ProtocolError(_Schema):
+    """What went wrong, as the clients of the inference protocols read it."""
+
+    error: str = Field(description="What is wrong with this request, and what is accepted.")
