@@ -42,6 +42,7 @@ from fashion_api.rest.routes import (
     page,
     predictions,
     preparations,
+    tensorflow_serving,
 )
 from fashion_api.rest.routes import metrics as metrics_route
 from fashion_api.rest.watch import Watch
@@ -71,8 +72,10 @@ _ROUTERS = (
     labelled_images.router,
     model.router,
     flask_api.router,
+    tensorflow_serving.router,
     health.router,
     page.router,
+    page.alive_router,
     documentation.router,
     documentation.problems_router,
     metrics_route.router,
@@ -93,10 +96,10 @@ TracingStarter = Callable[[Settings], "SpanWriter | None"]
 
 
 class OpenPaths:
-    """The paths of routes that need no API key: health, the kinds of problem, and the page and documentation."""
+    """The paths of routes that need no API key: health, `/`, the kinds of problem, and the page and documentation."""
 
     def __init__(self, *, has_docs: bool) -> None:
-        routers = (health.router, documentation.problems_router, *(_FOR_PEOPLE if has_docs else ()))
+        routers = (health.router, page.alive_router, documentation.problems_router, *(_FOR_PEOPLE if has_docs else ()))
         routes = [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
         self._paths = frozenset([*routes, *([""] if has_docs else [])])
         self._folders = _FILES_FOR_PEOPLE if has_docs else ()

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
+from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.service.limits import find_max_explained, find_max_images
 from fashion_api.service.service import Service
@@ -52,6 +53,11 @@ class Bounds(NamedTuple):
     explanation: dict[str, Any]
     served_name: dict[str, Any]
     served_version: dict[str, Any]
+    serving_value: dict[str, Any]
+    serving_row: dict[str, Any]
+    serving_floats: dict[str, Any]
+    serving_pixels: dict[str, Any]
+    serving_pictures: dict[str, Any]
 
 
 def make_bounds(service: Service) -> Bounds:
@@ -61,12 +67,13 @@ def make_bounds(service: Service) -> Bounds:
     picture = encode_image(spec)
     prediction = describe_prediction(labels)
     served_version = str(service.settings.served_version)
+    most = 1 if service.settings.serving_default_range == "0-1" else 255
     return Bounds(
         labels={"enum": labels},
         # Of an answer; no enumeration, so that generated clients read the answers of another model too.
         label={"examples": labels},
         rows={"minItems": spec.height, "maxItems": spec.height},
-        row=_describe_row(spec),
+        row=_describe_row(spec, {"type": "integer", "minimum": 0, "maximum": 255}),
         images={"maxItems": find_max_images(service.settings, spec)},
         base64={"examples": [picture]},
         base64_request={"value": {"images": [picture]}},
@@ -84,14 +91,23 @@ def make_bounds(service: Service) -> Bounds:
         # Of a path: no other is found.
         served_name={"enum": [service.served_name], "examples": [service.served_name]},
         served_version={"enum": [served_version], "examples": [served_version]},
+        serving_value={"maximum": most},
+        serving_row=_describe_row(spec, {"type": "number", "minimum": 0, "maximum": most}),
+        serving_floats={"value": {"instances": [_scale(draw_image(spec), most)]}},
+        serving_pixels={"value": {"signature_name": "pixels", "instances": [draw_image(spec).tolist()]}},
+        serving_pictures={"value": {"signature_name": "images", "instances": [{"b64": picture}]}},
     )
 
 
-def _describe_row(spec: InputSpec) -> dict[str, Any]:
+def _scale(image: Images, most: int) -> list[Any]:
+    scaled: list[Any] = (image * (most / 255)).round(4).tolist()
+    return scaled
+
+
+def _describe_row(spec: InputSpec, value: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"minItems": spec.width, "maxItems": spec.width}
     if spec.channels == 1:
         return row
-    value = {"type": "integer", "minimum": 0, "maximum": 255}
     pixel = {"type": "array", "items": value, "minItems": spec.channels, "maxItems": spec.channels}
     return {**row, "items": {**pixel, "description": "A pixel: red, green and blue."}}
 

@@ -11,11 +11,14 @@ from starlette.types import Scope
 from fashion_api.rest.static_files import CompressedFiles
 
 router = APIRouter(include_in_schema=False)
+alive_router = APIRouter(include_in_schema=False)
+"""What is at the page's address where the page is not shown: clients of KServe look there whether a service is up."""
 
 STATIC_PATH: Final = "/static/page"
 
 _FOLDER = Path(str(files("fashion_api.rest") / "page"))
 _INDEX = "index.html"
+_ALIVE = {"status": "alive"}
 _HTML = "text/html"
 _JSON = "application/json"
 _HEADERS = {
@@ -46,7 +49,13 @@ async def show_page(request: Request) -> Response:
     headers = {**_HEADERS, "Vary": "Accept"}
     if _prefers_html(request.headers.get("accept", "")):
         return FileResponse(_FOLDER / _INDEX, media_type=_HTML, headers=headers)
-    return JSONResponse({"status": "alive"}, headers={"Vary": "Accept"})
+    return JSONResponse(_ALIVE, headers={"Vary": "Accept"})
+
+
+@alive_router.get("/")
+async def show_life() -> dict[str, str]:
+    """Tell anyone that the service is alive."""
+    return _ALIVE
 
 
 def _prefers_html(accept: str) -> bool:

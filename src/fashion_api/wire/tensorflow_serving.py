@@ -1,0 +1,268 @@
+"""TensorFlow Serving's REST API, which KServe's first protocol shares: predictions, the model's status and metadata."""
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import orjson
+
+from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.decoding import read_base64
+from fashion_api.service.limits import find_max_images
+from fashion_api.service.service import Service
+from fashion_api.wire.json_body import JSON, read_json
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
+from fashion_api.wire.signatures import (
+    PREDICT_METHOD,
+    SIGNATURES,
+    STATE,
+    TENSORFLOW_TYPES,
+    Signature,
+    check_inputs,
+    check_servable,
+    check_status,
+    compute_outputs,
+    find_signature,
+    read_input,
+)
+from fashion_api.wire.tensorflow_serving_models import (
+    ModelSpec,
+    ServedNames,
+    ServingMetadata,
+    ServingStatus,
+    SignatureDef,
+    SignatureMap,
+    SignatureMaps,
+    TensorDim,
+    TensorInfo,
+    TensorShape,
+    VersionError,
+    VersionStatus,
+)
+from fashion_api.wire.tensors import BYTES, Array, Tensor, flatten, parse_numbers
+from fashion_api.wire.validation import name_json_type
+
+MODEL_VERSION: Final = b"x-model-version"
+"""The header with the version of the model as the native API has it: the model may change while it is served."""
+
+_INSTANCES: Final = "instances"
+_INPUTS: Final = "inputs"
+_BASE64: Final = "b64"
+
+
+class _Input(NamedTuple):
+    """The values of the one input of a request."""
+
+    name: str
+    """What errors call it."""
+    rows: Sequence[object]
+    """One for each image."""
+    is_rows: bool
+    """Whether the answer is in rows too, else in columns."""
+
+
+def _read_prediction(service: Service, head: RequestHead, body: bytes) -> JobSteps:
+    check_servable(service, *head.parameters)
+    model = service.model
+    max_images = find_max_images(service.settings, model.input)
+    document = yield from read_json(body, **_bound_amount(model.input, max_images))
+    signature, found = _find_input(service, document)
+    if not 1 <= len(found.rows) <= max_images:
+        raise _wrong(found.name, f"holds {len(found.rows)} images, but one request may hold 1 to {max_images}")
+    tensor = yield from _read_tensor(signature, found)
+    images, _ = yield from read_input(service, signature, tensor)
+
+    def write(predictions: Predictions) -> Reply:
+        outputs = compute_outputs(signature.outputs, model, predictions)
+        answer = _write_rows(outputs) if found.is_rows else _write_columns(outputs)
+        headers = (NO_STORE, (MODEL_VERSION, model.version.encode()))
+        return Reply(200, JSON, orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), headers)
+
+    return Job(images, write)
+
+
+def _bound_amount(spec: InputSpec, max_images: int) -> dict[str, int]:
+    """Give the most lists and values of a request: of a grey image, each pixel may be a list."""
+    pixels = spec.height * spec.width
+    return {
+        "max_lists": max_images * (1 + spec.height + pixels),
+        "max_values": max_images * pixels * (1 + spec.channels),
+    }
+
+
+def _find_input(service: Service, document: object) -> tuple[Signature, _Input]:
+    if not isinstance(document, dict):
+        raise _wrong("", f"the body must be an object, not {name_json_type(document)}")
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise _wrong("signature_name", f"must be a string, not {name_json_type(name)}")
+    signature = find_signature(service, name)
+    given = [key for key in (_INSTANCES, _INPUTS) if key in document]
+    if len(given) != 1:
+        found = "both are there" if given else "neither is there"
+        raise _wrong("", f"the body must have one of `{_INSTANCES}` and `{_INPUTS}`, but {found}")
+    (key,) = given
+    return signature, (_find_rows if key == _INSTANCES else _find_columns)(signature, document[key])
+
+
+def _find_rows(signature: Signature, instances: object) -> _Input:
+    rows = _check_list(_INSTANCES, instances)
+    if not any(map(_names_inputs, rows)):
+        return _Input(_INSTANCES, rows, is_rows=True)
+    values: list[object] = []
+    for position, row in enumerate(rows):
+        if not isinstance(row, dict) or not _names_inputs(row):
+            raise _wrong(f"{_INSTANCES}[{position}]", "must be an object by input names, as others of the list are")
+        check_inputs(signature, row)
+        values.append(row[signature.input.name])
+    return _Input(signature.input.name, values, is_rows=True)
+
+
+def _find_columns(signature: Signature, inputs: object) -> _Input:
+    if not _names_inputs(inputs):
+        return _Input(_INPUTS, _check_list(_INPUTS, inputs), is_rows=False)
+    columns: Mapping[str, object] = dict(inputs)  # type: ignore[call-overload]  # an object
+    check_inputs(signature, columns)
+    name = signature.input.name
+    return _Input(name, _check_list(f"{_INPUTS}.{name}", columns[name]), is_rows=False)
+
+
+def _check_list(where: str, value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise _wrong(where, f"must be a list, not {name_json_type(value)}")
+    return value
+
+
+def _names_inputs(value: object) -> bool:
+    """Whether a value is an object by the names of inputs; else it is the value of one, a picture in base64 too."""
+    return isinstance(value, dict) and _BASE64 not in value
+
+
+def _read_tensor(signature: Signature, found: _Input) -> Generator[None, None, Tensor]:
+    if signature.input.datatype == BYTES or isinstance(found.rows[0], dict):
+        return (yield from _read_files(found))
+    return (yield from _read_numbers(found, takes_whole=signature.input.pixel_range == "0-255"))
+
+
+def _read_files(found: _Input) -> Generator[None, None, Tensor]:
+    contents: list[bytes] = []
+    for position, row in enumerate(found.rows):
+        value = row[0] if isinstance(row, list) and len(row) == 1 else row
+        contents.append(_decode(f"{found.name}[{position}]", value))
+        yield None
+    return Tensor(found.name, BYTES, (len(contents),), contents)
+
+
+def _decode(where: str, value: object) -> bytes:
+    text = value.get(_BASE64) if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(text, str):
+        raise _wrong(where, f'must be {{"{_BASE64}": "…"}} and nothing else, a picture file in base64')
+    try:
+        return read_base64(text)
+    except ImageError as error:
+        raise _wrong(where, str(error)) from None
+
+
+def _read_numbers(found: _Input, *, takes_whole: bool) -> Generator[None, None, Tensor]:
+    """Read rows of numbers: as whole numbers, where all of them are and they may be, else as floats."""
+    parts: list[Array] = []
+    shape: tuple[int, ...] = ()
+    for position, row in enumerate(found.rows):
+        where = f"{found.name}[{position}]"
+        values, row_shape = flatten(where, row)
+        if parts and row_shape != shape:
+            raise _wrong(where, f"has the shape {list(row_shape)}, but the image before it {list(shape)}")
+        shape = row_shape
+        is_whole = takes_whole and float not in map(type, values)
+        parts.append(parse_numbers(where, values, "INT64" if is_whole else "FP64", shape))
+        yield None
+    numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return Tensor(found.name, "INT64" if numbers.dtype.kind == "i" else "FP64", (len(parts), *shape), numbers)
+
+
+def _write_rows(outputs: Mapping[str, Array]) -> dict[str, object]:
+    if len(outputs) == 1:
+        return {"predictions": _write_column(*outputs.values())}
+    columns = map(_write_column, outputs.values())
+    return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]}
+
+
+def _write_columns(outputs: Mapping[str, Array]) -> dict[str, object]:
+    if len(outputs) == 1:
+        return {"outputs": _write_column(*outputs.values())}
+    return {"outputs": {name: _write_column(values) for name, values in outputs.items()}}
+
+
+def _write_column(values: Array) -> Any:  # noqa: ANN401  # an array, or a list of texts
+    """Give an output as orjson takes it: float32 are then written as such, with the fewest digits."""
+    if values.dtype == object:
+        return [text.decode() for text in values]
+    return np.ascontiguousarray(values)
+
+
+def list_names(service: Service) -> ServedNames:
+    """List the models: there is one."""
+    return ServedNames(models=[service.served_name])
+
+
+def describe_status(service: Service, name: str, version: str = "") -> ServingStatus:
+    """Describe the state of a model, for clients of TensorFlow Serving and of KServe.
+
+    Raises:
+        UnknownModelError: no model has this name and version.
+        NotReadyError: the service is stopping.
+    """
+    check_status(service, name, version)
+    status = VersionStatus(version=str(service.settings.served_version), state=STATE, status=VersionError())
+    return ServingStatus(name=name, ready=True, model_version_status=[status])
+
+
+def describe_metadata(service: Service, name: str, version: str = "") -> ServingMetadata:
+    """Describe the signatures of a model.
+
+    Raises:
+        UnknownModelError: no model has this name and version.
+    """
+    check_servable(service, name, version)
+    signatures = (find_signature(service, key) for key in SIGNATURES)
+    return ServingMetadata(
+        model_spec=ModelSpec(name=name, version=str(service.settings.served_version)),
+        metadata=SignatureMaps(
+            signature_def=SignatureMap(
+                signature_def={signature.name: _describe_signature(signature) for signature in signatures}
+            )
+        ),
+    )
+
+
+def _describe_signature(signature: Signature) -> SignatureDef:
+    given = signature.input
+    return SignatureDef(
+        inputs={given.name: _describe_tensor(f"{signature.name}_{given.name}", given.datatype, given.shape)},
+        outputs={
+            name: _describe_tensor(f"{signature.name}_{name}", output.datatype, output.shape)
+            for name, output in signature.outputs.items()
+        },
+        method_name=PREDICT_METHOD,
+    )
+
+
+def _describe_tensor(name: str, datatype: str, shape: Sequence[int]) -> TensorInfo:
+    dims = [TensorDim(size=str(size)) for size in shape]
+    return TensorInfo(dtype=TENSORFLOW_TYPES[datatype], tensor_shape=TensorShape(dim=dims), name=f"{name}:0")
+
+
+def _accept_any_type(_head: RequestHead) -> None:
+    """Clients send JSON under any media type, as `curl -d` does that of a form."""
+
+
+def _wrong(where: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(where, message)])
+
+
+PREDICT = Operation("POST", "/v1/models/{name}:predict", _read_prediction, _accept_any_type, ignores_case=True)
+PREDICT_BY_VERSION = Operation(
+    "POST", "/v1/models/{name}/versions/{version}:predict", _read_prediction, _accept_any_type, ignores_case=True
+)
