@@ -287,6 +287,8 @@ class TestDocumentation:
             "GET /readyz",
             "GET /predict",
             "GET /real",
+            "GET /v1/models/{name}",
+            "POST /v1/models/{name}:predict",
         }
         assert all(operation["summary"] and operation["description"] for operation in operations.values())
 
@@ -308,7 +310,13 @@ class TestDocumentation:
         assert (fields, parameters) == ([], [])
 
     def test_every_error_is_described_as_a_problem(self, openapi: dict[str, Any]) -> None:
-        """Every status from 400 up is listed with the problem's model, as `application/problem+json` only."""
+        """Every status from 400 up is listed with the problem's model, as `application/problem+json` only.
+
+        Under an inference protocol's paths it is that of the protocol's errors, as `application/json`.
+        """
+        schemas = "#/components/schemas"
+        native = ("application/problem+json", f"{schemas}/ProblemDetails")
+        protocol = ("application/json", f"{schemas}/ProtocolError")
         media_types = {
             (path, status, media_type)
             for path, item in openapi["paths"].items()
@@ -316,8 +324,7 @@ class TestDocumentation:
             for status, response in operation["responses"].items()
             if int(status) >= 400
             for media_type, content in response["content"].items()
-            if (media_type, content["schema"].get("$ref"))
-            != ("application/problem+json", "#/components/schemas/ProblemDetails")
+            if (media_type, content["schema"].get("$ref")) != (protocol if path.startswith("/v") else native)
         }
         assert media_types == set()
 
@@ -330,7 +337,8 @@ class TestDocumentation:
             for example in json_examples(operation)
         ]
         assert examples
-        assert [client.post(path, json=value).status_code for path, value in examples] == [200] * len(examples)
+        addresses = [(path.format(name="fake", version="1"), value) for path, value in examples]
+        assert [client.post(path, json=value).status_code for path, value in addresses] == [200] * len(examples)
 
     @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
     def test_type_of_a_problem_leads_to_its_explanation(self, client: TestClient, kind: ProblemKind) -> None:

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from tests.conftest import MakeClient
 
-HIDDEN = ["/", "/docs", "/redoc", "/openapi.json", "/static/page/app.js", "/static-docs/swagger-ui.css"]
+HIDDEN = ["/docs", "/redoc", "/openapi.json", "/static/page/app.js", "/static-docs/swagger-ui.css"]
 
 
 @pytest.fixture
@@ -39,3 +39,10 @@ def test_with_keys_they_need_one_as_any_unknown_address_does(make_client: MakeCl
     hidden = make_client(docs=False, api_keys=(SecretStr("key"),))
     assert [hidden.get(address).status_code for address in (path, "/unknown")] == [401, 401]
     assert [hidden.get(address).status_code for address in ("/livez", "/readyz", "/problems")] == [200, 200, 200]
+
+
+def test_clients_see_all_the_same_that_the_service_is_alive(make_client: MakeClient) -> None:
+    """At the page's address, who asks for HTML or shows no key learns that the service is alive, and nothing more."""
+    hidden = make_client(docs=False, api_keys=(SecretStr("key"),))
+    answers = [hidden.get("/", headers={"Accept": accept}) for accept in ("*/*", "text/html")]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"status": "alive"})] * 2

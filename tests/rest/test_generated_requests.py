@@ -16,6 +16,8 @@ from tests.rest.test_openapi import STATUSES
 from tests.servers import ROOT, serve_app
 
 KEY = "generated-key"
+STATEFUL = "Stateful tests"
+"""What schemathesis calls requests that it makes of the answers to others, whose operations it does not name."""
 FLAGS = ("--seed=1", "--generation-database=none", "--continue-on-failure")
 
 
@@ -63,7 +65,8 @@ def list_cases(report: Report) -> Iterator[tuple[str, str]]:
     for event in report.events:
         recorder = event.get("ScenarioFinished", {}).get("recorder", {})
         for case in recorder.get("cases", {}).values():
-            yield recorder["label"], case["value"]["meta"]["generation"]["mode"]
+            if recorder["label"] != STATEFUL:
+                yield recorder["label"], case["value"]["meta"]["generation"]["mode"]
 
 
 def test_every_answer_is_as_the_description_says(report: Report) -> None:

@@ -21,7 +21,7 @@ from tests.fakes import fake_service, load_fake_test_set, model_loader
 
 LIST = "/api/v1/test-images"
 NO_MODEL = {"type": "string"}
-PATHS = {"index": "0"}
+PATHS = {"index": "0", "name": "fake", "version": "1"}
 
 
 def find_label_schema(document: dict[str, Any]) -> dict[str, Any]:
@@ -129,13 +129,14 @@ def test_operations_have_short_ids(document: dict[str, Any]) -> None:
         ("/api/v1/predictions/upload", "multipart/form-data", "UploadForm"),
         ("/api/v1/preparations", "multipart/form-data", "PreparationForm"),
         ("/api/v1/explanations", "application/json", "ExplanationRequest"),
+        ("/v1/models/{name}:predict", "application/json", "ServingRequest"),
     ],
 )
 def test_request_bodies_have_names(document: dict[str, Any], path: str, media_type: str, name: str) -> None:
     """Generators name a type after a request's body, as after an answer's."""
     schema = document["paths"][path]["post"]["requestBody"]["content"][media_type]["schema"]
     assert schema == {"$ref": f"#/components/schemas/{name}"}
-    assert document["components"]["schemas"][name]["type"] == "object"
+    assert document["components"]["schemas"][name].keys() & {"properties", "anyOf"}
 
 
 def test_enumerations_are_of_texts(document: dict[str, Any]) -> None:
@@ -228,6 +229,13 @@ STATUSES = {
     "GET /readyz": {200, 500, 503},
     "GET /predict": {200, 404, 408, 413, 415, 422, 500, 503, 504},
     "GET /real": {200, 404, 408, 413, 415, 422, 500, 503, 504},
+    "GET /v1/models": {200, 500, 503},
+    "GET /v1/models/{name}": {200, 404, 500, 503},
+    "GET /v1/models/{name}/metadata": {200, 404, 500, 503},
+    "GET /v1/models/{name}/versions/{version}": {200, 404, 500, 503},
+    "GET /v1/models/{name}/versions/{version}/metadata": {200, 404, 500, 503},
+    "POST /v1/models/{name}:predict": {200, 400, 404, 408, 413, 415, 500, 503, 504},
+    "POST /v1/models/{name}/versions/{version}:predict": {200, 400, 404, 408, 413, 415, 500, 503, 504},
 }
 
 
@@ -258,13 +266,15 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
         "/api/v1/predictions/upload",
         "/api/v1/preparations",
         "/api/v1/explanations",
+        "/v1/models/{name}:predict",
+        "/v1/models/{name}/versions/{version}:predict",
     ],
 )
 def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""
     ((method, operation),) = document["paths"][path].items()
     headers = {"Content-Encoding": "br", "Content-Type": "application/json"}
-    answer = client.request(method, path, content=b"{}", headers=headers)
+    answer = client.request(method, path.format(**PATHS), content=b"{}", headers=headers)
     assert (answer.status_code, "415" in operation["responses"]) == (415, True)
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Response
+from fastapi import Depends, Request, Response
 
 from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.rest import problems
@@ -37,25 +37,22 @@ _PATH = "/v1/models"
 _MODEL = _PATH + "/{name}"
 _VERSION = _MODEL + "/versions/{version}"
 
-_Name = Annotated[str, Path(description="What the model is called.", json_schema_extra={BOUND: "served_name"})]
-_Version = Annotated[str, Path(description="Its version.", json_schema_extra={BOUND: "served_version"})]
-
+_OF_A_MODEL: dict[str, Any] = {"parameters": describe_parameters(path=ServedPath)}
+_OF_A_VERSION: dict[str, Any] = {"parameters": describe_parameters(path=ServedVersionPath)}
 _ABOUT_ALL = protocol_responses(problems.NOT_READY, problems.OVERLOADED)
 _ABOUT_A_MODEL = protocol_responses(problems.NOT_READY, problems.OVERLOADED, problems.NOT_FOUND)
 _ABOUT_A_PREDICTION = protocol_responses(*OF_A_BODY, *OF_A_PREDICTION, problems.NOT_FOUND)
-_REQUEST: dict[str, Any] = {
-    "required": True,
-    "content": {
-        JSON: {
-            "schema": describe_body(ServingRequest),
-            "examples": {
-                "floats": {"summary": "Rows of floats", BOUND: "serving_floats"},
-                "pixels": {"summary": "Rows of pixels from 0 to 255", BOUND: "serving_pixels"},
-                "picture file": {"summary": "A PNG file in base64", BOUND: "serving_pictures"},
-            },
-        }
-    },
+_CONTENT: dict[str, Any] = {
+    JSON: {
+        "schema": describe_body(ServingRequest),
+        "examples": {
+            "floats": {"summary": "Rows of floats", BOUND: "serving_floats"},
+            "pixels": {"summary": "Rows of pixels from 0 to 255", BOUND: "serving_pixels"},
+            "picture file": {"summary": "A PNG file in base64", BOUND: "serving_pictures"},
+        },
+    }
 }
+_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _CONTENT}}
 _DESCRIPTION = """Classify images in the form of a signature of the model: `serving_default` (floats; where no other is
 named), `pixels` and `details` (numbers from 0 to 255), `images` (picture files in base64).
 
@@ -70,7 +67,13 @@ async def _name_version(service: ServiceDep, response: Response) -> Service:
     return service
 
 
+async def _read_path(request: Request) -> tuple[str, ...]:
+    return tuple(request.path_params.values())
+
+
 _Served = Annotated[Service, Depends(_name_version)]
+_Path = Annotated[tuple[str, ...], Depends(_read_path)]
+"""The name of a model and, where the path has one, its version."""
 
 
 def _match(pattern: str) -> None:
@@ -97,39 +100,52 @@ async def list_serving_models(service: _Served) -> ServedNames:
 _match_names()
 
 
-@router.get(_MODEL, summary="Say whether a served model is ready", responses=_ABOUT_A_MODEL)
-async def get_serving_status(name: _Name, service: _Served) -> ServingStatus:
+@router.get(_MODEL, summary="Say whether a served model is ready", responses=_ABOUT_A_MODEL, openapi_extra=_OF_A_MODEL)
+async def get_serving_status(path: _Path, service: _Served) -> ServingStatus:
     """The state of the model's one version; 503 while the service is stopping."""
-    return describe_status(service, name)
-
-
-_match_names()
-
-
-@router.get(_VERSION, summary="Say whether a version of a served model is ready", responses=_ABOUT_A_MODEL)
-async def get_serving_version_status(name: _Name, version: _Version, service: _Served) -> ServingStatus:
-    """As for the model without its version."""
-    return describe_status(service, name, version)
-
-
-_match_names()
-
-
-@router.get(_MODEL + "/metadata", summary="Describe the signatures of a served model", responses=_ABOUT_A_MODEL)
-async def get_serving_metadata(name: _Name, service: _Served) -> ServingMetadata:
-    """For each signature its input and its outputs, in TensorFlow's words."""
-    return describe_metadata(service, name)
+    return describe_status(service, *path)
 
 
 _match_names()
 
 
 @router.get(
-    _VERSION + "/metadata", summary="Describe the signatures of a version of a served model", responses=_ABOUT_A_MODEL
+    _VERSION,
+    summary="Say whether a version of a served model is ready",
+    responses=_ABOUT_A_MODEL,
+    openapi_extra=_OF_A_VERSION,
 )
-async def get_serving_version_metadata(name: _Name, version: _Version, service: _Served) -> ServingMetadata:
+async def get_serving_version_status(path: _Path, service: _Served) -> ServingStatus:
     """As for the model without its version."""
-    return describe_metadata(service, name, version)
+    return describe_status(service, *path)
+
+
+_match_names()
+
+
+@router.get(
+    _MODEL + "/metadata",
+    summary="Describe the signatures of a served model",
+    responses=_ABOUT_A_MODEL,
+    openapi_extra=_OF_A_MODEL,
+)
+async def get_serving_metadata(path: _Path, service: _Served) -> ServingMetadata:
+    """For each signature its input and its outputs, in TensorFlow's words."""
+    return describe_metadata(service, *path)
+
+
+_match_names()
+
+
+@router.get(
+    _VERSION + "/metadata",
+    summary="Describe the signatures of a version of a served model",
+    responses=_ABOUT_A_MODEL,
+    openapi_extra=_OF_A_VERSION,
+)
+async def get_serving_version_metadata(path: _Path, service: _Served) -> ServingMetadata:
+    """As for the model without its version."""
+    return describe_metadata(service, *path)
 
 
 _match_names()
@@ -141,7 +157,7 @@ router.add_operation(
     description=_DESCRIPTION,
     response_model=RowPredictions | ColumnPredictions,
     responses=_ABOUT_A_PREDICTION,
-    openapi_extra={"parameters": describe_parameters(path=ServedPath), "requestBody": _REQUEST},
+    openapi_extra=_OF_A_MODEL | _BODY,
 )
 router.add_operation(
     PREDICT_BY_VERSION,
@@ -150,7 +166,7 @@ router.add_operation(
     description=_DESCRIPTION,
     response_model=RowPredictions | ColumnPredictions,
     responses=_ABOUT_A_PREDICTION,
-    openapi_extra={"parameters": describe_parameters(path=ServedVersionPath), "requestBody": _REQUEST},
+    openapi_extra=_OF_A_VERSION | _BODY,
 )
 
 
