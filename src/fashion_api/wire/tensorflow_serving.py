@@ -176,10 +176,10 @@ def _read_numbers(found: _Input, *, takes_whole: bool) -> Generator[None, None, 
             raise _wrong(where, f"has the shape {list(row_shape)}, but the image before it {list(shape)}")
         shape = row_shape
         is_whole = takes_whole and float not in map(type, values)
-        parts.append(parse_numbers(where, values, "INT64" if is_whole else "FP64", shape))
+        parts.append(parse_numbers(where, values, "UINT8" if is_whole else "FP64", shape))
         yield None
     numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return Tensor(found.name, "INT64" if numbers.dtype.kind == "i" else "FP64", (len(parts), *shape), numbers)
+    return Tensor(found.name, "UINT8" if numbers.dtype == np.uint8 else "FP64", (len(parts), *shape), numbers)
 
 
 def _write_rows(outputs: Mapping[str, Array]) -> dict[str, object]:
