@@ -22,7 +22,15 @@ from fashion_api.wire.models import (
     PredictionList,
     Preparation,
     ProblemDetails,
+    ProtocolError,
     UploadPredictionList,
+)
+from fashion_api.wire.tensorflow_serving_models import (
+    ColumnPredictions,
+    RowPredictions,
+    ServedNames,
+    ServingMetadata,
+    ServingStatus,
 )
 from tests import picture_files
 from tests.fakes import COLOUR, fake_test_set
@@ -30,7 +38,12 @@ from tests.raw_http import write_request
 
 KEY = "contract-key"
 MAX_UPLOAD_BYTES = 150_000
-SETTINGS = {"FASHION_API_KEYS": KEY, "FASHION_MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES)}
+SERVED_NAME = "contract-model"
+SETTINGS = {
+    "FASHION_API_KEYS": KEY,
+    "FASHION_MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES),
+    "FASHION_SERVED_NAME": SERVED_NAME,
+}
 """The settings of the service behind every door."""
 
 JSON = "application/json"
@@ -40,6 +53,8 @@ JSON_PATH = "/api/v1/predictions"
 UPLOAD_PATH = "/api/v1/predictions/upload"
 PREPARATION_PATH = "/api/v1/preparations"
 EXPLANATION_PATH = "/api/v1/explanations"
+SERVING_PATH = f"/v1/models/{SERVED_NAME}"
+SERVING_PREDICT_PATH = f"{SERVING_PATH}:predict"
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -94,6 +109,14 @@ _JPEG = picture_files.grey_jpeg()
 _LARGE_JPEG = picture_files.grey_jpeg(picture_files.make_pixels(300, 400))
 _END = b"--x--\r\n"
 
+_SERVING_FLOATS = json.dumps({"instances": [(fake_test_set().images[9] / 255).round(4).tolist()]}).encode()
+_SERVING_DETAILS = json.dumps({"signature_name": "details", "instances": [_ROWS]}).encode()
+_SERVING_COLUMNS = json.dumps({"signature_name": "pixels", "inputs": {"image": [_ROWS]}}).encode()
+_SERVING_PICTURES = json.dumps(
+    {"signature_name": "images", "instances": [{"b64": base64.b64encode(_PNG).decode()}]}
+).encode()
+_SERVING_LARGE = json.dumps({"signature_name": "pixels", "instances": [_ROWS] * 40}).encode()
+
 _INDEX = Expectation(get(INDEX_PATH), 200, form=LabelledPrediction)
 _INVALID = Expectation(b"", 422, PROBLEM, form=ProblemDetails)
 _UNSUPPORTED = Expectation(b"", 415, PROBLEM, form=ProblemDetails)
@@ -105,6 +128,12 @@ _BY_JSON = Expectation(post(JSON_PATH, JSON, _ARRAY), 200, form=PredictionList)
 _BY_UPLOAD = Expectation(post(UPLOAD_PATH, "image/png", _PNG), 200, form=UploadPredictionList)
 _PREPARATION = Expectation(post(PREPARATION_PATH, "image/jpeg", _LARGE_JPEG), 200, form=Preparation)
 _EXPLANATION = Expectation(post(EXPLANATION_PATH, JSON, _ARRAY), 200, form=ExplanationList)
+_SERVING = Expectation(post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS), 200, form=RowPredictions)
+_SERVING_STATUS = Expectation(get(SERVING_PATH), 200, form=ServingStatus)
+_SERVING_METADATA = Expectation(get(f"{SERVING_PATH}/metadata"), 200, form=ServingMetadata)
+_SERVING_INVALID = Expectation(b"", 400, form=ProtocolError)
+_SERVING_UNKNOWN = Expectation(b"", 404, form=ProtocolError)
+_SERVING_UNAUTHORIZED = Expectation(b"", 401, headers={"www-authenticate": "Bearer"}, form=ProtocolError)
 _ORIGINAL = Expectation(get("/predict?test_image_num=9"), 200)
 _ORIGINAL_BODY = json.dumps({"test_image_num": 9}).encode()
 
@@ -118,6 +147,8 @@ def _index(index: str) -> bytes:
 
 
 _JSON_HEAD = (f"POST {JSON_PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Type: {JSON}\r\n").encode()
+
+_SERVING_HEAD = f"POST {SERVING_PREDICT_PATH} HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n".encode()
 
 REQUESTS: Mapping[str, Expectation] = {
     # A test image
@@ -259,6 +290,99 @@ REQUESTS: Mapping[str, Expectation] = {
     "explanation of a picture as it is": _of(_UNSUPPORTED, post(EXPLANATION_PATH, "image/png", _PNG)),
     "explanation without a key": _of(_UNAUTHORIZED, post(EXPLANATION_PATH, JSON, _ARRAY, key=None)),
     "GET of an explanation": Expectation(get(EXPLANATION_PATH), 405, PROBLEM, headers={"allow": "POST"}),
+    # TensorFlow Serving and KServe
+    "serving: models": Expectation(get("/v1/models"), 200, form=ServedNames),
+    "serving: model": _SERVING_STATUS,
+    "serving: version": _of(_SERVING_STATUS, get(f"{SERVING_PATH}/versions/1")),
+    "serving: HEAD of a model": _of(_SERVING_STATUS, get(SERVING_PATH, method="HEAD"), body=b"", form=None),
+    "serving: address in other letters": _of(_SERVING_STATUS, get(SERVING_PATH.replace("v1/models", "V1/Models"))),
+    "serving: address with a slash at the end": _of(_SERVING_STATUS, get(f"{SERVING_PATH}/")),
+    "serving: metadata": _SERVING_METADATA,
+    "serving: metadata of a version": _of(_SERVING_METADATA, get(f"{SERVING_PATH}/versions/1/metadata")),
+    "serving: unknown model": Expectation(
+        get("/v1/models/no"), 404, body=b'{"error":"Could not find any versions of model no"}'
+    ),
+    "serving: metadata of an unknown model": Expectation(
+        get("/v1/models/no/metadata"), 404, body=b'{"error":"Servable not found for request: Latest(no)"}'
+    ),
+    "serving: version of no number": _of(_SERVING_UNKNOWN, get(f"{SERVING_PATH}/versions/x")),
+    "serving: label": _of(_SERVING_INVALID, get(f"{SERVING_PATH}/labels/stable")),
+    "serving: floats": _SERVING,
+    "serving: floats of a version": _of(_SERVING, post(f"{SERVING_PATH}/versions/1:predict", JSON, _SERVING_FLOATS)),
+    "serving: floats to other letters": _of(
+        _SERVING, post(SERVING_PREDICT_PATH.replace("models", "MODELS"), JSON, _SERVING_FLOATS)
+    ),
+    "serving: floats as a form": _of(
+        _SERVING, post(SERVING_PREDICT_PATH, "application/x-www-form-urlencoded", _SERVING_FLOATS)
+    ),
+    "serving: floats of no type": _of(_SERVING, post(SERVING_PREDICT_PATH, None, _SERVING_FLOATS)),
+    "serving: floats to an escaped address": _of(
+        _SERVING, post(SERVING_PREDICT_PATH.replace(":", "%3A"), JSON, _SERVING_FLOATS)
+    ),
+    "serving: floats with a query": _of(_SERVING, post(f"{SERVING_PREDICT_PATH}?x=1", JSON, _SERVING_FLOATS)),
+    "serving: floats in gzip": _of(
+        _SERVING,
+        post(SERVING_PREDICT_PATH, JSON, gzip.compress(_SERVING_FLOATS, mtime=0), "Content-Encoding: gzip"),
+    ),
+    "serving: floats in gzip that is cut": _of(
+        _SERVING_INVALID,
+        post(SERVING_PREDICT_PATH, JSON, gzip.compress(_SERVING_FLOATS, mtime=0)[:-9], "Content-Encoding: gzip"),
+    ),
+    "serving: floats in a coding that is not read": Expectation(
+        post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS, "Content-Encoding: br"),
+        415,
+        headers={"accept-encoding": "gzip, deflate, identity"},
+        form=ProtocolError,
+    ),
+    "serving: details": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, _SERVING_DETAILS)),
+    "serving: pictures": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, _SERVING_PICTURES)),
+    "serving: columns": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, _SERVING_COLUMNS), form=ColumnPredictions),
+    "serving: a large body": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, _SERVING_LARGE)),
+    "serving: a body over the limit": Expectation(
+        post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS + b" " * MAX_UPLOAD_BYTES), 413, form=ProtocolError
+    ),
+    "serving: a body in chunks": _of(
+        _SERVING,
+        _SERVING_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(_SERVING_FLOATS, 500),
+    ),
+    "serving: a body in chunks of one byte": _of(
+        _SERVING,
+        _SERVING_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(_SERVING_FLOATS, 1),
+    ),
+    "serving: no body": _of(_SERVING_INVALID, get(SERVING_PREDICT_PATH, method="POST")),
+    "serving: no JSON": _of(_SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, b"instances")),
+    "serving: a byte-order mark": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, b"\xef\xbb\xbf" + _SERVING_FLOATS)),
+    "serving: a hundred thousand brackets": _of(
+        _SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, b'{"instances":' + b"[" * 100_000)
+    ),
+    "serving: NaN": _of(
+        _SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS.replace(b"0.0]", b"NaN]", 1))
+    ),
+    "serving: unknown signature": _of(
+        _SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, _SERVING_DETAILS.replace(b"details", b"classify"))
+    ),
+    "serving: prediction of an unknown model": Expectation(
+        post("/v1/models/no:predict", JSON, b""),
+        404,
+        body=b'{"error":"Servable not found for request: Latest(no)"}',
+    ),
+    "serving: prediction of an unknown version": Expectation(
+        post(f"{SERVING_PATH}/versions/2:predict", JSON, _SERVING_FLOATS),
+        404,
+        body=b'{"error":"Servable not found for request: Specific(contract-model, 2)"}',
+    ),
+    "serving: another verb": _of(_SERVING_INVALID, post(f"{SERVING_PATH}:classify", JSON, b"{}")),
+    "serving: GET of a prediction": Expectation(
+        get(SERVING_PREDICT_PATH), 405, headers={"allow": "POST"}, form=ProtocolError
+    ),
+    "serving: nothing": _of(_SERVING_UNKNOWN, get("/v1/nothing")),
+    "serving: model without a key": _of(_SERVING_UNAUTHORIZED, get(SERVING_PATH, key=None)),
+    "serving: floats without a key": _of(
+        _SERVING_UNAUTHORIZED, post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS, key=None)
+    ),
+    "serving: floats behind a prefix": _of(
+        _SERVING, post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS, "X-Forwarded-Prefix: /shop")
+    ),
     # The original API
     "original prediction": _ORIGINAL,
     "original actual class": _of(_ORIGINAL, get("/real?test_image_num=9")),
