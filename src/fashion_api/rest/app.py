@@ -39,12 +39,15 @@ from fashion_api.rest.routes import (
     health,
     labelled_images,
     model,
+    open_inference,
     page,
     predictions,
     preparations,
     tensorflow_serving,
+    triton,
 )
 from fashion_api.rest.routes import metrics as metrics_route
+from fashion_api.rest.unknown_path import UnknownProtocolPath
 from fashion_api.rest.watch import Watch
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
@@ -73,6 +76,9 @@ _ROUTERS = (
     model.router,
     flask_api.router,
     tensorflow_serving.router,
+    open_inference.health_router,
+    open_inference.router,
+    triton.router,
     health.router,
     page.router,
     page.alive_router,
@@ -99,7 +105,13 @@ class OpenPaths:
     """The paths of routes that need no API key: health, `/`, the kinds of problem, and the page and documentation."""
 
     def __init__(self, *, has_docs: bool) -> None:
-        routers = (health.router, page.alive_router, documentation.problems_router, *(_FOR_PEOPLE if has_docs else ()))
+        routers = (
+            health.router,
+            page.alive_router,
+            open_inference.health_router,
+            documentation.problems_router,
+            *(_FOR_PEOPLE if has_docs else ()),
+        )
         routes = [route.path for router in routers for route in router.routes if isinstance(route, APIRoute)]
         self._paths = frozenset([*routes, *([""] if has_docs else [])])
         self._folders = _FILES_FOR_PEOPLE if has_docs else ()
@@ -180,7 +192,13 @@ def _make_cors(origins: Sequence[str]) -> Middleware:
         allow_origins=origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
+        expose_headers=[
+            "X-Request-ID",
+            "Retry-After",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Inference-Header-Content-Length",
+        ],
         max_age=3600,
     )
 
@@ -272,6 +290,7 @@ def _add_routes(app: ServiceApp, settings: Settings) -> None:
     routers = [router for router in _ROUTERS if router not in hidden]
     for router in routers:  # the routes themselves: FastAPI takes 10–30 µs more to match an included router's
         app.router.routes.extend(router.routes)
+    app.router.routes.append(UnknownProtocolPath())
     if settings.docs:
         app.mount(documentation.STATIC_PATH, documentation.make_static_files())
         app.mount(page.STATIC_PATH, page.make_static_files())

@@ -12,6 +12,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import Scope, Send
 
 from fashion_api import errors
@@ -326,7 +327,16 @@ async def _answer_http_exception(request: Request, error: Exception, *, has_docs
     }
     response = _respond(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))
     response.headers.update(getattr(error, "headers", None) or {})
+    if kind is METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_list_methods(request.scope))
     return response
+
+
+def _list_methods(scope: Scope) -> list[str]:
+    """List the methods that the routes of a path have; Starlette names those of the first route only."""
+    routes = [route for route in scope["app"].router.routes if isinstance(route, Route)]
+    matching = [route for route in routes if route.matches(scope)[0] is Match.PARTIAL]
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 def _where(loc: Sequence[int | str]) -> str:

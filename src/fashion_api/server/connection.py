@@ -35,7 +35,7 @@ from fashion_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-HEALTH_PATHS = ("/livez", "/readyz")
+HEALTH_PATHS = ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")
 MAX_GUESTS = 32
 """The most connections beyond the limit; they may ask for health."""
 _RESERVED_FILES = MAX_GUESTS + 64

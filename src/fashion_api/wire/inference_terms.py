@@ -115,16 +115,21 @@ class WantedOutput(NamedTuple):
     """How many of the most probable classes are described; 0: none, the numbers themselves are wanted."""
 
 
+def name_outputs(service: Service) -> dict[str, str]:
+    """Give the key of each output that the model has, by what callers call it; the first are the probabilities."""
+    first, *further = list_outputs(service.model)
+    return {service.settings.served_output: first.key} | {output.key: output.key for output in further}
+
+
 def choose_outputs(service: Service, asked: Sequence[tuple[str, Parameters]]) -> list[WantedOutput]:
     """Choose the outputs that a request asks for, by their names and parameters; if it asks for none, the first.
 
     Raises:
         InvalidRequestError: the model has no such output, or one is asked for twice or in a way that it has not.
     """
-    first = service.settings.served_output
     if not asked:
-        return [WantedOutput(first, PROBABILITIES)]
-    keys = {first: PROBABILITIES} | {output.key: output.key for output in list_outputs(service.model)[1:]}
+        return [WantedOutput(service.settings.served_output, PROBABILITIES)]
+    keys = name_outputs(service)
     wanted: dict[str, WantedOutput] = {}
     for position, (name, parameters) in enumerate(asked):
         where = f"outputs[{position}]"

@@ -1,5 +1,7 @@
 """Completes the JSON schemas and their examples with what only the model and the settings can say."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from fashion_api.images import Images
@@ -17,7 +19,9 @@ from fashion_api.wire.examples import (
     draw_image,
     encode_image,
 )
+from fashion_api.wire.inference_terms import name_outputs
 from fashion_api.wire.predictions import identify_model
+from fashion_api.wire.tensors import list_shapes
 
 BOUND: Final = "x-bound"
 """The keyword of a schema or an example that is completed later: names the field of `Bounds` that it waits for."""
@@ -58,6 +62,13 @@ class Bounds(NamedTuple):
     serving_floats: dict[str, Any]
     serving_pixels: dict[str, Any]
     serving_pictures: dict[str, Any]
+    served_input: dict[str, Any]
+    served_output: dict[str, Any]
+    tensor_shape: dict[str, Any]
+    tensor_data: dict[str, Any]
+    picture_shape: dict[str, Any]
+    tensor_request: dict[str, Any]
+    picture_request: dict[str, Any]
 
 
 def make_bounds(service: Service) -> Bounds:
@@ -96,7 +107,25 @@ def make_bounds(service: Service) -> Bounds:
         serving_floats={"value": {"instances": [_scale(draw_image(spec), most)]}},
         serving_pixels={"value": {"signature_name": "pixels", "instances": [draw_image(spec).tolist()]}},
         serving_pictures={"value": {"signature_name": "images", "instances": [{"b64": picture}]}},
+        served_input={"enum": [service.settings.served_input]},
+        served_output={"enum": list(name_outputs(service))},
+        tensor_shape=_describe_shape(1, *list_shapes(spec)[0][1:]),
+        tensor_data={"minItems": math.prod(spec.shape), "maxItems": math.prod(spec.shape)},
+        picture_shape=_describe_shape(1),
+        tensor_request=_make_request(service, "UINT8", list_shapes(spec)[0][1:], draw_image(spec).ravel().tolist()),
+        picture_request=_make_request(service, "BYTES", (), [picture]),
     )
+
+
+def _make_request(service: Service, datatype: str, image_shape: Sequence[int], data: list[Any]) -> dict[str, Any]:
+    """Give the example of an inference request with one image."""
+    tensor = {"name": service.settings.served_input, "shape": [1, *image_shape], "datatype": datatype, "data": data}
+    return {"value": {"inputs": [tensor]}}
+
+
+def _describe_shape(*lengths: int) -> dict[str, Any]:
+    parts = [{"type": "integer", "minimum": length, "maximum": length} for length in lengths]
+    return {"prefixItems": parts, "minItems": len(parts), "maxItems": len(parts), "examples": [list(lengths)]}
 
 
 def _scale(image: Images, most: int) -> list[Any]:

@@ -1,0 +1,345 @@
+"""The pydantic models of the Open Inference Protocol over REST: its public contract."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+
+_Number = Annotated[int, Field(ge=0)]
+_Element = str | bool | int | float
+_WHOLE: list[JsonValue] = ["UINT8", "UINT16", "UINT32", "UINT64", "INT16", "INT32", "INT64"]
+"""The types of whole numbers that every pixel fits."""
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
+
+
+class ModelPath(_Schema):
+    """The part of a path that names a model."""
+
+    name: str = Field(description="The model's name.", json_schema_extra={BOUND: "served_name"})
+
+
+class VersionPath(ModelPath):
+    """The parts of a path that name a version of a model."""
+
+    version: str = Field(description="Its version.", json_schema_extra={BOUND: "served_version"})
+
+
+class RegionPath(_Schema):
+    """The part of a path that names a region of shared memory."""
+
+    region: str = Field(description="Any name.", examples=["region"])
+
+
+class InferenceServer(_Schema):
+    """The server."""
+
+    name: str = Field(description="Its name.")
+    version: str = Field(description="The version of this package.")
+    extensions: list[str] = Field(description="The protocol's extensions that it has.")
+
+
+class Liveness(_Schema):
+    """That the process is up."""
+
+    live: bool = Field(description="Always true.")
+
+
+class Readiness(Liveness):
+    """That requests are answered."""
+
+    ready: bool = Field(description="Always true; a server that is not ready answers with an error.")
+
+
+class ServedModels(_Schema):
+    """The models that there are."""
+
+    models: list[str] = Field(description="Their names: one.")
+
+
+class TensorMetadata(_Schema):
+    """An input or an output."""
+
+    name: str = Field(description="Its name.")
+    datatype: str = Field(description="The type of its elements.", examples=["UINT8"])
+    shape: list[int] = Field(description="Its dimensions; -1 is the number of images.")
+
+
+class ModelMetadata(_Schema):
+    """What the model is."""
+
+    name: str = Field(description="Its name.")
+    versions: list[str] = Field(description="Its versions: one.")
+    platform: str = Field(description="The form of the model.")
+    inputs: list[TensorMetadata] = Field(description="One input. `properties` says what else may be sent.")
+    outputs: list[TensorMetadata] = Field(
+        description="One output, the probabilities; `properties` has those that may be asked for besides."
+    )
+    properties: dict[str, str] = Field(
+        description="`digest`: changes with the model; `labels`: of the classes, a JSON list; `pixel_range`: what "
+        "black and white are; `further_outputs`: names and types."
+    )
+
+
+class ModelReadiness(_Schema):
+    """That a model answers."""
+
+    name: str = Field(description="Its name.")
+    ready: bool = Field(description="Always true; a model that is not ready is answered with an error.")
+
+
+class InputConfig(_Schema):
+    """The input, in the words of Triton's model configuration."""
+
+    name: str = Field(description="Its name.")
+    data_type: str = Field(description="The type of its elements.")
+    format: str = Field("FORMAT_NHWC", description="The order of its dimensions.")
+    dims: list[int] = Field(description="Height, width and channels of an image; without their number.")
+    is_shape_tensor: bool = Field(default=False, description="Always false.")
+    allow_ragged_batch: bool = Field(default=False, description="Always false.")
+    optional: bool = Field(default=False, description="Always false.")
+
+
+class OutputConfig(_Schema):
+    """The output, in the same words."""
+
+    name: str = Field(description="Its name.")
+    data_type: str = Field(description="The type of its elements.")
+    dims: list[int] = Field(description="The number of classes.")
+    is_shape_tensor: bool = Field(default=False, description="Always false.")
+
+
+class DynamicBatching(_Schema):
+    """How requests are computed together."""
+
+    preferred_batch_size: list[int] = Field(description="The most images that are computed at once.")
+    max_queue_delay_microseconds: _Number = Field(0, description="0: no request waits for others.")
+
+
+class ConfigParameter(_Schema):
+    """A parameter of the configuration."""
+
+    string_value: str = Field(description="Its value.")
+
+
+class ModelConfiguration(_Schema):
+    """How the model is served, in the words of Triton's model configuration."""
+
+    name: str = Field(description="The model's name.")
+    platform: str = Field(description="The form of the model.")
+    max_batch_size: _Number = Field(description="The most images of a request.")
+    input: list[InputConfig] = Field(description="One input.")
+    output: list[OutputConfig] = Field(description="One output.")
+    dynamic_batching: DynamicBatching = Field(description="How requests are computed together.")
+    parameters: dict[str, ConfigParameter] = Field(description="The metadata's `properties`.")
+
+
+class Duration(_Schema):
+    """How often something was done, and for how long."""
+
+    count: _Number = Field(description="How often.")
+    ns: _Number = Field(description="Nanoseconds together.")
+
+
+class InferenceStatistics(_Schema):
+    """What was done for requests."""
+
+    success: Duration = Field(description="Requests that were answered, from the whole body to the answer.")
+    fail: Duration = Field(description="Requests that were read and not answered.")
+    queue: Duration = Field(description="Of those answered: waiting for their first batch.")
+    compute_input: Duration = Field(description="The same: reading the images.")
+    compute_infer: Duration = Field(description="The same: from the first batch to the predictions.")
+    compute_output: Duration = Field(description="The same: writing the answer.")
+    cache_hit: Duration = Field(Duration(count=0, ns=0), description="None: nothing is cached.")
+    cache_miss: Duration = Field(Duration(count=0, ns=0), description="None.")
+
+
+class BatchStatistics(_Schema):
+    """What was done in batches of one size."""
+
+    batch_size: _Number = Field(description="The images of a batch.")
+    compute_input: Duration = Field(description="The batches; requests are read one by one, which takes them no time.")
+    compute_infer: Duration = Field(description="The batches, and the time of computing them.")
+    compute_output: Duration = Field(description="The batches; answers are written one by one.")
+
+
+class ModelStatistics(_Schema):
+    """What a model has done."""
+
+    name: str = Field(description="The model's name.")
+    version: str = Field(description="Its version.")
+    last_inference: _Number = Field(description="Milliseconds since 1970 at the end of the last batch; 0 before any.")
+    inference_count: _Number = Field(description="Images that were computed.")
+    execution_count: _Number = Field(description="Batches that they were computed in.")
+    inference_stats: InferenceStatistics = Field(description="What was done for requests of all protocols.")
+    batch_stats: list[BatchStatistics] = Field(description="What was done in batches of each size.")
+
+
+class StatisticsList(_Schema):
+    """What this process has done since it started; of several workers, each has its own figures."""
+
+    model_stats: list[ModelStatistics] = Field(description="One for each model: one.")
+
+
+class RepositoryQuery(_Schema):
+    """Which models are asked for."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    ready: bool = Field(default=False, description="Whether only those that are ready: the one that is served is.")
+
+
+class RepositoryModel(_Schema):
+    """A model in the repository."""
+
+    name: str = Field(description="Its name.")
+    version: str = Field(description="Its version.")
+    state: str = Field(description="Always `READY`.")
+    reason: str = Field(description="Always empty.")
+
+
+class TraceSettings(_Schema):
+    """How requests are traced, which the service's own settings say."""
+
+    trace_level: list[str] = Field(description="`TIMESTAMPS` where requests are traced, else `OFF`.")
+    trace_rate: str = Field(description="Always 1.")
+    trace_count: str = Field(description="Always -1: no limit.")
+    log_frequency: str = Field(description="Always 0.")
+    trace_file: str = Field(description="Always empty.")
+    trace_mode: str = Field(description="`opentelemetry` where requests are traced, else `triton`.")
+
+
+class LogSettings(_Schema):
+    """What is logged, which the service's own settings say."""
+
+    log_file: str = Field(description="Always empty.")
+    log_info: bool = Field(description="Whether messages of level info are logged.")
+    log_warning: bool = Field(description="Whether warnings are logged.")
+    log_error: bool = Field(description="Whether errors are logged.")
+    log_verbose_level: _Number = Field(description="1 where messages of level debug are logged, else 0.")
+    log_format: str = Field(description="Always `default`.")
+
+
+class _Input(_Schema):
+    name: str = Field(description="The input's name.", json_schema_extra={BOUND: "served_input"})
+
+
+class PixelInput(_Input):
+    """Images as whole numbers."""
+
+    shape: list[int] = Field(
+        description="Images, rows, columns, channels; rows with columns, or all three, may be one number.",
+        json_schema_extra={BOUND: "tensor_shape"},
+    )
+    datatype: str = Field(description="Any type of whole numbers.", json_schema_extra={"enum": _WHOLE})
+    data: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        description="From 0, black, to 255, row by row; in lists within one another too.",
+        json_schema_extra={BOUND: "tensor_data"},
+    )
+
+
+class RangeParameters(_Schema):
+    """What pixels mean."""
+
+    pixel_range: str = Field(description="From 0, black, to 1.", json_schema_extra={"enum": ["0-1"]})
+
+
+class FractionInput(_Input):
+    """Images as floats from 0 to 1."""
+
+    shape: list[int] = Field(description="As in `PixelInput`.", json_schema_extra={BOUND: "tensor_shape"})
+    datatype: str = Field(description="A type of floats.", json_schema_extra={"enum": ["FP32", "FP64"]})
+    parameters: RangeParameters = Field(description="Without it, pixels are from 0 to 255.")
+    data: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        description="Row by row; rounded to the nearest of 256 levels.", json_schema_extra={BOUND: "tensor_data"}
+    )
+
+
+class PictureInput(_Input):
+    """Images as picture files."""
+
+    shape: list[int] = Field(description="The number of files.", json_schema_extra={BOUND: "picture_shape"})
+    datatype: str = Field(description="Byte strings.", json_schema_extra={"enum": ["BYTES"]})
+    data: list[
+        Annotated[
+            str,
+            Field(
+                json_schema_extra={
+                    BOUND: "base64",
+                    "format": PICTURE_BASE64,
+                    "contentEncoding": "base64",
+                    "contentMediaType": "image/png",
+                }
+            ),
+        ]
+    ] = Field(min_length=1, max_length=1, description="Picture files in base64.")
+
+
+class OutputParameters(_Schema):
+    """How an output is wanted."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    classification: _Number = Field(
+        0, description="How many of the most probable classes are wanted, as texts `probability:index:label`; 0: none."
+    )
+
+
+class RequestedOutput(_Schema):
+    """An output that is asked for."""
+
+    name: str = Field(description="Its name.", json_schema_extra={BOUND: "served_output"})
+    parameters: OutputParameters | None = Field(None, description="How it is wanted.")
+
+
+class InferenceParameters(_Schema):
+    """What else a request asks for; others are ignored."""
+
+    timeout: Annotated[int, Field(ge=1_000_000)] = Field(
+        60_000_000, description="Microseconds until the caller no longer waits; any number is read, 0 is none."
+    )
+
+
+class InferenceRequest(_Schema):
+    """A tensor of images to classify: here of one; the first dimension of its shape is their number."""
+
+    id: str | None = Field(None, description="Is in the answer too.")
+    parameters: InferenceParameters | None = Field(None, description="What else is asked for.")
+    inputs: list[PixelInput | FractionInput | PictureInput] = Field(
+        min_length=1, max_length=1, description="The model's input."
+    )
+    outputs: list[RequestedOutput] | None = Field(
+        None, max_length=1, description="The outputs that are wanted, each once; without it, the probabilities."
+    )
+
+
+class InferredParameters(_Schema):
+    """What else there is to know of an answer."""
+
+    digest: str = Field(description="Of the model that has answered; it changes with the model.")
+
+
+class InferredOutput(_Schema):
+    """An output."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    name: str = Field(description="Its name.")
+    datatype: str = Field(description="The type of its elements.")
+    shape: list[int] = Field(description="Its dimensions; the first is the number of images.")
+    data: list[_Element] | None = Field(None, description="Its elements, row by row.")
+
+
+class InferenceResponse(_Schema):
+    """What the model sees in the images."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+    id: str | None = Field(None, description="The request's, if it has one.")
+    model_name: str = Field(description="The model's name.")
+    model_version: str = Field(description="Its version.")
+    parameters: InferredParameters = Field(description="What else there is to know.")
+    outputs: list[InferredOutput] = Field(description="The outputs, in the order in which they were asked for.")
