@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 
-PROBES = frozenset(["/livez", "/readyz"])
+PROBES = frozenset(["/livez", "/readyz", "/grpc.health.v1.Health/Check"])
 """Routes that machines ask every few seconds: they are logged at level debug, and not traced."""
 
 
