@@ -17,7 +17,7 @@ DOCS := .venv-docs/.installed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help serve train evaluate data test test-quick test-clients check lint types coverage docs reference fuzz audit bench soak requirements clean
+.PHONY: help serve train evaluate data test test-quick test-clients check lint types coverage docs reference messages fuzz audit bench soak requirements clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -61,6 +61,10 @@ docs: $(DOCS)  ## build the documentation as a site, in dist/docs/
 
 reference: $(DEV)  ## write the pages of docs/reference/ that come from the code
 	$(BIN)/python scripts/reference.py
+
+messages: $(DEV)  ## generate the code of the gRPC messages from src/fashion_api/rpc/messages/*.proto
+	$(BIN)/python -m grpc_tools.protoc --proto_path=src --include_imports --pyi_out=src \
+		--descriptor_set_out=src/fashion_api/rpc/messages/descriptors.binpb src/fashion_api/rpc/messages/*.proto
 
 fuzz: $(DEV)  ## look for inputs that break a reader or the server; takes 10 minutes for each
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)

@@ -21,7 +21,7 @@ from fashion_api.inference.loading import LoadedModel, load_model_file
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import count_usable_cores
 from fashion_api.pictures.data_set import find_data_set
-from fashion_api.server.processes import bind
+from fashion_api.server.processes import listen
 from fashion_api.server.tls import check_certificate
 from fashion_api.service.keys import ApiKeys
 from fashion_api.settings import Settings, name_flag, name_variable
@@ -204,7 +204,7 @@ def _check_files(settings: Settings) -> Iterator[Check]:
 def _check_address(settings: Settings) -> Check:
     address = f"{settings.scheme}://{settings.host}:{settings.port}"
     try:
-        bind(settings.host, settings.port).close()
+        listen(settings.host, settings.port).close()
     except SettingsError as error:
         if _is_service(settings):
             return Check("address", "note", f"a service answers at {address} already; another needs another port")

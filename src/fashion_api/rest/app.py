@@ -55,7 +55,7 @@ from fashion_api.service.following import ModelFollower, look_at
 from fashion_api.service.keys import ApiKeys
 from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_prepared
 from fashion_api.service.metrics import Metrics
-from fashion_api.service.request_log import RequestLog
+from fashion_api.service.request_log import LEAST_LOGGED, RequestLog
 from fashion_api.service.service import Service, make_batcher
 from fashion_api.service.tracing import check_tracing, start_tracing
 from fashion_api.settings import Settings
@@ -91,9 +91,6 @@ _FILES_FOR_PEOPLE = (f"{documentation.STATIC_PATH}/", f"{page.STATIC_PATH}/")
 OPERATIONS: Sequence[Operation] = tuple(
     operation for router in _ROUTERS if isinstance(router, OperationRouter) for operation in router.operations
 )
-
-_LEAST_LOGGED = {"all": 0, "errors": 400, "none": 1000}
-"""The least status of the requests that are logged."""
 
 ModelLoader = Callable[[Settings], LoadedModel]
 TestSetLoader = Callable[[Settings, LoadedModel], Split]
@@ -143,7 +140,7 @@ class ServiceApp(FastAPI):
         self.watch = Watch()
         self.service: Service | None = None
         """The service that is in force; `None` before it has started and after it has stopped."""
-        self.request_log = RequestLog(self._count, least_status=_LEAST_LOGGED[settings.log_requests])
+        self.request_log = RequestLog(self._count, least_status=LEAST_LOGGED[settings.log_requests])
         self.keys = ApiKeys(settings)
         self.open_paths = OpenPaths(has_docs=settings.docs)
         self.operations = OPERATIONS

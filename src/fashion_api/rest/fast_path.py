@@ -19,9 +19,9 @@ from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.rest.watch import Caller
 from fashion_api.service.batcher import Ticket
-from fashion_api.service.limits import UNCOUNTED_BODY_BYTES, HeldBody
-from fashion_api.wire.computing import compute
-from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps, stop_before_long
+from fashion_api.service.limits import HeldBody
+from fashion_api.wire.computing import compute, finish_reading
+from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, finish_steps
 
 
 class OperationTable:
@@ -112,14 +112,7 @@ async def _read_job(request: TakenRequest, operation: Operation) -> tuple[Job[Re
         found = operation.read(service, head, body) if steps is None else steps
         if isinstance(found, Job):
             return found, whole_at
-        timeout_s, short = service.settings.request_timeout_s, stop_before_long(found)
-        if held.size <= UNCOUNTED_BODY_BYTES:
-            read = finish_steps(short)
-        else:
-            read = await service.decoder.run(short, deadline=request.deadline, timeout_s=timeout_s)
-        if read is None:
-            read = await service.preparer.run(found, deadline=request.deadline, timeout_s=timeout_s)
-        return read, whole_at
+        return await finish_reading(service, found, size=held.size, deadline=request.deadline), whole_at
 
 
 def _read_decoded(request: TakenRequest, operation: Operation, held: HeldBody, *, body: bytes, coding: str) -> JobSteps:

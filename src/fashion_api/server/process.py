@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 
+from fashion_api.server.grpc_port import serve_calls
 from fashion_api.service.following import ModelFollower
 
 logger = logging.getLogger(__name__)
@@ -21,10 +22,11 @@ async def own_process(follower: ModelFollower) -> AsyncIterator[None]:
     Objects that are in memory now are left out of garbage collections, which would take 36 ms each. On SIGTERM the
     service drains.
     """
-    gc.freeze()
-    logger.info("ready")
-    with _drain_on_sigterm(follower):
-        yield
+    async with serve_calls(follower, shares_port=False) as calls:
+        gc.freeze()
+        logger.info("ready%s", "" if calls is None else f", with gRPC on {calls.address}")
+        with _drain_on_sigterm(follower):
+            yield
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 
 from fashion_api.errors import SettingsError
 from fashion_api.server.accepting import name_address
+from fashion_api.server.grpc_port import bind, find_address, hold_port
 from fashion_api.server.log_queue import flush_log_queues, queue_log_lines
 from fashion_api.server.tls import check_certificate
 from fashion_api.service.keys import ApiKeys
@@ -33,15 +34,18 @@ def run_server(settings: Settings) -> bool:
     check_tracing(settings)  # here, and not in each worker
     ApiKeys(settings)  # so that a broken file is one line here, and not one of each worker
     check_certificate(settings)
-    sock = bind(settings.host, settings.port)
-    _warn_of_strangers(settings, sock)
-    queue_log_lines()
-    documentation = " (documentation: /docs)" if settings.docs else ""
-    logger.info(
-        "will serve on %s%s once the model is loaded", name_address(sock, scheme=settings.scheme), documentation
-    )
-    with sock:
-        has_started, stop_signal = _run_workers(settings, sock) if settings.workers > 1 else _run_here(settings, sock)
+    with hold_port(settings) as held, listen(settings.host, settings.port) as sock:
+        _warn_of_strangers(settings, sock)
+        queue_log_lines()
+        documentation = " (documentation: /docs)" if settings.docs else ""
+        calls = "" if held.grpc_port is None else f", and gRPC on {find_address(held)},"
+        logger.info(
+            "will serve on %s%s%s once the model is loaded",
+            name_address(sock, scheme=settings.scheme),
+            documentation,
+            calls,
+        )
+        has_started, stop_signal = _run_workers(held, sock) if settings.workers > 1 else _run_here(held, sock)
     if has_started:
         logger.info("stopped")
     is_interrupted = stop_signal == signal.SIGINT
@@ -80,24 +84,16 @@ def _run_workers(settings: Settings, sock: socket.socket) -> tuple[bool, int | N
         return supervisor.run(), supervisor.stop_signal
 
 
-def bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Take the address, before the model is loaded; connections are refused until a worker listens.
 
     Raises:
         SettingsError: it is in use, or is none of this machine's.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-        except OSError:
-            sock.close()
-            raise
+        return bind(host, port)
     except OSError as error:
         raise SettingsError(
             f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port or FASHION_PORT, "
             "--host or FASHION_HOST"
         ) from error
-    return sock

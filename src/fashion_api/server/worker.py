@@ -7,12 +7,14 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -21,11 +23,15 @@ from fashion_api.errors import SettingsError
 from fashion_api.rest.app import create_described_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable, Tls, name_address
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
+from fashion_api.server.grpc_port import CAN_SHARE, serve_calls
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.server.tls import SHUTDOWN_TIMEOUT_S, reload_certificate
 from fashion_api.service.following import ModelFollower
 from fashion_api.settings import Settings
+
+if TYPE_CHECKING:
+    from fashion_api.rpc.server import CallServer
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +82,7 @@ class Worker(uvicorn.Server):
         self._sock = sock
         self._seat = seat
         self._follower: ModelFollower | None = None
+        self._calls: CallServer | None = None
         self._on_hangup: list[Callable[[], None]] = [reopen_log_files]
         """What SIGHUP has done, on the event loop."""
         self.stop_signal: int | None = None
@@ -103,7 +110,8 @@ class Worker(uvicorn.Server):
         self._on_hangup += [service.keys.reload, follower.look_again]
         self._connections.count_refusal = service.metrics.count_refused_connection
         del service  # it must not outlive its successor
-        yield
+        async with serve_calls(follower, shares_port=CAN_SHARE) as self._calls:
+            yield
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -169,7 +177,8 @@ class Worker(uvicorn.Server):
             tls=self._make_tls(),
         )
         self._acceptor.start(self.config.backlog)
-        logger.info("ready: %s/", name_address(self._sock, scheme=self._settings.scheme))
+        calls = "" if self._calls is None else f" and gRPC on {self._calls.address}"
+        logger.info("ready: %s/%s", name_address(self._sock, scheme=self._settings.scheme), calls)
         if seat is not None:
             self._beat(seat.link)
 
@@ -177,8 +186,13 @@ class Worker(uvicorn.Server):
         context = self.config.ssl
         if context is None:
             return None
-        self._on_hangup.append(functools.partial(reload_certificate, context, self._settings))
+        self._on_hangup.append(functools.partial(self._reload_certificate, context))
         return Tls(context, self._settings.header_timeout_s, SHUTDOWN_TIMEOUT_S)
+
+    def _reload_certificate(self, context: ssl.SSLContext) -> None:
+        reload_certificate(context, self._settings)
+        if self._calls is not None:
+            self._calls.reload_certificate()
 
     def _make_protocol(self) -> asyncio.Protocol:
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class  # what `http=` takes
@@ -188,7 +202,11 @@ class Worker(uvicorn.Server):
         """Empty the backlog, close idle connections, and finish the requests that were taken in."""
         self._acceptor.close()
         await asyncio.sleep(_LAST_ACCEPTED_S)
+        # At once, for calls have the same time to finish as requests; the lifespan hook waits for them after these.
+        calls = None if self._calls is None else asyncio.create_task(self._calls.stop())
         await super().shutdown(sockets)
+        if calls is not None:
+            await calls
 
     def _beat(self, link: socket.socket) -> None:
         with contextlib.suppress(OSError):  # the supervisor stands still, or has gone

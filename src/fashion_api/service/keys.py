@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 import tomllib
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from fashion_api.errors import UnauthenticatedError
 from fashion_api.files import read_file
 from fashion_api.settings import Settings, name_variable
 
@@ -65,6 +67,25 @@ class ApiKeys:
         self.are_needed = settings.needs_key
         """Whether a request needs a key. Nobody may pass where all have expired."""
 
+    def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Give the name of the key that a request shows, in `X-API-Key` or `Authorization: Bearer`.
+
+        Args:
+            headers: of the request, their names in lower case.
+
+        Returns:
+            `None` where no key is needed.
+
+        Raises:
+            UnauthenticatedError: a key is needed, and none that is accepted is shown.
+        """
+        if not self.are_needed:
+            return None
+        name = self.find_name(_find_key(headers))
+        if name is None:
+            raise UnauthenticatedError("a valid API key is needed: X-API-Key: KEY, or Authorization: Bearer KEY")
+        return name
+
     def find_name(self, shown: bytes) -> str | None:
         """Give the name of the key that is shown; `None` where it is not accepted."""
         digest = hashlib.sha256(shown).digest()
@@ -97,6 +118,15 @@ class ApiKeys:
             raise self._settings.make_error("api_keys_file", f"{path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
             raise self._settings.make_error("api_keys_file", f"{path}: {_describe(error)}") from error
+
+
+def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    for name, value in headers:
+        if name == b"x-api-key":
+            return bytes(value)
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return bytes(value[7:].strip())
+    return b""
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:

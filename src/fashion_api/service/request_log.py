@@ -4,12 +4,15 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from fashion_api.service.events import PROBES, RequestEvent
 
 logger = logging.getLogger(__name__)
 
+LEAST_LOGGED: Mapping[str, int] = MappingProxyType({"all": 0, "errors": 400, "none": 1000})
+"""The least status of the requests that are logged, by `Settings.log_requests`."""
 REQUEST_ID = b"x-request-id"
 """The header with a request's id."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

@@ -72,6 +72,8 @@ class Service:
     statistics: Statistics = field(default_factory=Statistics)
     """What was done so far; `count` brings its batches up to date."""
     is_draining: bool = False
+    on_drain: list[Callable[[], object]] = field(default_factory=list)
+    """Is called, from a signal handler perhaps, when the service begins to be not ready."""
     slot: int = 0
     """Its worker's place among several."""
     count_connections: Callable[[], int] = lambda: 0
@@ -132,7 +134,10 @@ class Service:
 
     def drain(self) -> None:
         """Be not ready from now on; requests are still answered."""
-        self.is_draining = True
+        if not self.is_draining:
+            self.is_draining = True
+            for act in self.on_drain:
+                act()
         self.survey.stop()
 
     def count(self, events: Sequence[RequestEvent]) -> None:

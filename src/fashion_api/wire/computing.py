@@ -1,13 +1,14 @@
-"""Having a job computed, and measuring it, for every carrier."""
+"""Having a job read and computed, and measuring it, for every carrier."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.events import RequestRecord, Work
+from fashion_api.service.limits import UNCOUNTED_BODY_BYTES
 from fashion_api.service.service import Service
-from fashion_api.wire.operation import Job, ReplyT
+from fashion_api.wire.operation import Job, ReplyT, Step, finish_steps, stop_before_long
 
 
 async def compute(  # noqa: PLR0913  # what a request has
@@ -58,3 +59,27 @@ async def compute(  # noqa: PLR0913  # what a request has
     )
     service.statistics.add_answered(work)
     return reply
+
+
+async def finish_reading(
+    service: Service, steps: Generator[Step, None, Job[ReplyT]], *, size: int, deadline: float
+) -> Job[ReplyT]:
+    """Run the steps that read a request: here where they are short, else beside the event loop.
+
+    Args:
+        service: the one that has taken the request in.
+        steps: end with the job.
+        size: of the body, in bytes.
+        deadline: the event loop's time at which the request has to be answered.
+
+    Raises:
+        FashionError: what a step raises; or there is no room, or no time.
+    """
+    timeout_s, short = service.settings.request_timeout_s, stop_before_long(steps)
+    if size <= UNCOUNTED_BODY_BYTES:
+        job = finish_steps(short)
+    else:
+        job = await service.decoder.run(short, deadline=deadline, timeout_s=timeout_s)
+    if job is None:
+        job = await service.preparer.run(steps, deadline=deadline, timeout_s=timeout_s)
+    return job

@@ -4,10 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.errors import UnauthenticatedError
 from fashion_api.rest.scope import get_record, get_route_path
 from fashion_api.service.keys import ApiKeys
-from fashion_api.wire.operation import Headers
 
 
 class ApiKeyMiddleware:
@@ -32,22 +30,6 @@ class ApiKeyMiddleware:
         Raises:
             UnauthenticatedError: it has no valid key.
         """
-        if self._keys.are_needed and scope["type"] == "http" and not self._may_pass(scope):
-            raise UnauthenticatedError("a valid API key is needed: X-API-Key: KEY, or Authorization: Bearer KEY")
+        if scope["type"] == "http" and self._keys.are_needed and not self._is_open(get_route_path(scope)):
+            get_record(scope).key_name = self._keys.identify(scope["headers"])
         return self._app(scope, receive, send)
-
-    def _may_pass(self, scope: Scope) -> bool:
-        if self._is_open(get_route_path(scope)):
-            return True
-        record = get_record(scope)
-        record.key_name = self._keys.find_name(_find_key(scope["headers"]))
-        return record.key_name is not None
-
-
-def _find_key(headers: Headers) -> bytes:
-    for name, value in headers:
-        if name == b"x-api-key":
-            return bytes(value)
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return bytes(value[7:].strip())
-    return b""

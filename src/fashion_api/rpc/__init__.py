@@ -1,0 +1,1 @@
+"""gRPC: a server, and a module for each of its services."""

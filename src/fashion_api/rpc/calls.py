@@ -1,0 +1,346 @@
+"""Calls: what each passes on its way to its method, and what becomes of it.
+
+Messages are read and written here, and not by gRPC: a call is refused before its message is read, and a message that is
+none of its type is the caller's mistake.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import unquote
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from fashion_api.errors import (
+    BodyTimeoutError,
+    DeadlineExceededError,
+    Fault,
+    InvalidRequestError,
+    OverloadedError,
+    UnknownCallError,
+)
+from fashion_api.inference.classifier import Predictions
+from fashion_api.rpc.statuses import Status, explain
+from fashion_api.service.batcher import Ticket
+from fashion_api.service.clients import name_client
+from fashion_api.service.events import RequestEvent, RequestRecord, TraceContext
+from fashion_api.service.following import ModelFollower
+from fashion_api.service.request_log import REQUEST_ID, RequestLog, find_request_id, make_request_id
+from fashion_api.service.service import Service
+from fashion_api.wire.computing import compute, finish_reading
+from fashion_api.wire.operation import Headers, Job, ReplyT, Step
+from fashion_api.wire.trace_context import TRACE_RESPONSE, begin_span, read_trace_context, write_trace_response
+
+MODEL_VERSION = "x-model-version"
+"""In the trailing metadata: the version of the model, which is its digest."""
+_OK = 200
+_CANCELLED = 499
+_TIMED_OUT = 504
+_CLOSING_S = 0.01
+"""How long gRPC may take to say that it has closed a call, as one whose message is too large."""
+_WINDOW = 16
+"""The most requests of one stream that are answered at once."""
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, bytes]"
+
+
+class Call(NamedTuple):
+    """A request that was taken in: a call, or a message of a stream."""
+
+    service: Service
+    record: RequestRecord
+    size: int
+    """Of the message, in bytes."""
+    taken_at: float
+    """The event loop's time at which its time began to run."""
+    deadline: float
+    """The same at which it is answered, or refused."""
+    whole_at: float
+    """`time.perf_counter()` when its message was there."""
+
+
+Answer = Callable[[Call, Any], Awaitable[Message]]
+"""Answers a request; raises a `FashionError` that says what is wrong."""
+
+
+class InStream(NamedTuple):
+    """Answers each request of a stream, in their order."""
+
+    answer: Answer
+    refuse: Callable[[Any, str], Message]
+    """Answers a request with a text that says what is wrong; the request is `None` where it could not be read."""
+
+
+class Openly(NamedTuple):
+    """Answers a stream of requests, or one, that need no key and are never refused."""
+
+    answer: Callable[[AsyncIterator[Any]], AsyncIterator[Message]]
+
+
+class Method(NamedTuple):
+    """A method of a gRPC service."""
+
+    path: str
+    request: type[Message]
+    answer: Answer | InStream | Openly
+
+
+def list_methods(service: ServiceDescriptor, answers: Mapping[str, Answer | InStream | Openly]) -> list[Method]:
+    """List the methods of a service; each has an answer by its name."""
+    return [
+        Method(f"/{service.full_name}/{method.name}", GetMessageClass(method.input_type), answers[method.name])
+        for method in service.methods
+    ]
+
+
+async def infer(call: Call, steps: Generator[Step, None, Job[ReplyT]]) -> ReplyT:
+    """Read a request in steps, and have its images classified.
+
+    Raises:
+        FashionError: it cannot be answered.
+    """
+    job = await finish_reading(call.service, steps, size=call.size, deadline=call.deadline)
+    deadline = min(call.deadline, call.taken_at + job.timeout_s)
+    return await compute(call.service, job, call.record, deadline=deadline, whole_at=call.whole_at, wait=_wait_for)
+
+
+async def _wait_for(ticket: Ticket) -> Predictions:
+    """Wait for predictions; where the call is cancelled meanwhile, the images leave the queue uncomputed."""
+    try:
+        return await ticket.answer
+    finally:
+        ticket.cancel()
+
+
+class Calls(grpc.GenericRpcHandler):
+    """All calls of a server.
+
+    Args:
+        follower: has the service in force.
+        methods: those that there are.
+        log: takes in the calls that are over.
+    """
+
+    def __init__(self, follower: ModelFollower, methods: Iterable[Method], log: RequestLog) -> None:
+        settings = follower.service.settings
+        self._follower = follower
+        self._log = log
+        self._scheme = settings.scheme
+        self._find_trace: Callable[[Headers], TraceContext | None] = (
+            begin_span if settings.tracing else read_trace_context
+        )
+        self._open = 0
+        self._most = settings.max_connections
+        self._handlers: Mapping[str, Any] = {method.path: self._make_handler(method) for method in methods}
+        self._unknown = self._make_handler(None)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401  # of no type but gRPC's
+        """Give what handles a call; gRPC asks for it."""
+        return self._handlers.get(handler_call_details.method, self._unknown)
+
+    def _make_handler(self, method: Method | None) -> Any:  # noqa: ANN401  # see above
+        """Make the handler of a method; `None` for all that are unknown.
+
+        A request that is one message is read here too, as a stream that has one.
+        """
+
+        async def handle(_: object, context: Context) -> bytes:
+            return await self._handle(method, context)
+
+        if method is not None and isinstance(method.answer, (InStream, Openly)):
+            return grpc.stream_stream_rpc_method_handler(handle)
+        return grpc.stream_unary_rpc_method_handler(handle)
+
+    async def _handle(self, method: Method | None, context: Context) -> bytes:
+        """Answer a call; the answers of streams are written on the way."""
+        started_at = time.perf_counter()
+        headers = [
+            (name.encode(), value if isinstance(value, bytes) else value.encode())
+            for name, value in context.invocation_metadata() or ()
+        ]
+        trace = self._find_trace(headers)
+        record = RequestRecord(find_request_id(headers) or make_request_id(), started_at=started_at, trace=trace)
+        record.route = None if method is None else method.path
+        context.set_trailing_metadata(self._describe(record))
+        self._open += 1
+        try:
+            reply = await self._serve(method, context, headers, record)
+            record.status = _OK
+        except asyncio.CancelledError:
+            record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
+            raise
+        except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
+            status = _explain(error, record)
+            await context.abort(status.code, status.details)
+        finally:
+            self._open -= 1
+            self._add_event(record)
+        return reply
+
+    def _describe(self, record: RequestRecord) -> tuple[tuple[str, str], ...]:
+        """Give the trailing metadata of a call."""
+        described = ((REQUEST_ID.decode(), record.request_id), (MODEL_VERSION, self._follower.service.model.version))
+        if record.trace is not None and record.trace.span_id is not None:
+            return (*described, (TRACE_RESPONSE.decode(), write_trace_response(record.trace).decode()))
+        return described
+
+    async def _serve(self, method: Method | None, context: Context, headers: Headers, record: RequestRecord) -> bytes:
+        if method is None:
+            self._admit(context, headers, record)
+            raise UnknownCallError("there is no such method")
+        if isinstance(method.answer, Openly):
+            return await _serve_openly(method.request, method.answer, context)
+        self._admit(context, headers, record)
+        if isinstance(method.answer, InStream):
+            return await self._serve_stream(method.request, method.answer, context, record)
+        return await self._serve_one(method.request, method.answer, context, record)
+
+    def _admit(self, context: Context, headers: Headers, record: RequestRecord) -> None:
+        """Let a call pass, before anything of its messages is read.
+
+        Raises:
+            OverloadedError: too many are under way.
+            UnauthenticatedError: it has no valid key.
+        """
+        service = self._follower.service
+        if self._open > self._most:
+            raise OverloadedError(f"{self._most} calls are open already")
+        service.request_limit.check()
+        record.key_name = service.keys.identify(headers)
+        if service.rate_limit is not None:
+            record.client = name_client(record.key_name, _read_host(context.peer()))
+
+    async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
+        taken_at = asyncio.get_running_loop().time()
+        timeout_s = self._follower.service.settings.request_timeout_s
+        remaining_s = context.time_remaining()
+        if remaining_s is not None:  # the caller has set a deadline
+            timeout_s = min(timeout_s, remaining_s)
+        try:
+            async with asyncio.timeout_at(taken_at + timeout_s):
+                content = await context.read()
+        except TimeoutError:
+            raise BodyTimeoutError(f"the message did not arrive within {timeout_s:g} s") from None
+        if content is grpc.aio.EOF:
+            await asyncio.sleep(_CLOSING_S)
+            raise InvalidRequestError([Fault("", "the call has no message")])
+        with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
+            return (await answer(call, _parse(kind, content))).SerializeToString()
+
+    async def _serve_stream(
+        self, kind: type[Message], answer: InStream, context: Context, record: RequestRecord
+    ) -> bytes:
+        """Answer the requests of a stream at the same time, and write the answers in the requests' order."""
+        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue(_WINDOW)
+
+        async def read_all() -> None:
+            while (content := await context.read()) is not grpc.aio.EOF:
+                await answers.put(group.create_task(self._answer_in_stream(kind, answer, record, content)))
+            await answers.put(None)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read_all())
+            while (task := await answers.get()) is not None:
+                await context.write((await task).SerializeToString())
+        return b""
+
+    async def _answer_in_stream(
+        self, kind: type[Message], answer: InStream, of_stream: RequestRecord, content: bytes
+    ) -> Message:
+        record = RequestRecord(of_stream.request_id, started_at=time.perf_counter(), trace=of_stream.trace)
+        record.route, record.key_name, record.client = of_stream.route, of_stream.key_name, of_stream.client
+        taken_at = asyncio.get_running_loop().time()
+        deadline = taken_at + self._follower.service.settings.request_timeout_s
+        request = None
+        try:
+            request = _parse(kind, content)
+            with self._hold(record, content, taken_at, deadline) as call:
+                reply = await answer.answer(call, request)
+            record.status = _OK
+        except asyncio.CancelledError:
+            record.status = _CANCELLED
+            raise
+        except Exception as error:  # noqa: BLE001  # the same; the stream goes on
+            reply = answer.refuse(request, _explain(error, record).details)
+        finally:
+            self._add_event(record)
+        return reply
+
+    @contextmanager
+    def _hold(self, record: RequestRecord, content: bytes, taken_at: float, deadline: float) -> Iterator[Call]:
+        """Count a request whose message is there, until it is answered.
+
+        Raises:
+            OverloadedError: too many are under way, or there is no memory for it.
+            RateLimitedError: its client has asked for too many images.
+            DeadlineExceededError: its deadline has passed.
+        """
+        whole_at = time.perf_counter()
+        service = self._follower.service
+        limit = service.request_limit
+        limit.check()
+        if service.rate_limit is not None:
+            service.rate_limit.take(record.client)
+        now = asyncio.get_running_loop().time()
+        if now >= deadline:
+            raise DeadlineExceededError("there was no answer within the request's time")
+        limit.under_way += 1
+        try:
+            with service.body_memory.hold() as held:
+                held.add(len(content), now)
+                held.finish()
+                yield Call(service, record, len(content), taken_at, deadline, whole_at)
+        finally:
+            limit.under_way -= 1
+
+    def _add_event(self, record: RequestRecord) -> None:
+        self._log.add(
+            RequestEvent(
+                time.time(),
+                "POST",
+                record.route,
+                record.status,
+                (time.perf_counter() - record.started_at) * 1e3,
+                record.request_id,
+                record.refusal,
+                record.work,
+                record.trace,
+                record.key_name,
+                self._scheme,
+                record.batches,
+            )
+        )
+
+
+async def _serve_openly(kind: type[Message], answer: Openly, context: Context) -> bytes:
+    async def read() -> AsyncIterator[Message]:
+        while (content := await context.read()) is not grpc.aio.EOF:
+            yield _parse(kind, content)
+
+    async for reply in answer.answer(read()):
+        await context.write(reply.SerializeToString())
+    return b""
+
+
+def _explain(error: Exception, record: RequestRecord) -> Status:
+    """Give the status that an error is to the caller, and keep it in the record."""
+    status = explain(error, request_id=record.request_id)
+    record.status, record.refusal = status.http_status, status.refusal
+    return status
+
+
+def _parse(kind: type[Message], content: bytes) -> Message:
+    try:
+        return kind.FromString(content)
+    except DecodeError:
+        raise InvalidRequestError([Fault("", f"the message is no {kind.DESCRIPTOR.full_name}")]) from None
+
+
+def _read_host(peer: str) -> str:
+    """Give the address of a peer as gRPC writes it: `ipv4:127.0.0.1:50000` or `ipv6:%5B::1%5D:50000`."""
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")

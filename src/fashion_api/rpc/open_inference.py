@@ -1,0 +1,331 @@
+"""The Open Inference Protocol over gRPC, `inference.GRPCInferenceService`, with the extensions of Triton's servers."""
+
+from collections.abc import Generator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from fashion_api.errors import FashionError, Fault, InvalidRequestError, UnavailableError, UnsupportedCallError
+from fashion_api.inference.classifier import Predictions
+from fashion_api.pictures.resizing import choose_resize
+from fashion_api.rpc.calls import Call, InStream, infer, list_methods
+from fashion_api.rpc.messages import open_inference_pb2 as pb
+from fashion_api.service.limits import find_max_images
+from fashion_api.service.service import Service
+from fashion_api.service.statistics import Total
+from fashion_api.wire import served_model
+from fashion_api.wire.inference_terms import (
+    ADVICE,
+    Parameters,
+    check_input,
+    check_input_form,
+    check_parameters,
+    choose_outputs,
+    compute_outputs,
+    pack_output,
+    read_pixel_range,
+    read_timeout_s,
+)
+from fashion_api.wire.operation import Job, Step
+from fashion_api.wire.tensors import BYTES, Array, Tensor, parse_numbers, read_tensor, unpack_bytes, unpack_numbers
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+
+_CONTENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "UINT8": "uint_contents",
+        "UINT16": "uint_contents",
+        "UINT32": "uint_contents",
+        "UINT64": "uint64_contents",
+        "INT8": "int_contents",
+        "INT16": "int_contents",
+        "INT32": "int_contents",
+        "INT64": "int64_contents",
+        "FP32": "fp32_contents",
+        "FP64": "fp64_contents",
+        BYTES: "bytes_contents",
+    }
+)
+"""The field that has the elements of each type; those of all others come as bytes only."""
+_FINAL: Final = "triton_final_response"
+_WANTS_EMPTY_FINAL: Final = "triton_enable_empty_final_response"
+"""A parameter that Triton's client sends in streams. Each answer of ours has content, the last one too."""
+
+
+async def _answer_server_live(_call: Call, _request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
+    return pb.ServerLiveResponse(live=True)
+
+
+async def _answer_server_ready(call: Call, _request: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
+    return pb.ServerReadyResponse(ready=not call.service.is_draining)
+
+
+async def _answer_model_ready(call: Call, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
+    try:
+        call.service.check_served(request.name, request.version)
+        served_model.check_ready(call.service)
+    except FashionError:
+        return pb.ModelReadyResponse(ready=False)
+    return pb.ModelReadyResponse(ready=True)
+
+
+async def _describe_server(_call: Call, _request: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
+    return pb.ServerMetadataResponse(
+        name=served_model.SERVER_NAME,
+        version=served_model.find_server_version(),
+        extensions=served_model.EXTENSIONS,
+    )
+
+
+async def _describe_model(call: Call, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
+    call.service.check_served(request.name, request.version)
+    model = served_model.describe_model(call.service)
+    inputs, outputs = (
+        [pb.ModelMetadataResponse.TensorMetadata(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)]
+        for tensor in (model.input, model.output)
+    )
+    return pb.ModelMetadataResponse(
+        name=model.name,
+        versions=[model.version],
+        platform=served_model.PLATFORM,
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+async def _describe_config(call: Call, request: pb.ModelConfigRequest) -> pb.ModelConfigResponse:
+    call.service.check_served(request.name, request.version)
+    config = served_model.describe_config(call.service)
+    image, probabilities = config.input, config.output
+    return pb.ModelConfigResponse(
+        config=pb.ModelConfig(
+            name=config.name,
+            platform=served_model.PLATFORM,
+            max_batch_size=config.max_batch_size,
+            input=[
+                pb.ModelInput(
+                    name=image.name, data_type=f"TYPE_{image.datatype}", format="FORMAT_NHWC", dims=image.shape
+                )
+            ],
+            output=[
+                pb.ModelOutput(
+                    name=probabilities.name, data_type=f"TYPE_{probabilities.datatype}", dims=probabilities.shape
+                )
+            ],
+            dynamic_batching=pb.ModelDynamicBatching(preferred_batch_size=[config.preferred_batch_size]),
+            parameters={name: pb.ModelParameter(string_value=value) for name, value in config.parameters.items()},
+        )
+    )
+
+
+async def _give_statistics(call: Call, request: pb.ModelStatisticsRequest) -> pb.ModelStatisticsResponse:
+    service = call.service
+    if request.name:
+        service.check_served(request.name, request.version)
+    found = served_model.read_statistics(service)
+    nothing = pb.StatisticDuration()
+    model = pb.ModelStatistics(
+        name=service.served_name,
+        version=str(service.settings.served_version),
+        last_inference=int(found.last_batch_at_s * 1000),
+        inference_count=found.images,
+        execution_count=found.batches,
+        inference_stats=pb.InferStatistics(
+            success=_measure(found.answered),
+            fail=_measure(found.failed),
+            queue=_measure(found.queued),
+            compute_input=_measure(found.decoded),
+            compute_infer=_measure(found.computed),
+            compute_output=_measure(found.encoded),
+            cache_hit=nothing,
+            cache_miss=nothing,
+        ),
+        batch_stats=[
+            pb.InferBatchStatistics(
+                batch_size=size, compute_input=nothing, compute_infer=_measure(total), compute_output=nothing
+            )
+            for size, total in sorted(found.by_batch_size.items())
+        ],
+    )
+    return pb.ModelStatisticsResponse(model_stats=[model])
+
+
+def _measure(total: Total) -> pb.StatisticDuration:
+    return pb.StatisticDuration(count=total.count, ns=total.nanoseconds)
+
+
+async def _list_models(call: Call, _request: pb.RepositoryIndexRequest) -> pb.RepositoryIndexResponse:
+    service = call.service
+    model = pb.RepositoryIndexResponse.ModelIndex(
+        name=service.served_name, version=str(service.settings.served_version), state=served_model.STATE
+    )
+    return pb.RepositoryIndexResponse(models=[model])
+
+
+async def _refuse_control(_call: Call, _request: object) -> pb.RepositoryModelLoadResponse:
+    raise UnavailableError(served_model.NO_CONTROL)
+
+
+async def _refuse_region(_call: Call, _request: object) -> pb.SystemSharedMemoryRegisterResponse:
+    raise UnsupportedCallError(served_model.NO_SHARED_MEMORY)
+
+
+async def _list_system_regions(_call: Call, _request: object) -> pb.SystemSharedMemoryStatusResponse:
+    return pb.SystemSharedMemoryStatusResponse()
+
+
+async def _list_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMemoryStatusResponse:
+    return pb.CudaSharedMemoryStatusResponse()
+
+
+async def _forget_system_regions(_call: Call, _request: object) -> pb.SystemSharedMemoryUnregisterResponse:
+    return pb.SystemSharedMemoryUnregisterResponse()
+
+
+async def _forget_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMemoryUnregisterResponse:
+    return pb.CudaSharedMemoryUnregisterResponse()
+
+
+async def _give_trace_settings(call: Call, request: pb.TraceSettingRequest) -> pb.TraceSettingResponse:
+    if request.model_name:
+        call.service.check_served(request.model_name)
+    _refuse_changes(request.settings)
+    response = pb.TraceSettingResponse()
+    for name, value in served_model.describe_trace_settings(call.service).items():
+        response.settings[name].value.extend([value] if isinstance(value, str) else value)
+    return response
+
+
+async def _give_log_settings(call: Call, request: pb.LogSettingsRequest) -> pb.LogSettingsResponse:
+    _refuse_changes(request.settings)
+    response = pb.LogSettingsResponse()
+    for name, value in served_model.describe_log_settings(call.service).items():
+        setting = response.settings[name]
+        if isinstance(value, bool):
+            setting.bool_param = value
+        elif isinstance(value, int):
+            setting.uint32_param = value
+        else:
+            setting.string_param = value
+    return response
+
+
+def _refuse_changes(settings: Mapping[str, object]) -> None:
+    for name in settings:
+        raise _wrong(f"settings.{name:.100}", "cannot be changed while the service runs")
+
+
+async def _infer(call: Call, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
+    return await infer(call, _read_inference(call.service, request))
+
+
+async def _infer_in_stream(call: Call, request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
+    request.parameters.pop(_WANTS_EMPTY_FINAL, None)
+    answer = await _infer(call, request)
+    answer.parameters[_FINAL].bool_param = True
+    return pb.ModelStreamInferResponse(infer_response=answer)
+
+
+def _refuse_in_stream(request: pb.ModelInferRequest | None, message: str) -> pb.ModelStreamInferResponse:
+    answer = pb.ModelInferResponse(id="" if request is None else request.id)
+    answer.parameters[_FINAL].bool_param = True
+    return pb.ModelStreamInferResponse(error_message=message, infer_response=answer)
+
+
+def _read_inference(
+    service: Service, request: pb.ModelInferRequest
+) -> Generator[Step, None, Job[pb.ModelInferResponse]]:
+    """Read a request, in steps.
+
+    Raises:
+        UnknownModelError: no model has this name and version.
+        InvalidRequestError: something in it is wrong; says what, and what is accepted.
+    """
+    service.check_served(request.model_name, request.model_version)
+    model, settings = service.model, service.settings
+    parameters = _read_parameters(request.parameters)
+    check_parameters(parameters)
+    timeout_s = read_timeout_s(parameters)
+    wanted = choose_outputs(service, [(output.name, _read_parameters(output.parameters)) for output in request.outputs])
+    check_input(settings, [given.name for given in request.inputs])
+    given = request.inputs[0]
+    of_input = _read_parameters(given.parameters)
+    check_input_form(given.name, given.datatype, of_input)
+    images, _ = yield from read_tensor(
+        Tensor(given.name, given.datatype, given.shape, _read_values(request, given)),
+        model.input,
+        max_images=find_max_images(settings, model.input),
+        pixel_range=read_pixel_range(parameters, of_input),
+        resize=choose_resize(settings, model.input),
+        advice=ADVICE,
+    )
+
+    def write(predictions: Predictions) -> pb.ModelInferResponse:
+        answer = pb.ModelInferResponse(
+            model_name=service.served_name, model_version=str(settings.served_version), id=request.id
+        )
+        answer.parameters["digest"].string_param = model.version
+        for output in compute_outputs(wanted, model, predictions):
+            answer.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
+            answer.raw_output_contents.append(pack_output(output))
+        return answer
+
+    return Job(images, write, timeout_s)
+
+
+def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> Parameters:
+    """Give the values of parameters by name, without those that have none."""
+    choices = ((name, value, value.WhichOneof("parameter_choice")) for name, value in parameters.items())
+    return {name: getattr(value, choice) for name, value, choice in choices if choice is not None}
+
+
+def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.InferInputTensor) -> Array | list[bytes]:
+    name, datatype = given.name, given.datatype
+    contents: Sequence[tuple[Any, Any]] = given.contents.ListFields()
+    raw = request.raw_input_contents
+    if raw:
+        if len(raw) != 1:
+            raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
+        if contents:
+            raise _wrong(name, "has both `contents` and `raw_input_contents`")
+        return unpack_bytes(name, raw[0]) if datatype == BYTES else unpack_numbers(name, raw[0], datatype)
+    field = _CONTENTS.get(datatype)
+    if field is None:
+        raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
+    for descriptor, _ in contents:
+        if descriptor.name != field:
+            raise _wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
+    if not contents:
+        raise _wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
+    values = list(contents[0][1])
+    return values if datatype == BYTES else parse_numbers(name, values, datatype)
+
+
+def _wrong(where: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(where, message)])
+
+
+METHODS: Final = list_methods(
+    SERVICE,
+    {
+        "ServerLive": _answer_server_live,
+        "ServerReady": _answer_server_ready,
+        "ModelReady": _answer_model_ready,
+        "ServerMetadata": _describe_server,
+        "ModelMetadata": _describe_model,
+        "ModelInfer": _infer,
+        "ModelStreamInfer": InStream(_infer_in_stream, _refuse_in_stream),
+        "ModelConfig": _describe_config,
+        "ModelStatistics": _give_statistics,
+        "RepositoryIndex": _list_models,
+        "RepositoryModelLoad": _refuse_control,
+        "RepositoryModelUnload": _refuse_control,
+        "SystemSharedMemoryStatus": _list_system_regions,
+        "SystemSharedMemoryRegister": _refuse_region,
+        "SystemSharedMemoryUnregister": _forget_system_regions,
+        "CudaSharedMemoryStatus": _list_cuda_regions,
+        "CudaSharedMemoryRegister": _refuse_region,
+        "CudaSharedMemoryUnregister": _forget_cuda_regions,
+        "TraceSetting": _give_trace_settings,
+        "LogSettings": _give_log_settings,
+    },
+)

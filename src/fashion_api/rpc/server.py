@@ -1,0 +1,173 @@
+"""The gRPC server, on the event loop of the process that serves.
+
+It is gRPC's own for asyncio; docs/adr/0013 compares the others.
+"""
+
+import asyncio
+import functools
+import logging
+from typing import Any
+
+import grpc
+
+from fashion_api.errors import SettingsError
+from fashion_api.rpc import open_inference, tensorflow_serving
+from fashion_api.rpc.calls import Calls
+from fashion_api.rpc.health import SERVICE as HEALTH
+from fashion_api.rpc.health import Health
+from fashion_api.rpc.reflection import make_reflection
+from fashion_api.service.events import RequestEvent
+from fashion_api.service.following import ModelFollower
+from fashion_api.service.request_log import LEAST_LOGGED, RequestLog
+from fashion_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 0.1
+"""How often it is seen whether gRPC's server is still there."""
+_RETRY_S = 1.0
+_LEAST_PING_MS = 5000
+"""Clients that send pings in order to keep a connection may send one in so many milliseconds."""
+_SERVICES = (open_inference.SERVICE, tensorflow_serving.PREDICTION_SERVICE, tensorflow_serving.MODEL_SERVICE)
+
+
+class CallServer:
+    """Answers the calls of gRPC's clients from the service that is in force.
+
+    Args:
+        follower: has the service in force.
+        address: a host's address and a port, as in `127.0.0.1:9000` or `[::1]:9000`.
+        shares_port: whether other processes listen on the same port.
+    """
+
+    def __init__(self, follower: ModelFollower, address: str, *, shares_port: bool = False) -> None:
+        service = follower.service
+        settings = service.settings
+        self._follower = follower
+        self._settings = settings
+        self._address = address
+        self._health = Health([each.full_name for each in _SERVICES])
+        self._log = RequestLog(self._count, least_status=LEAST_LOGGED[settings.log_requests])
+        methods = [
+            *open_inference.METHODS,
+            *tensorflow_serving.METHODS,
+            *self._health.methods,
+            *make_reflection((*_SERVICES, HEALTH)),
+        ]
+        self._calls = Calls(follower, methods, self._log)
+        self._options = (
+            ("grpc.max_receive_message_length", settings.max_upload_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", int(shares_port)),
+            ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_MS),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MS),
+            ("grpc.keepalive_permit_without_calls", 1),
+        )
+        self._certificate = _read_certificate(settings)
+        self._servers: list[grpc.aio.Server] = []
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        service.on_drain.append(functools.partial(loop.call_soon_threadsafe, self._health.stop))
+        self.port = 0
+        """The port that it listens on."""
+
+    @property
+    def address(self) -> str:
+        """The address that it listens on."""
+        return f"{self._address.rpartition(':')[0]}:{self.port}"
+
+    def _count(self, events: list[RequestEvent]) -> None:
+        self._follower.service.count(events)
+
+    async def start(self) -> None:
+        """Listen, and answer calls from now on.
+
+        Raises:
+            SettingsError: the address cannot be listened on.
+        """
+        await self._start_server()
+        self._watching = asyncio.create_task(self._replace_ended())
+
+    async def _start_server(self) -> None:
+        server = grpc.aio.server(options=self._options, handlers=[self._calls])
+        try:
+            if self._certificate is None:
+                self.port = server.add_insecure_port(self._address)
+            else:
+                self.port = server.add_secure_port(self._address, self._make_credentials(self._certificate))
+        except RuntimeError as error:
+            reason = f"cannot listen on {self._address}: it is in use, or none of this machine's"
+            raise self._settings.make_error("grpc_port", reason) from error
+        self._servers.append(server)
+        await server.start()
+
+    async def _replace_ended(self) -> None:
+        """Start another server where one has ended by itself; the calls of the former go on to their end.
+
+        gRPC's server for asyncio ends where the name of a method is not UTF-8.
+        """
+        while True:
+            try:
+                while await self._servers[-1].wait_for_termination(_LOOK_S):
+                    pass
+            except Exception:
+                logger.exception("gRPC's server has ended by itself: another one takes its place")
+            former = self._servers[-1]
+            try:
+                await self._start_server()
+            except SettingsError as error:
+                logger.error("gRPC is not served: %s", error)  # noqa: TRY400  # the message has all
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._retire(former)
+
+    def _retire(self, server: grpc.aio.Server) -> None:
+        """Let the calls of a server that has ended go on to their end."""
+        self._servers.remove(server)
+        task = asyncio.create_task(server.stop(self._settings.drain_timeout_s))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def reload_certificate(self) -> None:
+        """Have new connections use the certificate's files as they are now.
+
+        Raises:
+            SettingsError: they are broken.
+        """
+        self._certificate = _read_certificate(self._settings)
+
+    def _make_credentials(self, first: grpc.ServerCertificateConfiguration) -> grpc.ServerCredentials:
+        known: grpc.ServerCertificateConfiguration | None = first
+
+        def find_new() -> Any:  # noqa: ANN401  # `None` where there is none, which the types know nothing of
+            nonlocal known  # gRPC calls this in its threads, at each handshake
+            before, known = known, self._certificate
+            return None if known is before else known
+
+        return grpc.dynamic_ssl_server_credentials(first, find_new)
+
+    async def stop(self) -> None:
+        """Take no more calls, and finish those under way, within the drain limit; may be called again."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        self._health.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+        stopping = [server.stop(self._settings.drain_timeout_s) for server in self._servers]
+        await asyncio.gather(*stopping, *self._retiring)
+        self._log.flush()
+
+
+def _read_certificate(settings: Settings) -> grpc.ServerCertificateConfiguration | None:
+    certificate, key = settings.tls_cert, settings.tls_key
+    if certificate is None or key is None:
+        return None
+    try:
+        return grpc.ssl_server_certificate_configuration([(key.read_bytes(), certificate.read_bytes())])
+    except OSError as error:
+        raise settings.make_error("tls_cert", f"{error.filename}: {error.strerror}") from error
