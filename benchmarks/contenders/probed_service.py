@@ -10,9 +10,9 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.rest.app import create_app
+from fashion_api.server.grpc_port import bind
 from fashion_api.server.log_queue import queue_log_lines
 from fashion_api.server.logs import configure_logging
-from fashion_api.server.processes import bind
 from fashion_api.server.worker import Worker
 from fashion_api.settings import Settings, load_settings
 

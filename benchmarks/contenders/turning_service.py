@@ -17,9 +17,9 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.rest.app import ServiceLifespan, create_app
+from fashion_api.server.grpc_port import bind
 from fashion_api.server.log_queue import queue_log_lines
 from fashion_api.server.logs import configure_logging
-from fashion_api.server.processes import bind
 from fashion_api.server.worker import Worker
 from fashion_api.settings import Settings, load_settings
 

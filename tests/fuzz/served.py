@@ -10,9 +10,9 @@ import uvicorn
 
 from fashion_api.rest.app import create_app
 from fashion_api.server.connection import Connections
+from fashion_api.server.grpc_port import bind
 from fashion_api.server.logs import configure_logging
 from fashion_api.server.process import own_process
-from fashion_api.server.processes import bind
 from fashion_api.server.worker import make_config
 from fashion_api.settings import Settings, load_settings
 from tests.fakes import NovelClassifier, load_fake_test_set, model_loader
