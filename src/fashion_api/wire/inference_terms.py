@@ -35,6 +35,8 @@ _TIMEOUT_UNIT_S: Final = 1e-6
 _LONGEST_TIMEOUT: Final = 2**63
 _SHARED_MEMORY: Final = "shared_memory_region"
 _RESERVED: Final = "triton_"
+_RESERVED_AND_KNOWN: Final = "triton_enable_empty_final_response"
+"""Says how a stream of several answers to one request ends; here each has one."""
 _DATATYPES: Final = (*NUMBERS, BYTES)
 
 
@@ -45,7 +47,7 @@ def check_parameters(parameters: Parameters) -> None:
         InvalidRequestError: the name of one is reserved.
     """
     for name in parameters:
-        if name.startswith(_RESERVED):
+        if name.startswith(_RESERVED) and name != _RESERVED_AND_KNOWN:
             raise _wrong(f"parameters.{name:.100}", f"names that begin with {_RESERVED} are reserved, and not accepted")
 
 

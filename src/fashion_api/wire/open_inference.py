@@ -194,9 +194,7 @@ def _check_object(where: str, value: object) -> dict[str, Any]:
 
 def _read_list(request: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """Give the objects of a list; it may be missing."""
-    found = request.get(name)
-    if found is None:
-        return []
+    found = request.get(name, [])
     if not isinstance(found, list):
         raise _wrong(name, f"must be a list, not {name_json_type(found)}")
     return [_check_object(f"{name}[{position}]", item) for position, item in enumerate(found)]

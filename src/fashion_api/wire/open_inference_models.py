@@ -184,6 +184,12 @@ class StatisticsList(_Schema):
     model_stats: list[ModelStatistics] = Field(description="One for each model: one.")
 
 
+class NoChange(_Schema):
+    """Settings that stay as they are; any that are set already may be named too."""
+
+    model_config = ConfigDict(json_schema_extra={"maxProperties": 0})
+
+
 class RepositoryQuery(_Schema):
     """Which models are asked for."""
 
@@ -223,12 +229,23 @@ class LogSettings(_Schema):
     log_format: str = Field(description="Always `default`.")
 
 
+class _Parameters(_Schema):
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, _Element]
+
+
+class InputParameters(_Parameters):
+    """How an input is meant; parameters that are not known are ignored."""
+
+
 class _Input(_Schema):
     name: str = Field(description="The input's name.", json_schema_extra={BOUND: "served_input"})
+    parameters: InputParameters | None = Field(None, description="How it is meant.")
 
 
 class PixelInput(_Input):
-    """Images as whole numbers."""
+    """Images as whole numbers; floats are read too, see the description of the operation."""
 
     shape: list[int] = Field(
         description="Images, rows, columns, channels; rows with columns, or all three, may be one number.",
@@ -238,23 +255,6 @@ class PixelInput(_Input):
     data: list[Annotated[int, Field(ge=0, le=255)]] = Field(
         description="From 0, black, to 255, row by row; in lists within one another too.",
         json_schema_extra={BOUND: "tensor_data"},
-    )
-
-
-class RangeParameters(_Schema):
-    """What pixels mean."""
-
-    pixel_range: str = Field(description="From 0, black, to 1.", json_schema_extra={"enum": ["0-1"]})
-
-
-class FractionInput(_Input):
-    """Images as floats from 0 to 1."""
-
-    shape: list[int] = Field(description="As in `PixelInput`.", json_schema_extra={BOUND: "tensor_shape"})
-    datatype: str = Field(description="A type of floats.", json_schema_extra={"enum": ["FP32", "FP64"]})
-    parameters: RangeParameters = Field(description="Without it, pixels are from 0 to 255.")
-    data: list[Annotated[float, Field(ge=0, le=1)]] = Field(
-        description="Row by row; rounded to the nearest of 256 levels.", json_schema_extra={BOUND: "tensor_data"}
     )
 
 
@@ -278,14 +278,12 @@ class PictureInput(_Input):
     ] = Field(min_length=1, max_length=1, description="Picture files in base64.")
 
 
-class OutputParameters(_Schema):
-    """How an output is wanted."""
+class OutputParameters(_Parameters):
+    """How an output is wanted; parameters that are not known are ignored.
 
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
-
-    classification: _Number = Field(
-        0, description="How many of the most probable classes are wanted, as texts `probability:index:label`; 0: none."
-    )
+    `classification`: how many of the most probable classes are wanted of the probabilities, as texts
+    `probability:index:label`. `binary_data`: whether the values follow the JSON.
+    """
 
 
 class RequestedOutput(_Schema):
@@ -295,7 +293,7 @@ class RequestedOutput(_Schema):
     parameters: OutputParameters | None = Field(None, description="How it is wanted.")
 
 
-class InferenceParameters(_Schema):
+class InferenceParameters(_Parameters):
     """What else a request asks for; others are ignored."""
 
     timeout: Annotated[int, Field(ge=1_000_000)] = Field(
@@ -308,11 +306,9 @@ class InferenceRequest(_Schema):
 
     id: str | None = Field(None, description="Is in the answer too.")
     parameters: InferenceParameters | None = Field(None, description="What else is asked for.")
-    inputs: list[PixelInput | FractionInput | PictureInput] = Field(
-        min_length=1, max_length=1, description="The model's input."
-    )
-    outputs: list[RequestedOutput] | None = Field(
-        None, max_length=1, description="The outputs that are wanted, each once; without it, the probabilities."
+    inputs: list[PixelInput | PictureInput] = Field(min_length=1, max_length=1, description="The model's input.")
+    outputs: list[RequestedOutput] = Field(
+        [], max_length=1, description="The outputs that are wanted, each once; without any, the probabilities."
     )
 
 

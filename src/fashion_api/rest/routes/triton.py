@@ -1,6 +1,6 @@
 """What clients of Triton ask besides inference: the repository, settings and shared memory.
 
-What would change something is refused; those routes are not described.
+What would change something is refused; routes that have no other answer are not described.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from fashion_api.wire.json_body import JSON
 from fashion_api.wire.open_inference_answers import keep_settings, write_index
 from fashion_api.wire.open_inference_models import (
     LogSettings,
+    NoChange,
     RegionPath,
     RepositoryModel,
     RepositoryQuery,
@@ -26,6 +27,9 @@ from fashion_api.wire.served_model import NO_CONTROL, NO_SHARED_MEMORY, describe
 router = OperationRouter(tags=[TAG])
 
 _MEMORIES = ("system", "cuda")
+_CHANGED = protocol_responses(*OF_A_BODY, problems.NOT_READY, problems.OVERLOADED)
+_CHANGED_OF_MODEL = protocol_responses(*OF_A_BODY, problems.NOT_FOUND, problems.NOT_READY, problems.OVERLOADED)
+_CHANGE: dict[str, Any] = {"requestBody": {"content": {JSON: {"schema": describe_body(NoChange)}}}}
 _ASKED_OF_REGION: dict[str, Any] = {
     "responses": ASKED,
     "openapi_extra": {"parameters": describe_parameters(path=RegionPath)},
@@ -35,7 +39,7 @@ _ASKED_OF_REGION: dict[str, Any] = {
 @router.post(
     "/v2/repository/index",
     summary="List the repository",
-    responses=protocol_responses(*OF_A_BODY, problems.NOT_READY, problems.OVERLOADED),
+    responses=_CHANGED,
     openapi_extra={"requestBody": {"content": {JSON: {"schema": describe_body(RepositoryQuery)}}}},
 )
 async def list_repository(request: Request) -> list[RepositoryModel]:
@@ -57,9 +61,9 @@ async def get_log_settings(service: ServiceDep) -> LogSettings:
     return LogSettings.model_validate(describe_log_settings(service))
 
 
-@router.post("/v2/logging", include_in_schema=False)
+@router.post("/v2/logging", summary="Keep what is logged", responses=_CHANGED, openapi_extra=_CHANGE)
 async def keep_log_settings(request: Request) -> LogSettings:
-    """Refuse a change."""
+    """Give what is set; what would change it is refused, and so is a setting that there is not."""
     taken, body = await read_request(request)
     return keep_settings(await get_log_settings(taken.service), body)
 
@@ -76,16 +80,21 @@ async def get_model_trace(service: ServedDep) -> TraceSettings:
     return await get_trace_settings(service)
 
 
-@router.post("/v2/trace/setting", include_in_schema=False)
+@router.post("/v2/trace/setting", summary="Keep what is traced", responses=_CHANGED, openapi_extra=_CHANGE)
 async def keep_trace_settings(request: Request) -> TraceSettings:
-    """Refuse a change."""
+    """Give what is set; what would change it is refused, and so is a setting that there is not."""
     taken, body = await read_request(request)
     return keep_settings(await get_trace_settings(taken.service), body)
 
 
-@router.post(f"{MODEL}/trace/setting", include_in_schema=False)
+@router.post(
+    f"{MODEL}/trace/setting",
+    summary="Keep what is traced of a model",
+    responses=_CHANGED_OF_MODEL,
+    openapi_extra={**ASKED_OF_MODEL["openapi_extra"], **_CHANGE},
+)
 async def keep_model_trace(request: Request, _service: ServedDep) -> TraceSettings:
-    """Refuse a change."""
+    """Give what is set; what would change it is refused, and so is a setting that there is not."""
     return await keep_trace_settings(request)
 
 
