@@ -22,6 +22,7 @@ from fashion_api.service import rate_limit
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from tests.conftest import MakeClient
 from tests.fakes import FakeClassifier, find_no_test_set, load_fake_test_set, model_loader
+from tests.rest.test_openapi import HEALTH
 
 PREDICTION = "/api/v1/test-images/9/prediction"
 
@@ -227,7 +228,7 @@ class TestApiKeys:
         """The description says which routes need a key."""
         paths = guarded.get("/openapi.json").json()["paths"]
         guarded_paths = {path for path, item in paths.items() if all("security" in about for about in item.values())}
-        assert paths.keys() - guarded_paths == {"/livez", "/readyz"}
+        assert paths.keys() - guarded_paths == HEALTH
         assert "401" in paths["/api/v1/model"]["get"]["responses"]
 
     def test_without_keys_none_is_described(self, client: TestClient) -> None:
@@ -289,6 +290,8 @@ class TestDocumentation:
             "GET /real",
             "GET /v1/models/{name}",
             "POST /v1/models/{name}:predict",
+            "GET /v2/models/{name}",
+            "POST /v2/models/{name}/infer",
         }
         assert all(operation["summary"] and operation["description"] for operation in operations.values())
 

@@ -21,7 +21,7 @@ from tests.fakes import fake_service, load_fake_test_set, model_loader
 
 LIST = "/api/v1/test-images"
 NO_MODEL = {"type": "string"}
-PATHS = {"index": "0", "name": "fake", "version": "1"}
+PATHS = {"index": "0", "name": "fake", "version": "1", "region": "r"}
 
 
 def find_label_schema(document: dict[str, Any]) -> dict[str, Any]:
@@ -130,6 +130,7 @@ def test_operations_have_short_ids(document: dict[str, Any]) -> None:
         ("/api/v1/preparations", "multipart/form-data", "PreparationForm"),
         ("/api/v1/explanations", "application/json", "ExplanationRequest"),
         ("/v1/models/{name}:predict", "application/json", "ServingRequest"),
+        ("/v2/models/{name}/infer", "application/json", "InferenceRequest"),
     ],
 )
 def test_request_bodies_have_names(document: dict[str, Any], path: str, media_type: str, name: str) -> None:
@@ -236,7 +237,35 @@ STATUSES = {
     "GET /v1/models/{name}/versions/{version}/metadata": {200, 404, 500, 503},
     "POST /v1/models/{name}:predict": {200, 400, 404, 408, 413, 415, 500, 503, 504},
     "POST /v1/models/{name}/versions/{version}:predict": {200, 400, 404, 408, 413, 415, 500, 503, 504},
+    "GET /v2": {200, 500, 503},
+    "GET /v2/health/live": {200, 500},
+    "GET /v2/health/ready": {200, 500, 503},
+    "GET /v2/models": {200, 500, 503},
+    "GET /v2/models/stats": {200, 500, 503},
+    "GET /v2/models/{name}": {200, 404, 500, 503},
+    "GET /v2/models/{name}/ready": {200, 404, 500, 503},
+    "GET /v2/models/{name}/config": {200, 404, 500, 503},
+    "GET /v2/models/{name}/stats": {200, 404, 500, 503},
+    "GET /v2/models/{name}/versions/{version}": {200, 404, 500, 503},
+    "GET /v2/models/{name}/versions/{version}/ready": {200, 404, 500, 503},
+    "GET /v2/models/{name}/versions/{version}/config": {200, 404, 500, 503},
+    "GET /v2/models/{name}/versions/{version}/stats": {200, 404, 500, 503},
+    "POST /v2/models/{name}/infer": {200, 400, 404, 408, 413, 415, 500, 503, 504},
+    "POST /v2/models/{name}/versions/{version}/infer": {200, 400, 404, 408, 413, 415, 500, 503, 504},
+    "POST /v2/repository/index": {200, 400, 408, 413, 415, 500, 503},
+    "GET /v2/logging": {200, 500, 503},
+    "POST /v2/logging": {200, 400, 408, 413, 415, 500, 503},
+    "GET /v2/trace/setting": {200, 500, 503},
+    "POST /v2/trace/setting": {200, 400, 408, 413, 415, 500, 503},
+    "GET /v2/models/{name}/trace/setting": {200, 404, 500, 503},
+    "POST /v2/models/{name}/trace/setting": {200, 400, 404, 408, 413, 415, 500, 503},
+    "GET /v2/systemsharedmemory/status": {200, 500, 503},
+    "GET /v2/cudasharedmemory/status": {200, 500, 503},
+    "GET /v2/systemsharedmemory/region/{region}/status": {200, 500, 503},
+    "GET /v2/cudasharedmemory/region/{region}/status": {200, 500, 503},
 }
+HEALTH = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
+"""The paths that need no key and are always answered."""
 
 
 def test_statuses_of_each_operation_are_described(document: dict[str, Any]) -> None:
@@ -249,7 +278,7 @@ def test_statuses_of_each_operation_are_described(document: dict[str, Any]) -> N
     assert described == STATUSES
 
 
-@pytest.mark.parametrize("operation", [name for name in STATUSES if name not in {"GET /livez", "GET /readyz"}])
+@pytest.mark.parametrize("operation", [name for name in STATUSES if name.split()[1] not in HEALTH])
 def test_overload_is_described(client: TestClient, operation: str) -> None:
     """What an operation answers where too many requests are under way is among its statuses."""
     method, path = operation.split()
@@ -268,11 +297,17 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
         "/api/v1/explanations",
         "/v1/models/{name}:predict",
         "/v1/models/{name}/versions/{version}:predict",
+        "/v2/models/{name}/infer",
+        "/v2/models/{name}/versions/{version}/infer",
+        "/v2/repository/index",
+        "/v2/logging",
+        "/v2/trace/setting",
+        "/v2/models/{name}/trace/setting",
     ],
 )
 def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""
-    ((method, operation),) = document["paths"][path].items()
+    method, operation = list(document["paths"][path].items())[-1]
     headers = {"Content-Encoding": "br", "Content-Type": "application/json"}
     answer = client.request(method, path.format(**PATHS), content=b"{}", headers=headers)
     assert (answer.status_code, "415" in operation["responses"]) == (415, True)

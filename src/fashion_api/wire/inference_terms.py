@@ -20,7 +20,7 @@ from fashion_api.wire.tensors import (
     list_outputs,
     pack_bytes,
 )
-from fashion_api.wire.validation import name_value
+from fashion_api.wire.validation import name_value, to_whole_number
 
 Parameters = Mapping[str, object]
 """Values by name: texts, numbers and booleans."""
@@ -57,9 +57,10 @@ def read_timeout_s(parameters: Parameters) -> float:
     Raises:
         InvalidRequestError: `timeout` is no number of microseconds.
     """
-    timeout = parameters.get(_TIMEOUT, 0)
-    if type(timeout) is not int or timeout < 0:
-        raise _wrong(f"parameters.{_TIMEOUT}", f"must be a whole number of microseconds, not {_name(timeout)}")
+    given = parameters.get(_TIMEOUT, 0)
+    timeout = to_whole_number(given)
+    if timeout is None or timeout < 0:
+        raise _wrong(f"parameters.{_TIMEOUT}", f"must be a whole number of microseconds, not {_name(given)}")
     return min(timeout, _LONGEST_TIMEOUT) * _TIMEOUT_UNIT_S if timeout else math.inf
 
 
@@ -146,9 +147,10 @@ def choose_outputs(service: Service, asked: Sequence[tuple[str, Parameters]]) ->
 
 
 def _read_classes(where: str, key: str, parameters: Parameters) -> int:
-    classes = parameters.get(CLASSIFICATION, 0)
-    if type(classes) is not int or classes < 0:
-        raise _wrong(f"{where}.parameters.{CLASSIFICATION}", f"must be a number of classes, not {_name(classes)}")
+    given = parameters.get(CLASSIFICATION, 0)
+    classes = to_whole_number(given)
+    if classes is None or classes < 0:
+        raise _wrong(f"{where}.parameters.{CLASSIFICATION}", f"must be a number of classes, not {_name(given)}")
     if classes and key != PROBABILITIES:
         raise _wrong(f"{where}.parameters.{CLASSIFICATION}", "is for the probabilities only")
     return classes

@@ -109,9 +109,9 @@ def make_bounds(service: Service) -> Bounds:
         serving_pictures={"value": {"signature_name": "images", "instances": [{"b64": picture}]}},
         served_input={"enum": [service.settings.served_input]},
         served_output={"enum": list(name_outputs(service))},
-        tensor_shape=_describe_shape(1, *list_shapes(spec)[0][1:]),
+        tensor_shape=_describe_shapes([(1, *shape[1:]) for shape in list_shapes(spec)]),
         tensor_data={"minItems": math.prod(spec.shape), "maxItems": math.prod(spec.shape)},
-        picture_shape=_describe_shape(1),
+        picture_shape=_describe_shapes([(1,), (1, 1)]),
         tensor_request=_make_request(service, "UINT8", list_shapes(spec)[0][1:], draw_image(spec).ravel().tolist()),
         picture_request=_make_request(service, "BYTES", (), [picture]),
     )
@@ -123,9 +123,14 @@ def _make_request(service: Service, datatype: str, image_shape: Sequence[int], d
     return {"value": {"inputs": [tensor]}}
 
 
-def _describe_shape(*lengths: int) -> dict[str, Any]:
-    parts = [{"type": "integer", "minimum": length, "maximum": length} for length in lengths]
-    return {"prefixItems": parts, "minItems": len(parts), "maxItems": len(parts), "examples": [list(lengths)]}
+def _describe_shapes(shapes: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Describe a list of numbers that is one of these."""
+    return {"anyOf": [_describe_shape(shape) for shape in shapes], "examples": [list(shapes[0])]}
+
+
+def _describe_shape(shape: Sequence[int]) -> dict[str, Any]:
+    lengths = [{"type": "integer", "minimum": length, "maximum": length} for length in shape]
+    return {"prefixItems": lengths, "minItems": len(shape), "maxItems": len(shape)}
 
 
 def _scale(image: Images, most: int) -> list[Any]:

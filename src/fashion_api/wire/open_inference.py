@@ -51,7 +51,7 @@ from fashion_api.wire.tensors import (
     unpack_bytes,
     unpack_numbers,
 )
-from fashion_api.wire.validation import name_json_type, name_value
+from fashion_api.wire.validation import name_json_type, name_value, to_whole_number
 
 BINARY: Final = "application/octet-stream"
 """The media type of an answer with binary data."""
@@ -278,10 +278,10 @@ def _read_shape(given: dict[str, Any]) -> list[int]:
     shape = given["shape"]
     if not isinstance(shape, list):
         raise _wrong(where, f"must be a list, not {name_json_type(shape)}")
-    for length in shape:
-        if type(length) is not int:
-            raise _wrong(where, f"must have whole numbers, not {name_value(length)}")
-    return shape
+    lengths = list(map(to_whole_number, shape))
+    if None in lengths:
+        raise _wrong(where, f"must have whole numbers, not {name_value(shape[lengths.index(None)])}")
+    return cast("list[int]", lengths)
 
 
 def _read_data(spec: InputSpec, name: str, datatype: str, data: object) -> Any:  # noqa: ANN401  # as in `Tensor`
@@ -307,10 +307,11 @@ def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
     return contents
 
 
-def _read_binary(name: str, datatype: str, size: object, rest: memoryview) -> Any:  # noqa: ANN401  # as in `Tensor`
+def _read_binary(name: str, datatype: str, given: object, rest: memoryview) -> Any:  # noqa: ANN401  # as in `Tensor`
     where = f"{name}.parameters.{_BINARY_SIZE}"
-    if type(size) is not int or size < 0:
-        raise _wrong(where, f"must be a number of bytes, not {name_value(size)}")
+    size = to_whole_number(given)
+    if size is None or size < 0:
+        raise _wrong(where, f"must be a number of bytes, not {name_value(given)}")
     if size != len(rest):
         raise _wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
     return unpack_bytes(name, rest) if datatype == BYTES else unpack_numbers(name, rest, datatype)

@@ -294,11 +294,11 @@ class RequestedOutput(_Schema):
 
 
 class InferenceParameters(_Parameters):
-    """What else a request asks for; others are ignored."""
+    """What else a request asks for; parameters that are not known are ignored.
 
-    timeout: Annotated[int, Field(ge=1_000_000)] = Field(
-        60_000_000, description="Microseconds until the caller no longer waits; any number is read, 0 is none."
-    )
+    `timeout`: microseconds that its caller waits. `pixel_range`: `0-1` or `0-255`. `binary_data_output`: whether the
+    values of outputs follow the JSON.
+    """
 
 
 class InferenceRequest(_Schema):

@@ -25,7 +25,7 @@ from fashion_api.settings import FURTHER_OUTPUTS
 from fashion_api.wire.operation import Step
 from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.uploads import decode_files
-from fashion_api.wire.validation import name_json_type, name_value, write_location
+from fashion_api.wire.validation import name_json_type, name_value, to_whole_number, write_location
 
 PixelRange = Literal["0-1", "0-255"]
 """What black and white are."""
@@ -245,7 +245,11 @@ def parse_numbers(name: str, values: Sequence[Any], datatype: str, shape: Sequen
     """
     dtype: np.dtype[Any] = np.dtype(np.float64) if datatype in _FLOATS else NUMBERS[datatype]
     types = (int, float) if dtype.kind == "f" else (int,)
-    if set(map(type, values)) <= set(types):
+    kinds = set(map(type, values))
+    if dtype.kind != "f" and float in kinds:  # 1.0 is a whole number too, as some languages write it
+        values = [value if (whole := to_whole_number(value)) is None else whole for value in values]
+        kinds = set(map(type, values))
+    if kinds <= set(types):
         try:
             # In half the time that np.array takes over Python's numbers.
             return np.frombuffer(struct.pack(f"<{len(values)}{_CODES[dtype.str]}", *values), dtype)

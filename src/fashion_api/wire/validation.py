@@ -68,6 +68,13 @@ def name_value(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) or abs(value) > _LONG_NUMBER else str(value)
 
 
+def to_whole_number(value: object) -> int | None:
+    """Give a whole number of JSON, also one that is written as 1.0; `None` for any other value."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _describe(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return "is missing"
