@@ -14,6 +14,15 @@ from fashion_api_client.api.health import check_liveness, check_readiness
 from fashion_api_client.api.model import get_model
 from fashion_api_client.api.original_api import get_actual_label, predict_label
 from fashion_api_client.api.predictions import explain_images, predict_images, predict_upload, prepare_picture
+from fashion_api_client.api.tensor_flow_serving import (
+    get_serving_metadata,
+    get_serving_status,
+    get_serving_version_metadata,
+    get_serving_version_status,
+    list_serving_models,
+    predict_serving,
+    predict_serving_version,
+)
 from fashion_api_client.api.test_images import (
     get_confusion_matrix,
     get_test_image,
@@ -22,6 +31,8 @@ from fashion_api_client.api.test_images import (
     predict_test_image,
 )
 from fashion_api_client.models import (
+    Base64Picture,
+    ColumnPredictions,
     ConfusionMatrix,
     ExplanationList,
     ExplanationRequest,
@@ -31,6 +42,9 @@ from fashion_api_client.models import (
     LabelledPrediction,
     ListTestImagesLabel,
     ModelCard,
+    PictureRows,
+    PixelColumns,
+    PixelColumnsSignatureName,
     PredictImagesCoverage,
     PredictionList,
     PredictionRequest,
@@ -40,6 +54,11 @@ from fashion_api_client.models import (
     PreparePictureFit,
     PreparePictureInvert,
     ProblemDetails,
+    ProtocolError,
+    RowPredictions,
+    ServedNames,
+    ServingMetadata,
+    ServingStatus,
     UploadForm,
     UploadPredictionList,
 )
@@ -132,6 +151,47 @@ def ask_confusions() -> list[int]:
     return [answer.total, len(answer.labels), sum(row[number] for number, row in enumerate(answer.matrix))]
 
 
+def ask_served_models() -> list[str]:
+    answer = list_serving_models.sync(client=client)
+    assert isinstance(answer, ServedNames)
+    return answer.models
+
+
+def read_status(answer: object) -> list[object]:
+    assert isinstance(answer, ServingStatus)
+    return [answer.ready, answer.model_version_status[0].state]
+
+
+def ask_signatures() -> list[str]:
+    answer = get_serving_metadata.sync("fake", client=client)
+    assert isinstance(answer, ServingMetadata)
+    return answer.metadata.signature_def.signature_def.additional_keys
+
+
+def ask_input_type() -> str:
+    answer = get_serving_version_metadata.sync("fake", "1", client=client)
+    assert isinstance(answer, ServingMetadata)
+    return answer.metadata.signature_def.signature_def["serving_default"].inputs["image"].dtype
+
+
+def ask_served_rows() -> list[object]:
+    picture = Base64Picture(b64=base64.b64encode(get_picture(1)).decode())
+    body = PictureRows(signature_name="images", instances=[picture, picture])
+    answer, error = (predict_serving.sync(name, client=client, body=body) for name in ("fake", "none"))
+    assert isinstance(answer, RowPredictions)
+    assert isinstance(error, ProtocolError)
+    return [[len(row) for row in answer.predictions if isinstance(row, list)], error.error]
+
+
+def ask_served_columns() -> object:
+    rows = [[3 if x == y == 0 else 0 for x in range(28)] for y in range(28)]
+    body = PixelColumns(signature_name=PixelColumnsSignatureName.DETAILS, inputs=[rows])
+    answer = predict_serving_version.sync("fake", "1", client=client, body=body)
+    assert isinstance(answer, ColumnPredictions)
+    assert not isinstance(answer.outputs, list)
+    return answer.outputs["label"]
+
+
 CALLS: dict[str, Callable[[], object]] = {
     "check_liveness": lambda: ask_health(check_liveness.sync),
     "check_readiness": lambda: ask_health(check_readiness.sync),
@@ -148,6 +208,13 @@ CALLS: dict[str, Callable[[], object]] = {
     "get_confusion_matrix": ask_confusions,
     "predict_label": lambda: predict_label.sync(client=client, test_image_num=3),
     "get_actual_label": lambda: get_actual_label.sync(client=client, test_image_num=3),
+    "list_serving_models": ask_served_models,
+    "get_serving_status": lambda: read_status(get_serving_status.sync("fake", client=client)),
+    "get_serving_version_status": lambda: read_status(get_serving_version_status.sync("fake", "1", client=client)),
+    "get_serving_metadata": ask_signatures,
+    "get_serving_version_metadata": ask_input_type,
+    "predict_serving": ask_served_rows,
+    "predict_serving_version": ask_served_columns,
 }
 
 json.dump({name: call() for name, call in CALLS.items()}, sys.stdout)

@@ -35,6 +35,13 @@ ANSWERS: Mapping[str, object] = {
     "get_confusion_matrix": [30, 10, 27],
     "predict_label": "Dress",
     "get_actual_label": "Dress",
+    "list_serving_models": ["fake"],
+    "get_serving_status": [True, "AVAILABLE"],
+    "get_serving_version_status": [True, "AVAILABLE"],
+    "get_serving_metadata": ["serving_default", "pixels", "images", "details"],
+    "get_serving_version_metadata": "DT_FLOAT",
+    "predict_serving": [[10, 10], "Servable not found for request: Latest(none)"],
+    "predict_serving_version": ["Dress"],
 }
 """What each operation is answered, as the two scripts that ask write it."""
 

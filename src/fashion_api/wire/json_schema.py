@@ -1,6 +1,7 @@
 """Completes the JSON schemas and their examples with what only the model and the settings can say."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +30,9 @@ PICTURE_BASE64: Final = "picture-base64"
 """The format of a string that is a picture file of the model's size in base64."""
 CROP: Final = "crop"
 """The format of a string that names a part of a picture."""
+
+_OF_PATTERNS: Final = re.compile(r"[.*+?^${}()|\[\]\\]")
+_ESCAPED: Final = r"\\\g<0>"
 
 # No enumeration: generators of clients leave out operations that have one of numbers.
 QUARTER_TURNS: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": 270, "multipleOf": 90}
@@ -77,7 +81,6 @@ def make_bounds(service: Service) -> Bounds:
     spec, labels = model.input, list(model.labels)
     picture = encode_image(spec)
     prediction = describe_prediction(labels)
-    served_version = str(service.settings.served_version)
     most = 1 if service.settings.serving_default_range == "0-1" else 255
     return Bounds(
         labels={"enum": labels},
@@ -99,9 +102,8 @@ def make_bounds(service: Service) -> Bounds:
         preparation={"examples": [describe_preparation(spec)]},
         explained_images={"maxItems": find_max_explained(service.settings, spec)},
         explanation={"examples": [describe_explanation(labels, spec)]},
-        # Of a path: no other is found.
-        served_name={"enum": [service.served_name], "examples": [service.served_name]},
-        served_version={"enum": [served_version], "examples": [served_version]},
+        served_name=_describe_only(service.served_name),
+        served_version=_describe_only(str(service.settings.served_version)),
         serving_value={"maximum": most},
         serving_row=_describe_row(spec, {"type": "number", "minimum": 0, "maximum": most}),
         serving_floats={"value": {"instances": [_scale(draw_image(spec), most)]}},
@@ -126,6 +128,11 @@ def _make_request(service: Service, datatype: str, image_shape: Sequence[int], d
 def _describe_shape(*lengths: int) -> dict[str, Any]:
     parts = [{"type": "integer", "minimum": length, "maximum": length} for length in lengths]
     return {"prefixItems": parts, "minItems": len(parts), "maxItems": len(parts), "examples": [list(lengths)]}
+
+
+def _describe_only(name: str) -> dict[str, Any]:
+    """Describe the one name that is found; of an enumeration, generators would make a type for each path."""
+    return {"pattern": f"^{_OF_PATTERNS.sub(_ESCAPED, name)}$", "examples": [name]}
 
 
 def _scale(image: Images, most: int) -> list[Any]:

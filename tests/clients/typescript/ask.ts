@@ -25,6 +25,9 @@ async function upload(body: FormData | Blob): Promise<[string | null, string][]>
   return predictions.map(({ filename, label }) => [filename, label]);
 }
 
+const served = { name: "fake" };
+const servedVersion = { ...served, version: "1" };
+
 // The type has an operation that is not asked stop the compiler.
 const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
   async check_liveness() {
@@ -98,6 +101,41 @@ const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
   },
   async get_actual_label() {
     return read(await client.GET("/real", { params: { query: { test_image_num: 3 } } }));
+  },
+  async list_serving_models() {
+    return read(await client.GET("/v1/models")).models;
+  },
+  async get_serving_status() {
+    const { ready, model_version_status } = read(await client.GET("/v1/models/{name}", { params: { path: served } }));
+    return [ready, model_version_status[0]?.state];
+  },
+  async get_serving_version_status() {
+    const answer = await client.GET("/v1/models/{name}/versions/{version}", { params: { path: servedVersion } });
+    const { ready, model_version_status } = read(answer);
+    return [ready, model_version_status[0]?.state];
+  },
+  async get_serving_metadata() {
+    const { metadata } = read(await client.GET("/v1/models/{name}/metadata", { params: { path: served } }));
+    return Object.keys(metadata.signature_def.signature_def);
+  },
+  async get_serving_version_metadata() {
+    const params = { path: servedVersion };
+    const { metadata } = read(await client.GET("/v1/models/{name}/versions/{version}/metadata", { params }));
+    return metadata.signature_def.signature_def["serving_default"]?.inputs["image"]?.dtype;
+  },
+  async predict_serving() {
+    const picture = { b64: Buffer.from(await getPicture(1)).toString("base64") };
+    const body = { signature_name: "images", instances: [picture, picture] } as const;
+    const answer = read(await client.POST("/v1/models/{name}:predict", { params: { path: served }, body }));
+    const { error } = await client.POST("/v1/models/{name}:predict", { params: { path: { name: "none" } }, body });
+    return ["predictions" in answer && answer.predictions.map((row) => row.length), error?.error];
+  },
+  async predict_serving_version() {
+    const rows = Array.from({ length: 28 }, (_, y) => Array.from({ length: 28 }, (_, x) => (x + y === 0 ? 3 : 0)));
+    const body = { signature_name: "details", inputs: [rows] } as const;
+    const params = { path: servedVersion };
+    const answer = read(await client.POST("/v1/models/{name}/versions/{version}:predict", { params, body }));
+    return "outputs" in answer && "label" in answer.outputs && answer.outputs["label"];
   },
 };
 
