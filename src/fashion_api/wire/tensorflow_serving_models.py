@@ -114,7 +114,7 @@ class ServingMetadata(_Schema):
 class RowPredictions(_Schema):
     """What is answered to `instances`."""
 
-    predictions: list[list[float]] | list[dict[str, Any]] = Field(
+    predictions: list[list[float] | dict[str, Any]] = Field(
         description="One for each image, in their order: the probabilities in the order of class ids; in the signature "
         "`details` an object with the values of all outputs, by their names."
     )

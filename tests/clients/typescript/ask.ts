@@ -125,14 +125,14 @@ const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
   },
   async predict_serving() {
     const picture = { b64: Buffer.from(await getPicture(1)).toString("base64") };
-    const body = { signature_name: "images", instances: [picture, picture] } as const;
+    const body = { signature_name: "images" as const, instances: [picture, picture] };
     const answer = read(await client.POST("/v1/models/{name}:predict", { params: { path: served }, body }));
     const { error } = await client.POST("/v1/models/{name}:predict", { params: { path: { name: "none" } }, body });
-    return ["predictions" in answer && answer.predictions.map((row) => row.length), error?.error];
+    return ["predictions" in answer && answer.predictions.map((row) => Array.isArray(row) && row.length), error?.error];
   },
   async predict_serving_version() {
     const rows = Array.from({ length: 28 }, (_, y) => Array.from({ length: 28 }, (_, x) => (x + y === 0 ? 3 : 0)));
-    const body = { signature_name: "details", inputs: [rows] } as const;
+    const body = { signature_name: "details" as const, inputs: [rows] };
     const params = { path: servedVersion };
     const answer = read(await client.POST("/v1/models/{name}/versions/{version}:predict", { params, body }));
     return "outputs" in answer && "label" in answer.outputs && answer.outputs["label"];
