@@ -345,10 +345,6 @@ REQUESTS: Mapping[str, Expectation] = {
         _SERVING,
         _SERVING_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(_SERVING_FLOATS, 500),
     ),
-    "serving: a body in chunks of one byte": _of(
-        _SERVING,
-        _SERVING_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + _write_chunks(_SERVING_FLOATS, 1),
-    ),
     "serving: no body": _of(_SERVING_INVALID, get(SERVING_PREDICT_PATH, method="POST")),
     "serving: no JSON": _of(_SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, b"instances")),
     "serving: a byte-order mark": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, b"\xef\xbb\xbf" + _SERVING_FLOATS)),

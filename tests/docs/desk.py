@@ -20,6 +20,7 @@ _LIMIT_S = 120
 _NOT_OURS = re.compile(r"FASHION_|MAKE|MFLAGS$|ARGS$", re.IGNORECASE)
 """Settings, and what a `make test` hands to any `make` below it; no reader of a page has them."""
 _DEFAULT_PORT = re.compile(r"\b8000\b")
+_GRPC_PORT = re.compile(r"\b8001\b")
 
 
 def copy_repository(folder: Path) -> None:
@@ -44,6 +45,8 @@ class Desk:
         self.folder = folder
         self.port = port
         """Where the service is that the page's requests are for; pages write 8000."""
+        self.grpc_port = find_free_port()
+        """Where it is asked over gRPC; pages write 8001."""
         self.output = ""
         """What the last block printed."""
         self._service: subprocess.Popen[str] | None = None
@@ -72,7 +75,7 @@ class Desk:
         assert failed == (block.mark == "fails"), f"status {process.returncode}\n{self.output}\n{errors}"
 
     def _address(self, content: str) -> str:
-        return _DEFAULT_PORT.sub(str(self.port), content)
+        return _GRPC_PORT.sub(str(self.grpc_port), _DEFAULT_PORT.sub(str(self.port), content))
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}

@@ -44,7 +44,7 @@ def test_blocks_run_as_they_are_pasted(
 
 
 def _shows_output(before: Block | None, block: Block) -> bool:
-    return block.language == "text" and before is not None and before.language in _RUN
+    return block.language == "text" and before is not None and before.language in _RUN and before.mark != "not run"
 
 
 def _check(desk: Desk, block: Block, before: Block | None) -> None:
