@@ -14,9 +14,6 @@
     ├── RequestError                    the caller's request cannot be answered as it is
     │   ├── InvalidRequestError         something in it is wrong (says each place)
     │   ├── UnknownModelError           no model has this name and version
-    │   ├── UnknownCallError            there is no such call
-    │   ├── UnknownServiceError         no service has this name
-    │   ├── UnsupportedCallError        its protocol has such a call, and the service does not offer it
     │   ├── UnknownTestImageError       no test image has that index
     │   ├── UnauthenticatedError        it has no valid API key
     │   ├── UnsupportedMediaTypeError   its body is of a type that is not read
@@ -128,18 +125,6 @@ class InvalidRequestError(RequestError):
 
 class UnknownModelError(RequestError):
     """No model has this name and version."""
-
-
-class UnknownCallError(RequestError):
-    """There is no such call."""
-
-
-class UnknownServiceError(RequestError):
-    """No service has this name."""
-
-
-class UnsupportedCallError(RequestError):
-    """The protocol has such a call, and the service does not offer it."""
 
 
 class UnknownTestImageError(RequestError):

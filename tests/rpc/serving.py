@@ -47,7 +47,8 @@ class Server:
     def __init__(self, calls: CallServer, follower: ModelFollower) -> None:
         self.calls = calls
         self.follower = follower
-        self.address = f"127.0.0.1:{calls.port}"
+        self.address = calls.address
+        self.port = int(calls.address.rpartition(":")[2])
 
     def connect(self, **options: object) -> grpc.aio.Channel:
         """Make a connection of its own."""

@@ -22,10 +22,9 @@ from fashion_api.errors import (
     Fault,
     InvalidRequestError,
     OverloadedError,
-    UnknownCallError,
 )
 from fashion_api.inference.classifier import Predictions
-from fashion_api.rpc.statuses import Status, explain
+from fashion_api.rpc.statuses import Status, UnknownCallError, explain
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
 from fashion_api.service.events import RequestEvent, RequestRecord, TraceContext

@@ -15,8 +15,8 @@ from grpc_health.v1.health_pb2 import (
     HealthListResponse,
 )
 
-from fashion_api.errors import UnknownServiceError
 from fashion_api.rpc.calls import Openly, list_methods
+from fashion_api.rpc.statuses import UnknownServiceError
 
 SERVICE = DESCRIPTOR.services_by_name["Health"]
 

@@ -4,18 +4,18 @@ from collections.abc import Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from fashion_api.errors import FashionError, Fault, InvalidRequestError, UnavailableError, UnsupportedCallError
+from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotReadyError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.pictures.resizing import choose_resize
 from fashion_api.rpc.calls import Call, InStream, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
+from fashion_api.rpc.statuses import UnsupportedCallError
 from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
 from fashion_api.wire import served_model
 from fashion_api.wire.inference_terms import (
     ADVICE,
-    Parameters,
     check_input,
     check_input_form,
     check_parameters,
@@ -48,7 +48,7 @@ _CONTENTS: Final[Mapping[str, str]] = MappingProxyType(
 """The field that has the elements of each type; those of all others come as bytes only."""
 _FINAL: Final = "triton_final_response"
 _WANTS_EMPTY_FINAL: Final = "triton_enable_empty_final_response"
-"""A parameter that Triton's client sends in streams. Each answer of ours has content, the last one too."""
+"""A parameter of Triton's clients: each answer of ours has content, the last one too."""
 
 
 async def _answer_server_live(_call: Call, _request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
@@ -162,7 +162,7 @@ async def _list_models(call: Call, _request: pb.RepositoryIndexRequest) -> pb.Re
 
 
 async def _refuse_control(_call: Call, _request: object) -> pb.RepositoryModelLoadResponse:
-    raise UnavailableError(served_model.NO_CONTROL)
+    raise NotReadyError(served_model.NO_CONTROL)
 
 
 async def _refuse_region(_call: Call, _request: object) -> pb.SystemSharedMemoryRegisterResponse:
@@ -219,7 +219,6 @@ async def _infer(call: Call, request: pb.ModelInferRequest) -> pb.ModelInferResp
 
 
 async def _infer_in_stream(call: Call, request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
-    request.parameters.pop(_WANTS_EMPTY_FINAL, None)
     answer = await _infer(call, request)
     answer.parameters[_FINAL].bool_param = True
     return pb.ModelStreamInferResponse(infer_response=answer)
@@ -243,6 +242,7 @@ def _read_inference(
     service.check_served(request.model_name, request.model_version)
     model, settings = service.model, service.settings
     parameters = _read_parameters(request.parameters)
+    parameters.pop(_WANTS_EMPTY_FINAL, None)
     check_parameters(parameters)
     timeout_s = read_timeout_s(parameters)
     wanted = choose_outputs(service, [(output.name, _read_parameters(output.parameters)) for output in request.outputs])
@@ -272,7 +272,7 @@ def _read_inference(
     return Job(images, write, timeout_s)
 
 
-def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> Parameters:
+def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, object]:
     """Give the values of parameters by name, without those that have none."""
     choices = ((name, value, value.WhichOneof("parameter_choice")) for name, value in parameters.items())
     return {name: getattr(value, choice) for name, value, choice in choices if choice is not None}
@@ -297,7 +297,7 @@ def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.Infe
     if not contents:
         raise _wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
     values = list(contents[0][1])
-    return values if datatype == BYTES else parse_numbers(name, values, datatype)
+    return values if datatype == BYTES else parse_numbers(name, values, datatype, given.shape)
 
 
 def _wrong(where: str, message: str) -> InvalidRequestError:

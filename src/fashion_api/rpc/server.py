@@ -45,7 +45,6 @@ class CallServer:
         settings = service.settings
         self._follower = follower
         self._settings = settings
-        self._address = address
         self._health = Health([each.full_name for each in _SERVICES])
         self._log = RequestLog(self._count, least_status=LEAST_LOGGED[settings.log_requests])
         methods = [
@@ -70,13 +69,8 @@ class CallServer:
         self._stopping: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         service.on_drain.append(functools.partial(loop.call_soon_threadsafe, self._health.stop))
-        self.port = 0
-        """The port that it listens on."""
-
-    @property
-    def address(self) -> str:
-        """The address that it listens on."""
-        return f"{self._address.rpartition(':')[0]}:{self.port}"
+        self.address = address
+        """The address that it listens on; before it has started, its port may be 0, for a free one."""
 
     def _count(self, events: list[RequestEvent]) -> None:
         self._follower.service.count(events)
@@ -87,21 +81,23 @@ class CallServer:
         Raises:
             SettingsError: the address cannot be listened on.
         """
-        await self._start_server()
+        self.address = f"{self.address.rpartition(':')[0]}:{await self._start_server()}"
         self._watching = asyncio.create_task(self._replace_ended())
 
-    async def _start_server(self) -> None:
+    async def _start_server(self) -> int:
+        """Start a server; gives its port."""
         server = grpc.aio.server(options=self._options, handlers=[self._calls])
         try:
             if self._certificate is None:
-                self.port = server.add_insecure_port(self._address)
+                port = server.add_insecure_port(self.address)
             else:
-                self.port = server.add_secure_port(self._address, self._make_credentials(self._certificate))
+                port = server.add_secure_port(self.address, self._make_credentials(self._certificate))
         except RuntimeError as error:
-            reason = f"cannot listen on {self._address}: it is in use, or none of this machine's"
+            reason = f"cannot listen on {self.address}: it is in use, or none of this machine's"
             raise self._settings.make_error("grpc_port", reason) from error
         self._servers.append(server)
         await server.start()
+        return port
 
     async def _replace_ended(self) -> None:
         """Start another server where one has ended by itself; the calls of the former go on to their end.

@@ -8,11 +8,24 @@ from typing import NamedTuple
 from grpc import StatusCode
 
 from fashion_api import errors
+from fashion_api.errors import FashionError
 
 logger = logging.getLogger(__name__)
 
 _MAX_DETAILS = 1000
 """Characters of a message: it travels in a header, which clients limit to 8 KiB."""
+
+
+class UnknownCallError(FashionError):
+    """There is no such call."""
+
+
+class UnsupportedCallError(FashionError):
+    """The protocol has such a call, and the service does not offer it."""
+
+
+class UnknownServiceError(FashionError):
+    """No gRPC service has this name."""
 
 
 class _Kind(NamedTuple):
@@ -40,12 +53,12 @@ _KIND_OF: Mapping[type, _Kind] = {
     errors.RequestError: _Kind(StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST),
     errors.ImageError: _Kind(StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST),
     errors.UnknownModelError: _Kind(StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
-    errors.UnknownServiceError: _Kind(StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
+    UnknownServiceError: _Kind(StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
     errors.UnauthenticatedError: _Kind(StatusCode.UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED, "unauthorized"),
     errors.BodyTooLargeError: _Kind(StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large"),
     errors.BodyTimeoutError: _Kind(_DEADLINE, HTTPStatus.REQUEST_TIMEOUT, "too-slow"),
-    errors.UnknownCallError: _Kind(StatusCode.UNIMPLEMENTED, HTTPStatus.NOT_FOUND),
-    errors.UnsupportedCallError: _Kind(StatusCode.UNIMPLEMENTED, HTTPStatus.BAD_REQUEST),
+    UnknownCallError: _Kind(StatusCode.UNIMPLEMENTED, HTTPStatus.NOT_FOUND),
+    UnsupportedCallError: _Kind(StatusCode.UNIMPLEMENTED, HTTPStatus.BAD_REQUEST),
     errors.UnavailableError: _Kind(StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE),
     errors.NotReadyError: _Kind(StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "not-ready"),
     errors.OverloadedError: _Kind(StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE, "overloaded"),

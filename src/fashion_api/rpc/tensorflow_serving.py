@@ -161,17 +161,19 @@ def _read_tensor(service: Service, name: str, given: tf.TensorProto) -> Tensor:
     if given.tensor_shape.unknown_rank:
         raise _wrong(name, "has no shape")
     shape = tuple(dim.size for dim in given.tensor_shape.dim)
-    values = _read_values(name, datatype, given, shape)
     spec = service.model.input
     most = find_max_images(service.settings, spec) * math.prod(spec.shape)
-    return Tensor(name, datatype, shape, _repeat_last(values, min(math.prod(shape), most)))
+    return Tensor(name, datatype, shape, _read_values(name, datatype, given, shape, most=most))
 
 
 def _name_type(dtype: int) -> str:
     return tf.DataType.Name(dtype) if dtype in tf.DataType.values() else str(dtype)
 
 
-def _read_values(name: str, datatype: str, given: tf.TensorProto, shape: tuple[int, ...]) -> Array | list[bytes]:
+def _read_values(
+    name: str, datatype: str, given: tf.TensorProto, shape: tuple[int, ...], *, most: int
+) -> Array | list[bytes]:
+    """Read the values of a tensor; where it has fewer than its shape says, the last is repeated, to `most` of them."""
     found: dict[str, Any] = {field.name: value for field, value in given.ListFields() if field.name not in _ATTRIBUTES}
     wanted = _FIELDS[datatype]
     accepted = (wanted,) if datatype == BYTES else (_CONTENT, wanted)
@@ -184,21 +186,17 @@ def _read_values(name: str, datatype: str, given: tf.TensorProto, shape: tuple[i
     if _CONTENT in found:
         return unpack_numbers(name, found[_CONTENT], datatype)
     values = list(found[wanted])
+    missing = max(0, min(math.prod(shape), most) - len(values))
     if datatype == BYTES:
-        return values
-    if datatype in _HALF:
+        return [*values, *[values[-1]] * missing]
+    numbers = _parse_numbers(name, values, datatype, shape)
+    return np.concatenate([numbers, np.full(missing, numbers[-1])]) if missing else numbers
+
+
+def _parse_numbers(name: str, values: list[Any], datatype: str, shape: tuple[int, ...]) -> Array:
+    if datatype in _HALF:  # whole numbers, which are the bits of floats
         return unpack_numbers(name, parse_numbers(name, values, "UINT16", shape).tobytes(), datatype)
     return parse_numbers(name, values, datatype, shape)
-
-
-def _repeat_last(values: Array | list[bytes], size: int) -> Array | list[bytes]:
-    """Make so many values of fewer: the last one stands for all that are missing."""
-    missing = size - len(values)
-    if missing <= 0:
-        return values
-    if isinstance(values, list):
-        return [*values, *[values[-1]] * missing]
-    return np.concatenate([values, np.full(missing, values[-1])])
 
 
 def _write_tensor(datatype: str, values: Array) -> tf.TensorProto:

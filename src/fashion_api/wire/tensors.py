@@ -238,7 +238,7 @@ def parse_numbers(name: str, values: Sequence[Any], datatype: str, shape: Sequen
         name: what the request calls the tensor.
         values: its elements, row by row.
         datatype: one of `NUMBERS`.
-        shape: of the values, so that the place of a wrong one is named as image, row and column.
+        shape: that the values are said to have; where it is theirs, a wrong one is named by image, row and column.
 
     Raises:
         InvalidRequestError: a value is no number of this type; says which.
@@ -263,7 +263,7 @@ def parse_numbers(name: str, values: Sequence[Any], datatype: str, shape: Sequen
         if type(value) not in types or (type(value) is int and not low <= value <= high)
     )
     wanted = "a number" if dtype.kind == "f" else f"a whole number from {low} to {high}"
-    place = _locate(name, position, shape)
+    place = _locate(name, position, shape if min(shape, default=0) > 0 and math.prod(shape) == len(values) else ())
     raise _wrong(place, f"must be {wanted} ({datatype}), not {name_value(values[position])}")
 
 
