@@ -140,11 +140,6 @@ def _describe_only(name: str) -> dict[str, Any]:
     return {"pattern": f"^{_OF_PATTERNS.sub(_ESCAPED, name)}$", "examples": [name]}
 
 
-def _describe_only(name: str) -> dict[str, Any]:
-    """Describe the one name that is found; of an enumeration, generators would make a type for each path."""
-    return {"pattern": f"^{_OF_PATTERNS.sub(_ESCAPED, name)}$", "examples": [name]}
-
-
 def _scale(image: Images, most: int) -> list[Any]:
     scaled: list[Any] = (image * (most / 255)).round(4).tolist()
     return scaled
