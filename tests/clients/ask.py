@@ -12,6 +12,34 @@ from io import BytesIO
 from fashion_api_client import AuthenticatedClient
 from fashion_api_client.api.health import check_liveness, check_readiness
 from fashion_api_client.api.model import get_model
+from fashion_api_client.api.open_inference_protocol import (
+    check_served_model,
+    check_served_version,
+    check_server_liveness,
+    check_server_readiness,
+    find_cuda_memory,
+    find_system_memory,
+    get_all_statistics,
+    get_inference_server,
+    get_log_settings,
+    get_model_config,
+    get_model_statistics,
+    get_model_trace,
+    get_served_model,
+    get_served_version,
+    get_trace_settings,
+    get_version_config,
+    get_version_statistics,
+    infer_tensor,
+    infer_version_tensor,
+    keep_log_settings,
+    keep_model_trace,
+    keep_trace_settings,
+    list_cuda_memory,
+    list_inference_models,
+    list_repository,
+    list_system_memory,
+)
 from fashion_api_client.api.original_api import get_actual_label, predict_label
 from fashion_api_client.api.predictions import explain_images, predict_images, predict_upload, prepare_picture
 from fashion_api_client.api.tensor_flow_serving import (
@@ -37,14 +65,27 @@ from fashion_api_client.models import (
     ExplanationList,
     ExplanationRequest,
     Health,
+    InferenceRequest,
+    InferenceResponse,
+    InferenceServer,
     LabelledImage,
     LabelledImagePage,
     LabelledPrediction,
     ListTestImagesLabel,
+    Liveness,
+    LogSettings,
     ModelCard,
+    ModelConfiguration,
+    ModelMetadata,
+    ModelReadiness,
+    NoChange,
+    PictureInput,
+    PictureInputDatatype,
     PictureRows,
     PixelColumns,
     PixelColumnsSignatureName,
+    PixelInput,
+    PixelInputDatatype,
     PredictImagesCoverage,
     PredictionList,
     PredictionRequest,
@@ -55,10 +96,17 @@ from fashion_api_client.models import (
     PreparePictureInvert,
     ProblemDetails,
     ProtocolError,
+    Readiness,
+    RepositoryQuery,
+    RequestedOutput,
+    RequestedOutputName,
     RowPredictions,
+    ServedModels,
     ServedNames,
     ServingMetadata,
     ServingStatus,
+    StatisticsList,
+    TraceSettings,
     UploadForm,
     UploadPredictionList,
 )
@@ -192,6 +240,77 @@ def ask_served_columns() -> object:
     return answer.outputs["label"]
 
 
+def ask_server() -> list[object]:
+    server = get_inference_server.sync(client=client)
+    live = check_server_liveness.sync(client=client)
+    ready = check_server_readiness.sync(client=client)
+    assert isinstance(server, InferenceServer)
+    assert isinstance(live, Liveness)
+    assert isinstance(ready, Readiness)
+    return [server.name, live.live, ready.ready]
+
+
+def read_metadata(answer: object) -> list[object]:
+    assert isinstance(answer, ModelMetadata)
+    return [answer.versions, answer.inputs[0].shape, answer.outputs[0].datatype]
+
+
+def read_readiness(answer: object) -> bool:
+    assert isinstance(answer, ModelReadiness)
+    return answer.ready
+
+
+def read_config(answer: object) -> list[object]:
+    assert isinstance(answer, ModelConfiguration)
+    return [answer.input_[0].format_, answer.output[0].dims]
+
+
+def read_statistics(answer: object) -> list[object]:
+    assert isinstance(answer, StatisticsList)
+    return [answer.model_stats[0].name, answer.model_stats[0].inference_stats.cache_hit.count]
+
+
+def read_trace(answer: object) -> list[str]:
+    assert isinstance(answer, TraceSettings)
+    return answer.trace_level
+
+
+def read_logging(answer: object) -> bool:
+    assert isinstance(answer, LogSettings)
+    return answer.log_info
+
+
+def ask_inference_models() -> list[str]:
+    answer = list_inference_models.sync(client=client)
+    assert isinstance(answer, ServedModels)
+    return answer.models
+
+
+def ask_repository() -> list[list[str]]:
+    answer = list_repository.sync(client=client, body=RepositoryQuery(ready=True))
+    assert isinstance(answer, list)
+    return [[model.name, model.state] for model in answer]
+
+
+def ask_inference() -> list[object]:
+    values = [3] + [0] * 783
+    tensor = PixelInput(name="image", shape=[1, 28, 28, 1], datatype=PixelInputDatatype.UINT8, data=values)
+    body = InferenceRequest(inputs=[tensor], id="a")
+    answer, error = (infer_tensor.sync(name, client=client, body=body) for name in ("fake", "none"))
+    assert isinstance(answer, InferenceResponse)
+    assert isinstance(error, ProtocolError)
+    return [answer.id, answer.outputs[0].shape, error.error]
+
+
+def ask_inference_of_picture() -> object:
+    picture = base64.b64encode(get_picture(1)).decode()
+    tensor = PictureInput(name="image", shape=[1], datatype=PictureInputDatatype.BYTES, data=[picture])
+    body = InferenceRequest(inputs=[tensor], outputs=[RequestedOutput(name=RequestedOutputName.LABEL)])
+    answer = infer_version_tensor.sync("fake", "1", client=client, body=body)
+    assert isinstance(answer, InferenceResponse)
+    return answer.outputs[0].data
+
+
 CALLS: dict[str, Callable[[], object]] = {
     "check_liveness": lambda: ask_health(check_liveness.sync),
     "check_readiness": lambda: ask_health(check_readiness.sync),
@@ -215,6 +334,32 @@ CALLS: dict[str, Callable[[], object]] = {
     "get_serving_version_metadata": ask_input_type,
     "predict_serving": ask_served_rows,
     "predict_serving_version": ask_served_columns,
+    "get_inference_server": lambda: ask_server()[0],
+    "check_server_liveness": lambda: ask_server()[1],
+    "check_server_readiness": lambda: ask_server()[2],
+    "list_inference_models": ask_inference_models,
+    "get_served_model": lambda: read_metadata(get_served_model.sync("fake", client=client)),
+    "get_served_version": lambda: read_metadata(get_served_version.sync("fake", "1", client=client)),
+    "check_served_model": lambda: read_readiness(check_served_model.sync("fake", client=client)),
+    "check_served_version": lambda: read_readiness(check_served_version.sync("fake", "1", client=client)),
+    "get_model_config": lambda: read_config(get_model_config.sync("fake", client=client)),
+    "get_version_config": lambda: read_config(get_version_config.sync("fake", "1", client=client)),
+    "get_all_statistics": lambda: read_statistics(get_all_statistics.sync(client=client)),
+    "get_model_statistics": lambda: read_statistics(get_model_statistics.sync("fake", client=client)),
+    "get_version_statistics": lambda: read_statistics(get_version_statistics.sync("fake", "1", client=client)),
+    "infer_tensor": ask_inference,
+    "infer_version_tensor": ask_inference_of_picture,
+    "list_repository": ask_repository,
+    "get_log_settings": lambda: read_logging(get_log_settings.sync(client=client)),
+    "keep_log_settings": lambda: read_logging(keep_log_settings.sync(client=client, body=NoChange())),
+    "get_trace_settings": lambda: read_trace(get_trace_settings.sync(client=client)),
+    "keep_trace_settings": lambda: read_trace(keep_trace_settings.sync(client=client, body=NoChange())),
+    "get_model_trace": lambda: read_trace(get_model_trace.sync("fake", client=client)),
+    "keep_model_trace": lambda: read_trace(keep_model_trace.sync("fake", client=client, body=NoChange())),
+    "list_system_memory": lambda: list_system_memory.sync(client=client),
+    "list_cuda_memory": lambda: list_cuda_memory.sync(client=client),
+    "find_system_memory": lambda: find_system_memory.sync("region", client=client),
+    "find_cuda_memory": lambda: find_cuda_memory.sync("region", client=client),
 }
 
 json.dump({name: call() for name, call in CALLS.items()}, sys.stdout)

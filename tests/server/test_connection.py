@@ -17,6 +17,8 @@ POST_LINE = b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: appl
 CHUNKED_POST = POST_LINE + b"Transfer-Encoding: chunked\r\n"
 CHUNKED_IMAGE = b"%x\r\n%b\r\n0\r\n" % (len(IMAGE), IMAGE)
 CLOSE = b"Connection: close\r\n"
+INFERENCE = b"POST /v2/models/fake/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+"""The head of an inference request whose body comes in chunks."""
 
 
 def get(path: bytes = b"/livez", *fields: bytes) -> bytes:
@@ -108,6 +110,39 @@ class TestHeads:
         """A head that comes byte by byte is put together."""
         (answer,) = caller.ask(*(bytes([byte]) for byte in get(b"/livez", CLOSE)))
         assert answer.status == 200
+
+
+class TestProtocols:
+    """Under an inference protocol's paths, refusals are as its clients read them."""
+
+    @pytest.mark.parametrize(
+        ("sent", "status", "message"),
+        [
+            pytest.param(get(b"/v2/models", *[b"X-Y: z\r\n"] * MAX_FIELDS), 431, "headers", id="a head too large"),
+            pytest.param(b"GET /v2/models HTTP/1.1\r\n\r\n", 400, "host", id="no host"),
+            pytest.param(b"POST /v2/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n", 400, "length", id="a length"),
+            pytest.param(INFERENCE + b"zz\r\n", 400, "chunk", id="a chunk"),
+            pytest.param(INFERENCE + b"1\r\n[\r\nzz\r\n", 400, "chunk", id="a second chunk"),
+        ],
+    )
+    def test_refusal_has_the_protocols_form(self, caller: Caller, sent: bytes, status: int, message: str) -> None:
+        """The answer is JSON with the member `error`, has an id, and ends the connection."""
+        (answer,) = caller.ask(sent)
+        assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+        assert list(answer.json()) == ["error"]
+        assert message in answer.json()["error"]
+        assert (answer.headers["connection"], len(answer.headers["x-request-id"])) == ("close", 32)
+
+    def test_path_below_the_prefix_is_known(self, serve: Serve) -> None:
+        """Below a proxy's prefix, paths are the protocols' too, and no others."""
+        server = serve(root_path="/fashion")
+        answers = [
+            server.connect().ask(b"GET %b HTTP/1.1\r\n\r\n" % path)[0] for path in (b"/fashion/v2?x", b"/fashion/v3")
+        ]
+        assert [answer.headers["content-type"] for answer in answers] == [
+            "application/json",
+            "application/problem+json",
+        ]
 
 
 class TestSilence:
@@ -215,7 +250,9 @@ class TestLimit:
         assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
         assert answer.is_final_problem()
 
-    @pytest.mark.parametrize("path", [b"/livez", b"/readyz", b"/livez?verbose"])
+    @pytest.mark.parametrize(
+        "path", [b"/livez", b"/readyz", b"/livez?verbose", b"/v2/health/live", b"/v2/health/ready"]
+    )
     def test_health_is_answered_and_the_connection_closed(self, full: RunningServer, path: bytes) -> None:
         """Probes are answered, and once only."""
         (answer,) = full.connect().ask(get(path) + get(path))

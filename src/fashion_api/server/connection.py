@@ -32,6 +32,7 @@ from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_
 from fashion_api.server.gathering import GatheringTransport
 from fashion_api.service.request_log import make_request_id
 from fashion_api.settings import Settings
+from fashion_api.wire.operation import Reply
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Connections:
         self.body_timeout_s = settings.request_timeout_s + settings.header_timeout_s
         """More than the app takes to answer that a body is late."""
         self.write_timeout_s = float(settings.keep_alive_s)
+        self._root_path = settings.root_path
         self._health_targets = {f"{root}{path}".encode() for root in ("", settings.root_path) for path in HEALTH_PATHS}
         self._turn_s = min(1.0, settings.header_timeout_s / 4)
         self._turns = 0
@@ -110,6 +112,18 @@ class Connections:
     def is_for_health(self, target: bytes) -> bool:
         """Tell whether guests may ask for it."""
         return target.partition(b"?")[0] in self._health_targets
+
+    def write_refusal(self, error: FashionError, head: bytes, count: Callable[[int, str], None]) -> bytes:
+        """Write the answer to a request that is refused; `head` is as much of it as is known."""
+        request_id = make_request_id()
+        found = _PATH.match(head)
+        path = found[1].decode() if found else ""
+        problem = explain(error, request_id=request_id)
+        of_route = path.partition("?")[0].removeprefix(self._root_path)
+        reply = write_problem(problem, path=of_route, instance=path, request_id=request_id)
+        count(reply.status, problem.kind.name)
+        logger.debug("refused with %d: %s (%s)", reply.status, problem.detail, request_id)
+        return _write_reply(reply, request_id, is_for_head=head.startswith(b"HEAD "))
 
     def after(self, seconds: float) -> int:
         """Give the turn of the clock at which so much time has passed."""
@@ -163,6 +177,8 @@ class GuardedConnection(asyncio.Protocol):
         self._is_paused = False
         self._body: Body | None = None
         """What is missing of the request that was handed on."""
+        self._head = b""
+        """Its head, while its body is arriving."""
         self.is_busy = False
         """Whether that is not answered yet."""
         self._has_sent = False
@@ -224,7 +240,7 @@ class GuardedConnection(asyncio.Protocol):
                     self._rest, self._rest_start = data, position
                     return
         except FashionError as error:
-            self._refuse(error, data[position:] if self._body is None else b"")
+            self._refuse(error, data[position:] if self._body is None else self._head)
 
     def _take_head(self, data: bytes, start: int) -> int:
         """Hand on the head that begins at `start`, with what there is of its body; gives the position behind."""
@@ -242,7 +258,10 @@ class GuardedConnection(asyncio.Protocol):
             self._body = ChunkedBody()
         elif end > len(data):
             self._body, end = SizedBody(end - len(data)), len(data)
-        self._due = _NEVER if self._body is None else self._connections.after(self._connections.body_timeout_s)
+        self._due = _NEVER
+        if self._body is not None:
+            self._head = data[start : head.end]
+            self._due = self._connections.after(self._connections.body_timeout_s)
         self.is_busy = True
         self._has_sent = False
         self._inner.data_received(data[start:end] if text is None else text + data[head.end : end])
@@ -309,7 +328,7 @@ class GuardedConnection(asyncio.Protocol):
         self._answers.flush()
         if not is_answered:
             count = self._connections.count_refusal if not is_late else self._note_refusal
-            self._transport.write(_write_refusal(error, head, count))
+            self._transport.write(self._connections.write_refusal(error, head, count))
         self._end()
 
     def _note_refusal(self, status: int, kind: str) -> None:
@@ -382,14 +401,7 @@ def track_answers(app: App) -> App:
     return serve
 
 
-def _write_refusal(error: FashionError, head: bytes, count: Callable[[int, str], None]) -> bytes:
-    request_id = make_request_id()
-    path = _PATH.match(head)
-    problem = explain(error, request_id=request_id)
-    target = path[1].decode() if path else ""
-    reply = write_problem(problem, path=target, instance=target, request_id=request_id)
-    count(reply.status, problem.kind.name)
-    logger.debug("refused with %d: %s (%s)", reply.status, problem.detail, request_id)
+def _write_reply(reply: Reply, request_id: str, *, is_for_head: bool) -> bytes:
     fields = {
         "date": formatdate(usegmt=True),
         "content-type": reply.media_type,
@@ -401,7 +413,7 @@ def _write_refusal(error: FashionError, head: bytes, count: Callable[[int, str],
     lines = (f"{name}: {value}\r\n" for name, value in fields.items())
     more = b"".join(b"%b: %b\r\n" % field for field in reply.headers)
     text = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n{''.join(lines)}"
-    return text.encode() + more + b"\r\n" + (b"" if head.startswith(b"HEAD ") else reply.body)
+    return text.encode() + more + b"\r\n" + (b"" if is_for_head else reply.body)
 
 
 def _fit_open_files(limit: int, reserved: int) -> int:

@@ -130,24 +130,32 @@ def choose_outputs(service: Service, asked: Sequence[tuple[str, Parameters]]) ->
     Raises:
         InvalidRequestError: the model has no such output, or one is asked for twice or in a way that it has not.
     """
+    first = service.settings.served_output
     if not asked:
-        return [WantedOutput(service.settings.served_output, PROBABILITIES)]
-    keys = name_outputs(service)
+        return [WantedOutput(first, PROBABILITIES)]
     wanted: dict[str, WantedOutput] = {}
     for position, (name, parameters) in enumerate(asked):
         where = f"outputs[{position}]"
-        if name not in keys:
-            raise _wrong(f"{where}.name", f"'{name:.100}' is no output of the model; it has {', '.join(keys)}")
+        key = PROBABILITIES if name == first else _find_key(service, where, name)
         if name in wanted:
             raise _wrong(f"{where}.name", f"{name} is asked for twice")
         if _SHARED_MEMORY in parameters:
             raise _wrong(where, "shared memory is not offered: outputs come with the answer")
-        wanted[name] = WantedOutput(name, keys[name], _read_classes(where, keys[name], parameters))
+        wanted[name] = WantedOutput(name, key, _read_classes(where, key, parameters))
     return list(wanted.values())
 
 
+def _find_key(service: Service, where: str, name: str) -> str:
+    keys = name_outputs(service)
+    if name not in keys:
+        raise _wrong(f"{where}.name", f"'{name:.100}' is no output of the model; it has {', '.join(keys)}")
+    return keys[name]
+
+
 def _read_classes(where: str, key: str, parameters: Parameters) -> int:
-    given = parameters.get(CLASSIFICATION, 0)
+    if CLASSIFICATION not in parameters:
+        return 0
+    given = parameters[CLASSIFICATION]
     classes = to_whole_number(given)
     if classes is None or classes < 0:
         raise _wrong(f"{where}.parameters.{CLASSIFICATION}", f"must be a number of classes, not {_name(given)}")

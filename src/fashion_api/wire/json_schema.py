@@ -109,7 +109,7 @@ def make_bounds(service: Service) -> Bounds:
         serving_floats={"value": {"instances": [_scale(draw_image(spec), most)]}},
         serving_pixels={"value": {"signature_name": "pixels", "instances": [draw_image(spec).tolist()]}},
         serving_pictures={"value": {"signature_name": "images", "instances": [{"b64": picture}]}},
-        served_input={"enum": [service.settings.served_input]},
+        served_input=_describe_only(service.settings.served_input),
         served_output={"enum": list(name_outputs(service))},
         tensor_shape=_describe_shapes([(1, *shape[1:]) for shape in list_shapes(spec)]),
         tensor_data={"minItems": math.prod(spec.shape), "maxItems": math.prod(spec.shape)},
@@ -126,8 +126,8 @@ def _make_request(service: Service, datatype: str, image_shape: Sequence[int], d
 
 
 def _describe_shapes(shapes: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Describe a list of numbers that is one of these."""
-    return {"anyOf": [_describe_shape(shape) for shape in shapes], "examples": [list(shapes[0])]}
+    """Describe a list of numbers that is one of these; it stays a list to generators, by an `allOf` of one part."""
+    return {"allOf": [{"anyOf": [_describe_shape(shape) for shape in shapes]}], "examples": [list(shapes[0])]}
 
 
 def _describe_shape(shape: Sequence[int]) -> dict[str, Any]:

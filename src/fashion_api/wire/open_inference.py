@@ -278,6 +278,8 @@ def _read_shape(given: dict[str, Any]) -> list[int]:
     shape = given["shape"]
     if not isinstance(shape, list):
         raise _wrong(where, f"must be a list, not {name_json_type(shape)}")
+    if set(map(type, shape)) == {int}:
+        return shape
     lengths = list(map(to_whole_number, shape))
     if None in lengths:
         raise _wrong(where, f"must have whole numbers, not {name_value(shape[lengths.index(None)])}")

@@ -137,6 +137,118 @@ const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
     const answer = read(await client.POST("/v1/models/{name}/versions/{version}:predict", { params, body }));
     return "outputs" in answer && "label" in answer.outputs && answer.outputs["label"];
   },
+  async get_inference_server() {
+    const answer = read(await client.GET("/v2"));
+    return answer.name;
+  },
+  async check_server_liveness() {
+    const answer = read(await client.GET("/v2/health/live"));
+    return answer.live;
+  },
+  async check_server_readiness() {
+    const answer = read(await client.GET("/v2/health/ready"));
+    return answer.ready;
+  },
+  async list_inference_models() {
+    const answer = read(await client.GET("/v2/models"));
+    return answer.models;
+  },
+  async get_served_model() {
+    const answer = read(await client.GET("/v2/models/{name}", { params: { path: served } }));
+    return [answer.versions, answer.inputs[0]?.shape, answer.outputs[0]?.datatype];
+  },
+  async get_served_version() {
+    const answer = read(await client.GET("/v2/models/{name}/versions/{version}", { params: { path: servedVersion } }));
+    return [answer.versions, answer.inputs[0]?.shape, answer.outputs[0]?.datatype];
+  },
+  async check_served_model() {
+    const answer = read(await client.GET("/v2/models/{name}/ready", { params: { path: served } }));
+    return answer.ready;
+  },
+  async check_served_version() {
+    const answer = read(await client.GET("/v2/models/{name}/versions/{version}/ready", { params: { path: servedVersion } }));
+    return answer.ready;
+  },
+  async get_model_config() {
+    const answer = read(await client.GET("/v2/models/{name}/config", { params: { path: served } }));
+    return [answer.input[0]?.format, answer.output[0]?.dims];
+  },
+  async get_version_config() {
+    const answer = read(await client.GET("/v2/models/{name}/versions/{version}/config", { params: { path: servedVersion } }));
+    return [answer.input[0]?.format, answer.output[0]?.dims];
+  },
+  async get_model_statistics() {
+    const answer = read(await client.GET("/v2/models/{name}/stats", { params: { path: served } }));
+    return [answer.model_stats[0]?.name, answer.model_stats[0]?.inference_stats.cache_hit.count];
+  },
+  async get_version_statistics() {
+    const answer = read(await client.GET("/v2/models/{name}/versions/{version}/stats", { params: { path: servedVersion } }));
+    return [answer.model_stats[0]?.name, answer.model_stats[0]?.inference_stats.cache_hit.count];
+  },
+  async get_all_statistics() {
+    const answer = read(await client.GET("/v2/models/stats"));
+    return [answer.model_stats[0]?.name, answer.model_stats[0]?.inference_stats.cache_hit.count];
+  },
+  async infer_tensor() {
+    const data = Array.from({ length: 784 }, (_, place) => (place === 0 ? 3 : 0));
+    const tensor = { name: "image", shape: [1, 28, 28, 1], datatype: "UINT8" as const, data };
+    const body = { id: "a", inputs: [tensor], outputs: [] };
+    const { id, outputs } = read(await client.POST("/v2/models/{name}/infer", { params: { path: served }, body }));
+    const { error } = await client.POST("/v2/models/{name}/infer", { params: { path: { name: "none" } }, body });
+    return [id, outputs[0]?.shape, error?.error];
+  },
+  async infer_version_tensor() {
+    const data = [Buffer.from(await getPicture(1)).toString("base64")];
+    const tensor = { name: "image", shape: [1], datatype: "BYTES" as const, data };
+    const body = { inputs: [tensor], outputs: [{ name: "label" as const }] };
+    const params = { path: servedVersion };
+    const answer = read(await client.POST("/v2/models/{name}/versions/{version}/infer", { params, body }));
+    return answer.outputs[0]?.data;
+  },
+  async list_repository() {
+    const answer = read(await client.POST("/v2/repository/index", { body: { ready: true } }));
+    return answer.map(({ name, state }) => [name, state]);
+  },
+  async get_log_settings() {
+    const answer = read(await client.GET("/v2/logging"));
+    return answer.log_info;
+  },
+  async keep_log_settings() {
+    const answer = read(await client.POST("/v2/logging", { body: {} }));
+    return answer.log_info;
+  },
+  async get_trace_settings() {
+    const answer = read(await client.GET("/v2/trace/setting"));
+    return answer.trace_level;
+  },
+  async keep_trace_settings() {
+    const answer = read(await client.POST("/v2/trace/setting", { body: {} }));
+    return answer.trace_level;
+  },
+  async get_model_trace() {
+    const answer = read(await client.GET("/v2/models/{name}/trace/setting", { params: { path: served } }));
+    return answer.trace_level;
+  },
+  async keep_model_trace() {
+    const answer = read(await client.POST("/v2/models/{name}/trace/setting", { params: { path: served }, body: {} }));
+    return answer.trace_level;
+  },
+  async list_system_memory() {
+    const answer = read(await client.GET("/v2/systemsharedmemory/status"));
+    return answer;
+  },
+  async find_system_memory() {
+    const answer = read(await client.GET("/v2/systemsharedmemory/region/{region}/status", { params: { path: { region: "region" } } }));
+    return answer;
+  },
+  async list_cuda_memory() {
+    const answer = read(await client.GET("/v2/cudasharedmemory/status"));
+    return answer;
+  },
+  async find_cuda_memory() {
+    const answer = read(await client.GET("/v2/cudasharedmemory/region/{region}/status", { params: { path: { region: "region" } } }));
+    return answer;
+  },
 };
 
 const answers = await Promise.all(Object.entries(calls).map(async ([id, call]) => [id, await call()] as const));
