@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from fashion_api.errors import InvalidRequestError, UnknownModelError
@@ -389,6 +390,7 @@ def test_unknown_model_is_named_to_the_letter(service: Service, path: tuple[str,
     assert str(caught.value) == said
 
 
+@limits(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=20))
 def test_any_values_are_read_or_refused(value: object) -> None:
     """Whatever stands in the place of images, the request is answered or refused."""
