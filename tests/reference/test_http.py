@@ -1,0 +1,108 @@
+"""What public servers of the Open Inference Protocol were asked over HTTP, and this service's answers beside theirs."""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
+from fashion_api.rest.app import create_app
+from fashion_api.settings import Settings
+from tests.fakes import fake_model, load_fake_test_set
+from tests.reference.table import HTTP, IMAGE, LARGEST_BATCH, MODEL, PROBABILITIES, HttpCase, find_difference
+
+DIFFERENCES: Mapping[str, str] = {}
+"""By case, why the status differs in its class from Triton's where that was 200 or 404 (KServe's, where there is only
+that), or from that of all three servers."""
+
+
+class StandIn:
+    """Gives the one image of the table the probabilities that the servers gave it, and any other image none of them."""
+
+    def classify(self, images: Images) -> Predictions:
+        same = (images.reshape(-1, *IMAGE.shape[:2]) == IMAGE[..., 0]).all(axis=(1, 2))
+        return Predictions(np.where(same[:, None], PROBABILITIES, np.float32(0.1)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The service, by the name and with the batch that the servers had."""
+    cache = tmp_path_factory.mktemp("cache")
+    settings = Settings(_env_file=None, cache_dir=cache, served_name=MODEL, max_images_per_request=LARGEST_BATCH)
+    app = create_app(settings, load_model=lambda _: fake_model(StandIn()), load_test_set=load_fake_test_set)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        client.headers.clear()  # the servers were sent none but those in the table
+        yield client
+
+
+def ask(service: TestClient, case: HttpCase) -> httpx2.Response:
+    body = case.write_body()
+    return service.request(case.method, case.path, content=body, headers=dict(case.headers), follow_redirects=False)
+
+
+def read(answer: httpx2.Response) -> Any:  # noqa: ANN401  # any JSON
+    """Read an answer; its binary data as the numbers and texts that JSON would have had."""
+    length = answer.headers.get("Inference-Header-Content-Length")
+    if length is None:
+        return answer.json()
+    read, rest = json.loads(answer.content[: int(length)]), answer.content[int(length) :]
+    for output in read["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size")
+        if size is not None:
+            data, rest = rest[:size], rest[size:]
+            output["data"] = read_tensor(output["datatype"], data)
+    assert rest == b""
+    return read
+
+
+def read_tensor(datatype: str, data: bytes) -> list[Any]:
+    """Read the binary form of a tensor."""
+    if datatype == "FP32":
+        return [float(number) for number in np.frombuffer(data, "<f4")]
+    return list(read_texts(data))
+
+
+def read_texts(data: bytes) -> Iterator[str]:
+    while data:
+        (length,) = struct.unpack("<I", data[:4])
+        yield data[4 : 4 + length].decode()
+        data = data[4 + length :]
+
+
+def differs(case: HttpCase, status: int) -> bool:
+    """Tell whether a status is of another class than the servers' where it should be the same."""
+    classes = {status // 100 for status in case.statuses.values()}
+    reference = case.statuses.get("triton", case.statuses.get("kserve"))
+    has_to_agree = reference in (200, 404)
+    if len(case.statuses) == 3 and len(classes) == 1:
+        has_to_agree = True
+    return has_to_agree and reference is not None and status // 100 != reference // 100
+
+
+@pytest.mark.parametrize("case", HTTP, ids=lambda case: case.case)
+def test_answer_is_of_the_class_of_the_servers(case: HttpCase, service: TestClient) -> None:
+    """What public servers take is taken and what they don't have is not found; no mistake of a caller's is a 5xx."""
+    status = ask(service, case).status_code
+    assert differs(case, status) == (case.case in DIFFERENCES), (status, case.statuses)
+    assert status < 500 or case.case in DIFFERENCES
+
+
+@pytest.mark.parametrize("case", [case for case in HTTP if case.answer is not None], ids=lambda case: case.case)
+def test_answer_has_what_clients_read(case: HttpCase, service: TestClient) -> None:
+    """Names, types, shapes, probabilities and the texts of classes are those that the servers gave."""
+    answer = ask(service, case)
+    if case.case in DIFFERENCES:
+        assert answer.status_code != 200
+    else:
+        assert find_difference(read(answer), case.answer) is None
+
+
+def test_every_difference_is_of_a_case() -> None:
+    """No difference is explained of which there is none."""
+    assert set(DIFFERENCES) <= {case.case for case in HTTP}
