@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
 TYPESCRIPT = HERE / "typescript"
@@ -18,12 +20,13 @@ def install_python(name: str) -> Path:
     requirements = HERE / "requirements" / f"{name}.txt"
     folder = ENVIRONMENTS / name
     digest = _digest([requirements], sys.version)
-    if not _is_installed(folder, digest):
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        # Every package that is needed stands in the file: nothing has to be found out.
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
-        _run([*pip, "--requirement", str(requirements)])
-        _note_installed(folder, digest)
+    with _lock(folder):
+        if not _is_installed(folder, digest):
+            _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+            # Every package that is needed stands in the file: nothing has to be found out.
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+            _run([*pip, "--requirement", str(requirements)])
+            _note_installed(folder, digest)
     return folder
 
 
@@ -42,9 +45,8 @@ def link_libraries(folder: Path) -> Path:
     libraries.mkdir(exist_ok=True)
     for pattern, name in (("libb64-*.so.0d", "libb64.so.0d"), ("libcudart-*.so.12*", "libcudart.so.12")):
         (found,) = (find_packages(folder) / "nvidia_pytriton.libs").glob(pattern)
-        link = libraries / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(found)
+        if not (libraries / name).exists():
+            (libraries / name).symlink_to(found)
     return libraries
 
 
@@ -60,6 +62,12 @@ def install_node() -> Path:
         _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
         _note_installed(folder, digest)
     return folder / "node_modules"
+
+
+def _lock(folder: Path) -> FileLock:
+    """Tests that want the same environment may run in several processes."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    return FileLock(folder.with_suffix(".lock"))
 
 
 def _digest(files: Sequence[Path], *more: str) -> str:
