@@ -1,7 +1,7 @@
 """The table of what Triton 2.51.0, MLServer 1.7.1 and KServe 0.21.0 were asked, and what they answered.
 
-`http.jsonl` and `grpc.jsonl` have an object a line: `case`; the request (of HTTP only; test_grpc.py has those of gRPC);
-the `statuses` or `codes` of the servers; and `answer`, what matters to clients of a good answer, Triton's or, where only
+`http.jsonl` and `grpc.jsonl` have an object a line: `case`; the request (of HTTP; test_grpc.py has those of gRPC);
+the `statuses` or `codes` of the servers; and `answer`, what matters to clients of a good answer, Triton's or, if only
 KServe has such a call, its. In bodies, which have one byte a character, words in angle brackets stand for parts of the
 one image that was sent. All servers gave it the same probabilities.
 """

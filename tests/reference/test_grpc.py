@@ -1,18 +1,30 @@
-"""What public servers of the Open Inference Protocol were asked over gRPC, and this service's answers beside theirs."""
+"""What public servers of the Open Inference Protocol were asked over gRPC, and this service's answers beside theirs.
+
+Of the requests the table has only names; what they mean stands here.
+"""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from fashion_api.rpc.messages import POOL
+from fashion_api.rpc.server import CallServer
+from fastapi.testclient import TestClient
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from fashion_api.rpc.messages import POOL
-from tests.reference.table import GRPC, IMAGE, MODEL, GrpcCase, find_difference
+from fashion_api.rest.app import create_app
+from fashion_api.service.following import ModelFollower
+from fashion_api.settings import Settings
+from tests.fakes import fake_model, load_fake_test_set
+from tests.reference.stand_in import StandIn
+from tests.reference.table import GRPC, IMAGE, LARGEST_BATCH, MODEL, GrpcCase, find_difference
+from tests.servers import LOCALHOST
 
 SERVICE = "inference.GRPCInferenceService"
 LIMIT_S = 30
@@ -22,6 +34,7 @@ DIFFERENCES: Mapping[str, str] = {
     "ModelInfer typed 256": "256 is no UINT8: refused, and not taken for 0",
     "ModelInfer two raws, one input": "a tensor that belongs to no input is a mistake",
     "ModelInfer timeout 1 us": "the caller's time is over before the model has computed",
+    "health 'fashion'": "health is of services, and not of models",
     "reflection v1alpha": "there is reflection here",
 }
 """By case, why the code differs from Triton's where that was OK or NOT_FOUND, or from that of all three servers."""
@@ -31,9 +44,9 @@ TENSOR = {"name": "image", "datatype": "UINT8", "shape": [1, 28, 28, 1]}
 TYPED = {"uint_contents": IMAGE.ravel().tolist()}
 
 
-def infer(*, tensor: Mapping[str, object] = {}, raw: Sequence[str] = (RAW,), **more: object) -> dict[str, Any]:  # noqa: B006
+def infer(*, raw: Sequence[str] = (RAW,), tensor: Mapping[str, object] | None = None, **more: object) -> dict[str, Any]:
     """Write a request for the image, with what differs."""
-    asked = {"model_name": MODEL, "inputs": [TENSOR | dict(tensor)], "raw_input_contents": list(raw)}
+    asked = {"model_name": MODEL, "inputs": [TENSOR | dict(tensor or {})], "raw_input_contents": list(raw)}
     return asked | more
 
 
@@ -152,6 +165,16 @@ class Asking:
         except grpc.RpcError as error:
             return error.code().name, None
 
+    def list_services(self, version: str) -> tuple[str, Any]:
+        """Ask reflection for the names of the services."""
+        call = self._channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", None, None
+        )
+        try:
+            return "OK", list(call(iter([b"\x3a\x00"]), timeout=LIMIT_S))
+        except grpc.RpcError as error:
+            return error.code().name, None
+
     def check_health(self, name: str) -> tuple[str, Any]:
         """Ask for the health of a service; its messages have one field each."""
         code, answer = self.send("/grpc.health.v1.Health/Check", bytes([0x0A, len(name)]) + name.encode())
@@ -184,4 +207,68 @@ OTHERS: Mapping[str, Callable[[Asking], tuple[str, Any]]] = {
 }
 
 UNKNOWN = {"ModelInfer deadline 0"}
-"""Cases of which the table does not tell what was sent: gRPC's client for Python sends no call without time."""
+"""Cases whose requests cannot be told from their names: gRPC's client for Python sends no call that has no time."""
+CASES = [case for case in GRPC if case.case not in UNKNOWN]
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+    """Asks the service, by the name and with the batch that the servers had."""
+    ports = []
+
+    @asynccontextmanager
+    async def serve_calls(follower: ModelFollower) -> AsyncIterator[None]:
+        server = CallServer(follower, f"{LOCALHOST}:0")
+        await server.start()
+        ports.append(server.port)
+        try:
+            yield
+        finally:
+            await server.stop()
+
+    cache = tmp_path_factory.mktemp("cache")
+    settings = Settings(_env_file=None, cache_dir=cache, served_name=MODEL, max_images_per_request=LARGEST_BATCH)
+    model = fake_model(StandIn())
+    app = create_app(settings, load_model=lambda _: model, load_test_set=load_fake_test_set, lifespan=serve_calls)
+    with (
+        TestClient(app),
+        grpc.insecure_channel(f"{LOCALHOST}:{ports[0]}", [("grpc.max_send_message_length", -1)]) as channel,
+    ):
+        yield Asking(channel)
+
+
+def ask(asking: Asking, case: GrpcCase) -> tuple[str, Any]:
+    if case.case in OTHERS:
+        return OTHERS[case.case](asking)
+    return asking.ask(*REQUESTS[case.case])
+
+
+def differs(case: GrpcCase, code: str) -> bool:
+    """Tell whether a code is another than the servers' where it should be the same."""
+    reference = case.codes["triton"]
+    do_agree = len(set(case.codes.values())) == 1
+    return (do_agree or reference in ("OK", "NOT_FOUND")) and code != reference
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.case)
+def test_code_is_that_of_the_servers(case: GrpcCase, asking: Asking) -> None:
+    """What public servers take is taken and what they don't have is not found; no caller's mistake is the service's."""
+    code, _ = ask(asking, case)
+    assert differs(case, code) == (case.case in DIFFERENCES), (code, case.codes)
+    assert code not in ("UNKNOWN", "INTERNAL")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.answer is not None], ids=lambda case: case.case)
+def test_answer_has_what_clients_read(case: GrpcCase, asking: Asking) -> None:
+    """Names, types, shapes, probabilities and the texts of classes are those that the servers gave."""
+    code, answer = ask(asking, case)
+    if case.case in DIFFERENCES:
+        assert code != "OK"
+    else:
+        assert find_difference(answer, case.answer) is None
+
+
+def test_every_case_is_replayed() -> None:
+    """No case is left out, and none is explained that is not there."""
+    assert {case.case for case in CASES} == {*REQUESTS, *OTHERS}
+    assert set(DIFFERENCES) <= {case.case for case in CASES}

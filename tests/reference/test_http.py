@@ -10,24 +10,15 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
 from fashion_api.rest.app import create_app
 from fashion_api.settings import Settings
 from tests.fakes import fake_model, load_fake_test_set
-from tests.reference.table import HTTP, IMAGE, LARGEST_BATCH, MODEL, PROBABILITIES, HttpCase, find_difference
+from tests.reference.stand_in import StandIn
+from tests.reference.table import HTTP, LARGEST_BATCH, MODEL, HttpCase, find_difference
 
 DIFFERENCES: Mapping[str, str] = {}
 """By case, why the status differs in its class from Triton's where that was 200 or 404 (KServe's, where there is only
 that), or from that of all three servers."""
-
-
-class StandIn:
-    """Gives the one image of the table the probabilities that the servers gave it, and any other image none of them."""
-
-    def classify(self, images: Images) -> Predictions:
-        same = (images.reshape(-1, *IMAGE.shape[:2]) == IMAGE[..., 0]).all(axis=(1, 2))
-        return Predictions(np.where(same[:, None], PROBABILITIES, np.float32(0.1)).astype(np.float32))
 
 
 @pytest.fixture(scope="module")

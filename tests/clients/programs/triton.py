@@ -213,10 +213,7 @@ async def ask_shared_memory(caller: Caller, _: Served) -> None:
     await caller.is_refused("register_system_shared_memory", "region", "/region", 784)
     await caller.is_refused("register_cuda_shared_memory", "region", b"aGFuZGxl", 0, 784)
     for kind in ("system", "cuda"):
-        if caller.is_grpc:
-            await caller.is_refused(f"unregister_{kind}_shared_memory")
-        else:
-            await caller.call(f"unregister_{kind}_shared_memory")
+        await caller.call(f"unregister_{kind}_shared_memory")
 
 
 async def classify_all(caller: Caller, served: Served) -> None:
