@@ -16,9 +16,20 @@ from tests.fakes import fake_model, load_fake_test_set
 from tests.reference.stand_in import StandIn
 from tests.reference.table import HTTP, LARGEST_BATCH, MODEL, HttpCase, find_difference
 
-DIFFERENCES: Mapping[str, str] = {}
+DIFFERENCES: Mapping[str, str] = {
+    "server metadata, slash": "the published description of the protocol spells the path so; two servers redirect",
+    "model list": "KServe has a list of models there",
+    "load": "callers do not load models: 503, as Triton's where it is not told that they may",
+    "gzip in, trailing": "what follows the packed body is refused: it is no part of the request",
+    "data 256": "256 is no UINT8: refused, where Triton takes it for 0",
+    "nested 200 deep": "lists of different depths are no tensor",
+    "output twice": "outputs are read by name, of which there can be one each: most often a mistake",
+    "json with BOM": "JSON for others begins with no byte-order mark (RFC 8259, 8.1)",
+    "escaped name": "names in paths are percent-decoded, as URIs want it (RFC 3986, 2.3)",
+    "v1 instances empty": "no image is no request, as in the other protocols",
+}
 """By case, why the status differs in its class from Triton's where that was 200 or 404 (KServe's, where there is only
-that), or from that of all three servers."""
+that), or from that of all three servers, unless that is 5xx: mistakes of callers are 4xx here, which goes without saying."""
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +79,10 @@ def read_texts(data: bytes) -> Iterator[str]:
 
 def differs(case: HttpCase, status: int) -> bool:
     """Tell whether a status is of another class than the servers' where it should be the same."""
-    classes = {status // 100 for status in case.statuses.values()}
-    reference = case.statuses.get("triton", case.statuses.get("kserve"))
-    has_to_agree = reference in (200, 404)
-    if len(case.statuses) == 3 and len(classes) == 1:
-        has_to_agree = True
-    return has_to_agree and reference is not None and status // 100 != reference // 100
+    reference = case.statuses.get("triton", case.statuses.get("kserve", 0))
+    classes = {each // 100 for each in case.statuses.values()}
+    do_agree = len(case.statuses) == 3 and len(classes) == 1 and classes != {5}
+    return (do_agree or reference in (200, 404)) and status // 100 != reference // 100
 
 
 @pytest.mark.parametrize("case", HTTP, ids=lambda case: case.case)
@@ -81,16 +90,14 @@ def test_answer_is_of_the_class_of_the_servers(case: HttpCase, service: TestClie
     """What public servers take is taken and what they don't have is not found; no mistake of a caller's is a 5xx."""
     status = ask(service, case).status_code
     assert differs(case, status) == (case.case in DIFFERENCES), (status, case.statuses)
-    assert status < 500 or case.case in DIFFERENCES
+    assert status < 500 or case.case.startswith("load")
 
 
 @pytest.mark.parametrize("case", [case for case in HTTP if case.answer is not None], ids=lambda case: case.case)
 def test_answer_has_what_clients_read(case: HttpCase, service: TestClient) -> None:
     """Names, types, shapes, probabilities and the texts of classes are those that the servers gave."""
     answer = ask(service, case)
-    if case.case in DIFFERENCES:
-        assert answer.status_code != 200
-    else:
+    if case.case not in DIFFERENCES or answer.status_code == 200:
         assert find_difference(read(answer), case.answer) is None
 
 
