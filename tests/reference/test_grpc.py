@@ -4,27 +4,21 @@ Of the requests the table has only names; what they mean stands here.
 """
 
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fashion_api.rpc.messages import POOL
-from fashion_api.rpc.server import CallServer
-from fastapi.testclient import TestClient
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from fashion_api.rest.app import create_app
-from fashion_api.service.following import ModelFollower
-from fashion_api.settings import Settings
-from tests.fakes import fake_model, load_fake_test_set
 from tests.reference.stand_in import StandIn
 from tests.reference.table import GRPC, IMAGE, LARGEST_BATCH, MODEL, GrpcCase, find_difference
-from tests.servers import LOCALHOST
+from tests.rpc.serving import serve
 
 SERVICE = "inference.GRPCInferenceService"
 LIMIT_S = 30
@@ -138,7 +132,7 @@ class Asking:
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel
 
-    def ask(self, method: str, message: Mapping[str, Any], **more: Any) -> tuple[str, Any]:  # noqa: ANN401  # gRPC's own
+    def ask(self, method: str, message: Mapping[str, Any], **more: Any) -> tuple[str, Any]:  # noqa: ANN401  # JSON
         """Call a method that has one request and one answer."""
         request, answer = _find_messages(method)
         call = self._channel.unary_unary(f"/{SERVICE}/{method}", _write, answer.FromString)
@@ -212,27 +206,13 @@ CASES = [case for case in GRPC if case.case not in UNKNOWN]
 
 
 @pytest.fixture(scope="module")
-def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
+def asking() -> Iterator[Asking]:
     """Asks the service, by the name and with the batch that the servers had."""
-    ports = []
-
-    @asynccontextmanager
-    async def serve_calls(follower: ModelFollower) -> AsyncIterator[None]:
-        server = CallServer(follower, f"{LOCALHOST}:0")
-        await server.start()
-        ports.append(server.port)
-        try:
-            yield
-        finally:
-            await server.stop()
-
-    cache = tmp_path_factory.mktemp("cache")
-    settings = Settings(_env_file=None, cache_dir=cache, served_name=MODEL, max_images_per_request=LARGEST_BATCH)
-    model = fake_model(StandIn())
-    app = create_app(settings, load_model=lambda _: model, load_test_set=load_fake_test_set, lifespan=serve_calls)
+    serving = serve(StandIn(), served_name=MODEL, max_images_per_request=LARGEST_BATCH)
     with (
-        TestClient(app),
-        grpc.insecure_channel(f"{LOCALHOST}:{ports[0]}", [("grpc.max_send_message_length", -1)]) as channel,
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving) as server,
+        grpc.insecure_channel(server.address, [("grpc.max_send_message_length", -1)]) as channel,
     ):
         yield Asking(channel)
 

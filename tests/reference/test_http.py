@@ -29,7 +29,7 @@ DIFFERENCES: Mapping[str, str] = {
     "v1 instances empty": "no image is no request, as in the other protocols",
 }
 """By case, why the status differs in its class from Triton's where that was 200 or 404 (KServe's, where there is only
-that), or from that of all three servers, unless that is 5xx: mistakes of callers are 4xx here, which goes without saying."""
+that), or from that of all three. Not listed is where all three answer 5xx: here, a caller's mistake is never one."""
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ async def _exchange(caller: Caller, requests: Iterable[dict[str, Any]]) -> list[
         answers: SimpleQueue[Answer] = SimpleQueue()
         await caller.call("start_stream", _put_into(answers), compression_algorithm="gzip")
         for request in requests:
-            await caller.call("async_stream_infer", **request)
+            await caller.call("async_stream_infer", **request, enable_empty_final_response=True)
         read = [answers.get(timeout=LIMIT_S) for _ in requests]
         await caller.call("stop_stream")
         assert answers.empty()
