@@ -154,8 +154,8 @@ def test_perf_analyzer_finds_no_error(flags: Sequence[str], asked: Asked, tmp_pa
     address = asked.grpc_address if "grpc" in flags else asked.server.url.removeprefix("http://")
     data: tuple[str, ...] = ()
     if flags is SERVING:
-        # By default it sends random bytes: they make no floats from 0 to 1, and of a number for uint8 three bytes are left
-        # as they were in its memory. A batch size has to be given where there is a file.
+        # By default it sends random bytes: they make no floats from 0 to 1, and for uint8 it sends numbers of which it
+        # sets the lowest byte only. A batch size has to be given where there is a file.
         data = ("-b", "1", f"--input-data={write_rows(asked, tmp_path / 'rows.json')}")
     before = asked.read_statistics()
     written = run(
