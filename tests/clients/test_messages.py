@@ -92,7 +92,7 @@ class Comparison:
                 self.missing.append(field.full_name)
             elif describe_field(field) != describe_field(other):
                 self.others.append(f"{field.full_name}: {describe_field(field)}, {describe_field(other)}")
-            elif field.enum_type is not None:
+            elif field.enum_type is not None and other.enum_type is not None:
                 self.others += find_other_numbers(field.enum_type, other.enum_type)
 
 

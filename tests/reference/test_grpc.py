@@ -11,11 +11,11 @@ import grpc
 import numpy as np
 import pytest
 from anyio.from_thread import start_blocking_portal
-from fashion_api.rpc.messages import POOL
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from fashion_api.rpc.messages import POOL
 from tests.reference.stand_in import StandIn
 from tests.reference.table import GRPC, IMAGE, LARGEST_BATCH, MODEL, GrpcCase, find_difference
 from tests.rpc.serving import serve
@@ -137,7 +137,7 @@ class Asking:
         request, answer = _find_messages(method)
         call = self._channel.unary_unary(f"/{SERVICE}/{method}", _write, answer.FromString)
         try:
-            return "OK", _read(call(ParseDict(message, request()), timeout=LIMIT_S, **more))
+            return "OK", _read(call(ParseDict(dict(message), request()), timeout=LIMIT_S, **more))
         except grpc.RpcError as error:
             return error.code().name, None
 
@@ -146,14 +146,14 @@ class Asking:
         request, answer = _find_messages("ModelStreamInfer")
         call = self._channel.stream_stream(f"/{SERVICE}/ModelStreamInfer", _write, answer.FromString)
         try:
-            sent = (ParseDict(message, request()) for message in messages)
+            sent = (ParseDict(dict(message), request()) for message in messages)
             return "OK", [_read(each) for each in call(sent, timeout=LIMIT_S)]
         except grpc.RpcError as error:
             return error.code().name, None
 
     def send(self, path: str, message: bytes) -> tuple[str, Any]:
         """Send bytes to a method by its path."""
-        call = self._channel.unary_unary(path, None, None)
+        call: Any = self._channel.unary_unary(path)
         try:
             return "OK", call(message, timeout=LIMIT_S)
         except grpc.RpcError as error:
@@ -161,7 +161,7 @@ class Asking:
 
     def list_services(self, version: str) -> tuple[str, Any]:
         """Ask reflection for the names of the services."""
-        call = self._channel.stream_stream(
+        call: Any = self._channel.stream_stream(
             f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", None, None
         )
         try:
