@@ -1,6 +1,7 @@
 """Asks with `tritonclient.grpc` and `tritonclient.grpc.aio`: every call that they have. Usage: see served.py."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -12,6 +13,8 @@ from triton import COMMON, GRPC, OUTPUT, Caller, list_checks
 from tritonclient.utils import InferenceServerException
 
 LIMIT_S = 60
+PING_S = 10
+PINGS = 3.5  # a server that minds closes the connection at the third
 
 Answer = tuple[Any, InferenceServerException | None]
 """A result or an error; the other is None."""
@@ -149,10 +152,36 @@ def classify_in_threads(served: Served) -> None:
     client.close()
 
 
+def keep_a_connection(served: Served) -> None:
+    """A client that sends a ping each ten seconds keeps its connection, and the stream on it."""
+    pings = tritonclient.grpc.KeepAliveOptions(
+        keepalive_time_ms=PING_S * 1000, keepalive_permit_without_calls=True, http2_max_pings_without_data=0
+    )
+    client = tritonclient.grpc.InferenceServerClient(served.grpc_address, keepalive_options=pings)
+    image = tritonclient.grpc.InferInput("image", [1, *served.images.shape[1:]], "UINT8")
+    image.set_data_from_numpy(served.images[:1])
+    answers: SimpleQueue[Answer] = SimpleQueue()
+    client.start_stream(_put_into(answers))
+    for silence_s in (0, PINGS * PING_S):
+        time.sleep(silence_s)
+        client.async_stream_infer(served.model, [image])
+        result, error = answers.get(timeout=LIMIT_S)
+        assert error is None, error
+        served.hold_against(result.as_numpy(OUTPUT))
+    client.stop_stream()
+    client.close()
+
+
 def _put_into(answers: "SimpleQueue[Answer]") -> Any:
     return lambda result, error: answers.put((result, error))
 
 
 if __name__ == "__main__":
     own = (classify_packed, classify_at_once, stream, cancel, run_out_of_time, read_status_codes)
-    report([*list_checks(GRPC, (*COMMON, *own)), ("grpc: classify_in_threads", classify_in_threads)])
+    report(
+        [
+            *list_checks(GRPC, (*COMMON, *own)),
+            ("grpc: classify_in_threads", classify_in_threads),
+            ("grpc: keep_a_connection", keep_a_connection),
+        ]
+    )
