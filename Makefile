@@ -34,13 +34,13 @@ evaluate: data  ## score the model
 data: $(TRAIN)  ## get the data set, if it is not there
 	@scripts/fetch-data
 
-test: $(DEV) data  ## run the tests, but for those that generate clients
+test: $(DEV) data  ## run the tests, but for those with clients
 	$(BIN)/pytest $(PARALLEL) -m "not clients" $(ARGS)
 
-test-quick: $(DEV) data  ## run the tests that need no TensorFlow and generate no clients
+test-quick: $(DEV) data  ## run the tests that need no TensorFlow and no clients
 	$(BIN)/pytest $(PARALLEL) -m "not tensorflow and not clients" $(ARGS)
 
-test-clients: $(DEV)  ## generate clients from the OpenAPI document and ask with them; needs Node.js
+test-clients: $(DEV)  ## ask with public clients, and with generated ones; needs Node.js
 	$(BIN)/pytest -m clients $(ARGS)
 
 check: lint types coverage docs  ## all that has to pass: lint, types, tests with their coverage, documentation

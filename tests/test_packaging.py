@@ -31,9 +31,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 # Requirements
 
+CLIENTS = [name for name in PROJECT["dependency-groups"] if name.startswith("client-")]
 
 FILES = {name: ROOT / "requirements" / f"{name}.txt" for name in ("serve", "tracing", "train", "dev", "docs")} | {
-    "clients": ROOT / "tests" / "clients" / "requirements.txt"
+    group: ROOT / "tests" / "clients" / "requirements" / f"{group.removeprefix('client-')}.txt" for group in CLIENTS
 }
 
 
@@ -51,7 +52,7 @@ def read_locked(name: str) -> dict[str, list[Requirement]]:
 def read_wanted(name: str) -> list[Requirement]:
     """What pyproject.toml asks for, of what the requirements file of that name is to hold."""
     extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
-    if name in ("clients", "docs"):
+    if name in (*CLIENTS, "docs"):
         return [Requirement(entry) for entry in groups[name]]
     wanted = list(PROJECT["project"]["dependencies"])
     if name in ("tracing", "dev"):

@@ -1,4 +1,4 @@
-"""The environments that clients are generated in: one for Python and one for Node.js, each of locked packages."""
+"""The environments of clients: one of locked packages for each that asks, and for what generates them."""
 
 import hashlib
 import shutil
@@ -7,23 +7,47 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
 TYPESCRIPT = HERE / "typescript"
 _STAMP = ".installed"
 
 
-def install_python() -> Path:
-    """Give the folder of commands of the Python environment, which is made where it is not there."""
-    requirements = HERE / "requirements.txt"
-    folder, commands = ENVIRONMENTS / "python", ENVIRONMENTS / "python" / "bin"
+def install_python(name: str) -> Path:
+    """Give the folder of a Python environment, which is made of `requirements/NAME.txt` where it is not there."""
+    requirements = HERE / "requirements" / f"{name}.txt"
+    folder = ENVIRONMENTS / name
     digest = _digest([requirements], sys.version)
-    if not _is_installed(folder, digest):
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        pip = [str(commands / "python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
-        _run([*pip, "--requirement", str(requirements)])
-        _note_installed(folder, digest)
-    return commands
+    with _lock(folder):
+        if not _is_installed(folder, digest):
+            _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+            # Every package that is needed stands in the file: nothing has to be found out.
+            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+            _run([*pip, "--requirement", str(requirements)])
+            _note_installed(folder, digest)
+    return folder
+
+
+def find_packages(folder: Path) -> Path:
+    """Give the folder of packages of a Python environment."""
+    (packages,) = folder.glob("lib/python*/site-packages")
+    return packages
+
+
+def link_libraries(folder: Path) -> Path:
+    """Give a folder with the libraries that `perf_analyzer` wants, by the names that it knows, out of another package.
+
+    That package's own programs know them by names with a digest in them, as tools for Linux wheels write.
+    """
+    libraries = folder / "libraries"
+    libraries.mkdir(exist_ok=True)
+    for pattern, name in (("libb64-*.so.0d", "libb64.so.0d"), ("libcudart-*.so.12*", "libcudart.so.12")):
+        (found,) = (find_packages(folder) / "nvidia_pytriton.libs").glob(pattern)
+        if not (libraries / name).exists():
+            (libraries / name).symlink_to(found)
+    return libraries
 
 
 def install_node() -> Path:
@@ -38,6 +62,12 @@ def install_node() -> Path:
         _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
         _note_installed(folder, digest)
     return folder / "node_modules"
+
+
+def _lock(folder: Path) -> FileLock:
+    """Tests that want the same environment may run in several processes."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    return FileLock(folder.with_suffix(".lock"))
 
 
 def _digest(files: Sequence[Path], *more: str) -> str:

@@ -108,7 +108,7 @@ def node_modules() -> Path:
 @pytest.fixture(scope="module")
 def python_client(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a generated Python client, and the script that asks with it."""
-    commands, folder = install_python(), tmp_path_factory.mktemp("python")
+    commands, folder = install_python("generator") / "bin", tmp_path_factory.mktemp("python")
     run(str(commands / "openapi-python-client"), "generate", f"--path={document}", cwd=folder, path=commands)
     client = folder / "fashion-api-client"
     shutil.copy(HERE / "ask.py", client)
@@ -154,13 +154,13 @@ def test_every_operation_is_asked(document: Path) -> None:
 
 def test_python_client_has_right_types(python_client: Path) -> None:
     """mypy finds nothing in the generated client, nor in what asks with it, at its strictest."""
-    interpreter = f"--python-executable={install_python() / 'python'}"
+    interpreter = f"--python-executable={install_python('generator') / 'bin' / 'python'}"
     run(sys.executable, "-m", "mypy", "--strict", "--config-file=", interpreter, ".", cwd=python_client)
 
 
 def test_python_client_is_answered(python_client: Path, server: ServerProcess) -> None:
     """A generated Python client asks for every operation, and reads each answer and a problem."""
-    written = run(str(install_python() / "python"), "ask.py", server.url, KEY, cwd=python_client)
+    written = run(str(install_python("generator") / "bin" / "python"), "ask.py", server.url, KEY, cwd=python_client)
     assert json.loads(written) == ANSWERS
 
 

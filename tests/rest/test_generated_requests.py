@@ -42,11 +42,12 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             while client.get("/api/v1/confusion-matrix", headers={"X-API-Key": key}).status_code == 503:
                 time.sleep(0.2)  # until the test set is predicted
         flags = (*FLAGS, f"--max-examples={most}", *shown, f"--report-ndjson-path={events}")
-        done = _run(folder, f"{server.url}/openapi.json", *flags)
+        done = run_schemathesis(folder, f"{server.url}/openapi.json", *flags)
     return Report(done.stdout, done.returncode, [json.loads(line) for line in events.read_text().splitlines()])
 
 
-def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_schemathesis(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run it in a folder of its own, where it leaves a cache."""
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     environment = os.environ | {"PYTHONPATH": path, "SCHEMATHESIS_HOOKS": "tests.rest.generated_pictures"}
     return subprocess.run(  # noqa: S603  # our own command
