@@ -34,6 +34,9 @@ evaluate: data  ## score the model
 data: $(TRAIN)  ## get the data set, if it is not there
 	@scripts/fetch-data
 
+# Else each of the hundreds of processes that the tests start would compile our modules anew.
+test test-quick coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: $(DEV) data  ## run the tests, but for those with clients
 	$(BIN)/pytest $(PARALLEL) -m "not clients" $(ARGS)
 

@@ -1,5 +1,6 @@
 """What the tests share."""
 
+import gc
 import os
 import re
 import time
@@ -47,6 +48,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FilesA
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many processes again as there are cores: for a third of their time the tests wait."""
     return 3 * (os.cpu_count() or 1) // 2
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests and the modules that they import, TensorFlow's among them, out of garbage collections."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,6 @@ def _restore_process() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-    gc.unfreeze()
 
 
 def test_embedded_service_leaves_the_process_alone() -> None:
@@ -48,6 +47,8 @@ def test_memory_of_a_process_of_its_own_is_frozen() -> None:
     """In a process of its own, the garbage collector no longer walks what is there when the service is ready."""
 
     async def main() -> None:
+        gc.unfreeze()  # what the tests themselves have frozen; it is frozen again
+        assert gc.get_freeze_count() == 0
         async with own_process(fake_follower()):
             assert gc.get_freeze_count() > 0
 

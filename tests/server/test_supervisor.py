@@ -30,6 +30,18 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 _ATTEMPTS = 3
 
 
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Service]:
+    """A service with two workers, which several tests share; each leaves it with two that run."""
+    with serve(workers=2) as service:
+        yield service
+
+
+def _read_slot(pid: int) -> bytes:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return words[words.index(b"fashion_api.server.worker_process") + 1]
+
+
 @pytest.mark.parametrize(
     ("signum", "end"),
     [
@@ -39,16 +51,17 @@ _ATTEMPTS = 3
         (signal.SIGTERM, "with status 0"),
     ],
 )
-def test_end_of_a_worker_is_one_line_and_it_is_replaced(signum: int, end: str) -> None:
+def test_end_of_a_worker_is_one_line_and_it_is_replaced(pair: Service, signum: int, end: str) -> None:
     """However a worker ends, one line says so, with its pid, status and age, and its slot gets another worker."""
-    with serve(workers=2) as service:
-        pid = service.find_workers()[0]
-        os.kill(pid, signum)
-        service.wait_until_ready(times=3)
-        assert len(service.log.find(rf"worker 0 \(pid {pid}\) ended {end} after \d+\.\d s")) == 1
-        assert len(service.log.find("ended")) == 1
-        assert len(service.find_workers()) == 2
-        assert get(service.port).startswith(b"HTTP/1.1 200 ")
+    ends, starts = len(pair.log.find("ended")), len(pair.log.find("is ready after"))
+    pid = pair.find_workers()[0]
+    slot = int(_read_slot(pid))
+    os.kill(pid, signum)
+    pair.wait_until_ready(times=starts + 1)
+    assert len(pair.log.find(rf"worker {slot} \(pid {pid}\) ended {end} after \d+\.\d s")) == 1
+    assert len(pair.log.find("ended")) == ends + 1
+    assert sorted(map(_read_slot, pair.find_workers())) == [b"0", b"1"]
+    assert get(pair.port).startswith(b"HTTP/1.1 200 ")
 
 
 def test_start_may_take_longer_than_the_event_loop_may_stand_still() -> None:
@@ -90,12 +103,15 @@ def test_liveness_fails_where_the_event_loop_stands_still() -> None:
             ask(connection, "/livez")
 
 
-def test_other_worker_answers_while_one_stands_still() -> None:
+def test_other_worker_answers_while_one_stands_still(pair: Service) -> None:
     """New connections go to the worker that runs, also beyond its share."""
-    with serve(workers=2) as service:
-        os.kill(service.find_workers()[0], signal.SIGSTOP)
+    worker = pair.find_workers()[0]
+    os.kill(worker, signal.SIGSTOP)
+    try:
         for _ in range(20):
-            assert get(service.port, "/livez").startswith(b"HTTP/1.1 200 ")
+            assert get(pair.port, "/livez").startswith(b"HTTP/1.1 200 ")
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
 
 def test_five_ends_within_a_minute_slow_the_restarts_down() -> None:
@@ -158,16 +174,15 @@ def test_one_worker_has_no_supervisor() -> None:
 
 
 @pytest.mark.parametrize("connections", [16, 64])
-def test_connections_are_shared_out(connections: int) -> None:
+def test_connections_are_shared_out(pair: Service, connections: int) -> None:
     """Over 20 trials no worker has all connections, and the busier one's median share is at most 0.65.
 
     Where the machine keeps one of them from running for a while, as it may, the other has more: hence the attempts.
     """
-    with serve(workers=2) as service:
-        for _ in range(_ATTEMPTS):
-            shares = [_measure_share(service, connections) for _ in range(20)]
-            if max(shares) < 1 and statistics.median(shares) <= 0.65:
-                return
+    for _ in range(_ATTEMPTS):
+        shares = [_measure_share(pair, connections) for _ in range(20)]
+        if max(shares) < 1 and statistics.median(shares) <= 0.65:
+            return
     raise AssertionError(shares)
 
 
@@ -232,18 +247,7 @@ def _continue_all(service: Service) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_worker_keeps_its_slot_number() -> None:
-    """A replaced worker has the slot of the one before it."""
-    with serve(workers=3) as service:
-        os.kill(service.find_workers()[1], signal.SIGKILL)
-        service.wait_until_ready(times=4)
-        arguments = [Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in service.find_workers()]
-        slots = [words[words.index(b"fashion_api.server.worker_process") + 1] for words in arguments]
-        assert sorted(slots) == [b"0", b"1", b"2"]
-
-
-def test_nothing_in_the_current_folder_is_imported() -> None:
+def test_nothing_in_the_current_folder_is_imported(pair: Service) -> None:
     """A worker does not import what lies where the service was started."""
-    with serve(workers=2) as service:
-        for pid in service.find_workers():
-            assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1] == b"-P"
+    for pid in pair.find_workers():
+        assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1] == b"-P"
