@@ -292,7 +292,7 @@ BAD: Mapping[str, Bad] = {
     "gzip that is cut": Bad(_coded("gzip", _GZIP[:-9]), "gzip that is cut short"),
     "gzip that is padded": Bad(_coded("gzip", _GZIP + b"padding"), "goes on after the end of its gzip"),
     "gzip that is padded with zeros": Bad(
-        _coded("gzip", _GZIP + bytes(8)), "does not have the length that its end says"
+        _coded("gzip", _GZIP + bytes(8)), "more than the 0 bytes that its end says", 413
     ),
     "no gzip": Bad(_coded("gzip", _GOOD), "is not gzip"),
     "no deflate": Bad(_coded("deflate", _GZIP), "is not deflate"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fashion_api.errors import InvalidRequestError
@@ -84,6 +84,7 @@ def test_floats_are_rounded_to_the_nearest_pixel(value: float, pixel: int) -> No
     assert read(values, datatype="FP32").images[0, 0, 0] == pixel
 
 
+@settings(deadline=None)
 @given(st.integers(0, 255), st.sampled_from(["FP16", "FP32", "FP64"]))
 def test_pixels_from_0_to_1_are_scaled(pixel: int, datatype: str) -> None:
     """A pixel that was divided by 255 is the same pixel again."""
@@ -188,6 +189,7 @@ def test_numbers_of_bf16_are_unpacked() -> None:
     np.testing.assert_array_equal(unpack_numbers("image", packed, "BF16"), values)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20), max_size=5))
 def test_byte_strings_are_unpacked_as_they_were_packed(elements: list[bytes]) -> None:
     """Packing and unpacking changes nothing, and any cut is noticed."""
@@ -315,7 +317,7 @@ def test_outputs_are_computed() -> None:
         assert found[output.key].shape == (2, *output.shape[1:])
     assert found["label"].tolist() == [b"Ankle boot", b"Trouser"]
     assert found["class_id"].tolist() == [9, 1]
-    np.testing.assert_array_equal(found["probability"], np.float32([0.91, 0.91]))
+    np.testing.assert_array_equal(found["probability"], np.array([0.91, 0.91], np.float32))
     np.testing.assert_allclose(found["novelty"], [0.5, 1.05])
     assert found["accepted"].tolist() == [True, False]
 
