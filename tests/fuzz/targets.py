@@ -95,7 +95,7 @@ def read_coded(content: bytes) -> None:
     coding = _CODINGS.get(content[:1], "gzip")
     body = content[1:]
     most = measure_decoded(body, coding, max_bytes=MAX_DECODED_BYTES)
-    assert len(finish(decode_body(body, coding, max_bytes=most))) <= MAX_DECODED_BYTES
+    assert len(finish(decode_body(body, coding, max_bytes=MAX_DECODED_BYTES, most=most))) <= MAX_DECODED_BYTES
 
 
 def _open(target: Target) -> Callable[[], AbstractContextManager[Target]]:

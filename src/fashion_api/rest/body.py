@@ -46,10 +46,11 @@ def start_decoding(request: TakenRequest, held: HeldBody, body: bytes, coding: s
     Raises:
         OverloadedError: there is no memory for them.
     """
-    most = measure_decoded(body, coding, max_bytes=request.service.settings.max_upload_bytes)
+    max_bytes = request.service.settings.max_upload_bytes
+    most = measure_decoded(body, coding, max_bytes=max_bytes)
     held.add(most, asyncio.get_running_loop().time())
     held.finish()
-    return decode_body(body, coding, max_bytes=most)
+    return decode_body(body, coding, max_bytes=max_bytes, most=most)
 
 
 async def _read_chunks(request: TakenRequest, held: HeldBody) -> bytes:

@@ -37,11 +37,17 @@ def measure_decoded(body: bytes, coding: str, *, max_bytes: int) -> int:
     return min(most, int.from_bytes(body[-4:], "little")) if coding == _GZIP else most  # RFC 1952, ISIZE
 
 
-def decode_body(body: bytes, coding: str, *, max_bytes: int) -> Generator[None, None, bytes]:
+def decode_body(body: bytes, coding: str, *, max_bytes: int, most: int) -> Generator[None, None, bytes]:
     """Decode a body, 256 KiB at a step.
 
+    Args:
+        body: as it was sent.
+        coding: gzip or deflate.
+        max_bytes: how large a body may be.
+        most: how large it may be, as `measure_decoded` gives it.
+
     Raises:
-        BodyTooLargeError: it is larger than `max_bytes`, as `measure_decoded` gives them.
+        BodyTooLargeError: it is larger than that.
         InvalidRequestError: it is not of this coding, is cut short, or goes on after its end.
     """
     decoder = zlib.decompressobj(_GZIP_WBITS if coding == _GZIP else _ZLIB_WBITS)
@@ -55,8 +61,8 @@ def decode_body(body: bytes, coding: str, *, max_bytes: int) -> Generator[None, 
             if not piece and not rest:
                 break
             size += len(piece)
-            if size > max_bytes:
-                raise _too_large(max_bytes)
+            if size > most:
+                raise _too_large(most, "are accepted" if most == max_bytes else "its end says")
             decoded.append(piece)
             yield
     except zlib.error:
@@ -72,5 +78,5 @@ def _broken(message: str) -> InvalidRequestError:
     return InvalidRequestError([Fault("", f"the body {message}")])
 
 
-def _too_large(max_bytes: int) -> BodyTooLargeError:
-    return BodyTooLargeError(f"the body decodes to more than {max_bytes} bytes, which are accepted")
+def _too_large(most: int, reason: str) -> BodyTooLargeError:
+    return BodyTooLargeError(f"the body decodes to more than the {most} bytes that {reason}")

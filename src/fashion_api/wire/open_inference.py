@@ -292,8 +292,7 @@ def _read_data(spec: InputSpec, name: str, datatype: str, data: object) -> Any: 
     values, _ = flatten(name, data)
     if datatype == BYTES:
         return _read_pictures(name, values)
-    images = len(values) // math.prod(spec.shape) + 1  # so that each value has a place
-    return parse_numbers(name, values, datatype, (images, *spec.shape))
+    return parse_numbers(name, values, datatype, (len(values) // math.prod(spec.shape), *spec.shape))
 
 
 def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
