@@ -12,7 +12,7 @@ from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
 from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
-from fashion_api.wire.json_body import JSON, read_json
+from fashion_api.wire.json_body import JSON, may_hold_booleans, read_json
 from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
 from fashion_api.wire.signatures import (
     PREDICT_METHOD,
@@ -50,6 +50,7 @@ MODEL_VERSION: Final = b"x-model-version"
 _INSTANCES: Final = "instances"
 _INPUTS: Final = "inputs"
 _BASE64: Final = "b64"
+_FLOAT: Final = "FP64"
 
 
 class _Input(NamedTuple):
@@ -71,7 +72,7 @@ def _read_prediction(service: Service, head: RequestHead, body: bytes) -> JobSte
     signature, found = _find_input(service, document)
     if not 1 <= len(found.rows) <= max_images:
         raise _wrong(found.name, f"holds {len(found.rows)} images, but one request may hold 1 to {max_images}")
-    tensor = yield from _read_tensor(signature, found)
+    tensor = yield from _read_tensor(signature, found, may_hold_booleans=may_hold_booleans(body))
     images, _ = yield from read_input(service, signature, tensor)
 
     def write(predictions: Predictions) -> Reply:
@@ -140,10 +141,11 @@ def _names_inputs(value: object) -> bool:
     return isinstance(value, dict) and _BASE64 not in value
 
 
-def _read_tensor(signature: Signature, found: _Input) -> Generator[None, None, Tensor]:
+def _read_tensor(signature: Signature, found: _Input, *, may_hold_booleans: bool) -> Generator[None, None, Tensor]:
     if signature.input.datatype == BYTES or isinstance(found.rows[0], dict):
         return (yield from _read_files(found))
-    return (yield from _read_numbers(found, takes_whole=signature.input.pixel_range == "0-255"))
+    takes_whole = signature.input.pixel_range == "0-255"
+    return (yield from _read_numbers(found, takes_whole=takes_whole, may_hold_booleans=may_hold_booleans))
 
 
 def _read_files(found: _Input) -> Generator[None, None, Tensor]:
@@ -165,8 +167,8 @@ def _decode(where: str, value: object) -> bytes:
         raise _wrong(where, str(error)) from None
 
 
-def _read_numbers(found: _Input, *, takes_whole: bool) -> Generator[None, None, Tensor]:
-    """Read rows of numbers: as whole numbers, where all of them are and they may be, else as floats."""
+def _read_numbers(found: _Input, *, takes_whole: bool, may_hold_booleans: bool) -> Generator[None, None, Tensor]:
+    """Read rows of numbers: as whole numbers, where all of an image are and they may be, else as floats."""
     parts: list[Array] = []
     shape: tuple[int, ...] = ()
     for position, row in enumerate(found.rows):
@@ -175,11 +177,11 @@ def _read_numbers(found: _Input, *, takes_whole: bool) -> Generator[None, None, 
         if parts and row_shape != shape:
             raise _wrong(where, f"has the shape {list(row_shape)}, but the image before it {list(shape)}")
         shape = row_shape
-        is_whole = takes_whole and float not in map(type, values)
-        parts.append(parse_numbers(where, values, "UINT8" if is_whole else "FP64", shape))
+        datatype = "UINT8" if takes_whole and float not in map(type, values) else _FLOAT
+        parts.append(parse_numbers(where, values, datatype, shape, may_hold_booleans=may_hold_booleans))
         yield None
     numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return Tensor(found.name, "UINT8" if numbers.dtype == np.uint8 else "FP64", (len(parts), *shape), numbers)
+    return Tensor(found.name, "UINT8" if numbers.dtype == np.uint8 else _FLOAT, (len(parts), *shape), numbers)
 
 
 def _write_rows(outputs: Mapping[str, Array]) -> dict[str, object]:
