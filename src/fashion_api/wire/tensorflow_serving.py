@@ -69,9 +69,7 @@ def _read_prediction(service: Service, head: RequestHead, body: bytes) -> JobSte
     model = service.model
     max_images = find_max_images(service.settings, model.input)
     document = yield from read_json(body, **_bound_amount(model.input, max_images))
-    signature, found = _find_input(service, document)
-    if not 1 <= len(found.rows) <= max_images:
-        raise _wrong(found.name, f"holds {len(found.rows)} images, but one request may hold 1 to {max_images}")
+    signature, found = _find_input(service, document, max_images)
     tensor = yield from _read_tensor(signature, found, may_hold_booleans=may_hold_booleans(body))
     images, _ = yield from read_input(service, signature, tensor)
 
@@ -93,7 +91,7 @@ def _bound_amount(spec: InputSpec, max_images: int) -> dict[str, int]:
     }
 
 
-def _find_input(service: Service, document: object) -> tuple[Signature, _Input]:
+def _find_input(service: Service, document: object, max_images: int) -> tuple[Signature, _Input]:
     if not isinstance(document, dict):
         raise _wrong("", f"the body must be an object, not {name_json_type(document)}")
     name = document.get("signature_name", "")
@@ -105,11 +103,11 @@ def _find_input(service: Service, document: object) -> tuple[Signature, _Input]:
         found = "both are there" if given else "neither is there"
         raise _wrong("", f"the body must have one of `{_INSTANCES}` and `{_INPUTS}`, but {found}")
     (key,) = given
-    return signature, (_find_rows if key == _INSTANCES else _find_columns)(signature, document[key])
+    return signature, (_find_rows if key == _INSTANCES else _find_columns)(signature, document[key], max_images)
 
 
-def _find_rows(signature: Signature, instances: object) -> _Input:
-    rows = _check_list(_INSTANCES, instances)
+def _find_rows(signature: Signature, instances: object, max_images: int) -> _Input:
+    rows = _check_list(_INSTANCES, instances, max_images)
     if not any(map(_names_inputs, rows)):
         return _Input(_INSTANCES, rows, is_rows=True)
     values: list[object] = []
@@ -121,18 +119,20 @@ def _find_rows(signature: Signature, instances: object) -> _Input:
     return _Input(signature.input.name, values, is_rows=True)
 
 
-def _find_columns(signature: Signature, inputs: object) -> _Input:
+def _find_columns(signature: Signature, inputs: object, max_images: int) -> _Input:
     if not _names_inputs(inputs):
-        return _Input(_INPUTS, _check_list(_INPUTS, inputs), is_rows=False)
+        return _Input(_INPUTS, _check_list(_INPUTS, inputs, max_images), is_rows=False)
     columns: Mapping[str, object] = dict(inputs)  # type: ignore[call-overload]  # an object
     check_inputs(signature, columns)
     name = signature.input.name
-    return _Input(name, _check_list(f"{_INPUTS}.{name}", columns[name]), is_rows=False)
+    return _Input(name, _check_list(f"{_INPUTS}.{name}", columns[name], max_images), is_rows=False)
 
 
-def _check_list(where: str, value: object) -> Sequence[object]:
+def _check_list(where: str, value: object, max_images: int) -> Sequence[object]:
     if not isinstance(value, list):
         raise _wrong(where, f"must be a list, not {name_json_type(value)}")
+    if not 1 <= len(value) <= max_images:
+        raise _wrong(where, f"holds {len(value)} images, but one request may hold 1 to {max_images}")
     return value
 
 
