@@ -266,7 +266,7 @@ MISTAKES: dict[str, tuple[object, str]] = {
     "inputs that are a number": ({"inputs": 1}, "inputs: must be a list, not a number"),
     "no inputs": ({"inputs": {}}, "the signature serving_default takes one input, image, but the request has 0"),
     "an input that is an object": ({"inputs": {"image": {}}}, "inputs.image: must be a list, not an object"),
-    "an empty input": ({"inputs": {"image": []}}, "image: holds 0 images"),
+    "an empty input": ({"inputs": {"image": []}}, "inputs.image: holds 0 images"),
     "a wrong name of an input": (
         {"inputs": {"picture": floats(1)}},
         "input tensor alias not found in signature: picture. Inputs expected to be in the set {image}.",
@@ -285,6 +285,10 @@ MISTAKES: dict[str, tuple[object, str]] = {
     "an empty image": ({"instances": [[]]}, "instances: has the shape [1, 0], but must have [n, 28, 28, 1] or"),
     "empty rows": ({"instances": [[[]] * 28]}, "has the shape [1, 28, 0]"),
     "a row too few": ({"instances": [floats(1)[0][1:]]}, "has the shape [1, 27, 28]"),
+    "too many rows with names": (
+        {"instances": [{"x": 1}] * 5},
+        "instances: holds 5 images, but one request may hold 1 to 4",
+    ),
     "one image in place of a list": ({"instances": floats(1)[0]}, "instances: holds 28 images"),
     "one list too many": ({"instances": [floats(1)]}, "has the shape [1, 1, 28, 28]"),
     "five lists within one another": ({"instances": [[[[[[1.0]]]]]]}, "more than 4 lists within one another"),

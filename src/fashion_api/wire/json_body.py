@@ -68,6 +68,12 @@ def _check_amount(body: bytes, *, max_brackets: int, max_commas: int) -> Generat
         yield
 
 
+def may_hold_booleans(body: bytes) -> bool:
+    """Tell whether there may be booleans in a body of JSON."""
+    # Single letters are found forty times as fast as words, and rows of numbers have neither of these two.
+    return (b"r" in body or b"l" in body) and (b"true" in body or b"false" in body)
+
+
 def parse_json(body: bytes) -> object:
     """Parse a small body of JSON; accepts NaN and Infinity too, so that a validator can refuse them where they stand.
 

@@ -3,6 +3,7 @@
 JSON and Protocol Buffers are read and written elsewhere.
 """
 
+import functools
 from collections.abc import Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -121,21 +122,39 @@ def find_signature(service: Service, name: str = "") -> Signature:
     if name not in SIGNATURES:
         message = f'Serving signature key "{name:.100}" not found; there are {", ".join(SIGNATURES)}'
         raise InvalidRequestError([Fault("", message)])
-    settings, spec = service.settings, service.model.input
-    datatype, shape = "UINT8", list_shapes(spec)[0]
+    settings, model = service.settings, service.model
+    return _make_signature(
+        name,
+        input_name=settings.served_input,
+        output_name=settings.served_output,
+        default_range=settings.serving_default_range,
+        pixel_shape=list_shapes(model.input)[0],
+        outputs=tuple(list_outputs(model)),
+    )
+
+
+@functools.lru_cache  # every request asks for one of a few
+def _make_signature(  # noqa: PLR0913  # what makes a signature
+    name: str,
+    *,
+    input_name: str,
+    output_name: str,
+    default_range: PixelRange,
+    pixel_shape: tuple[int, ...],
+    outputs: tuple[OutputSpec, ...],
+) -> Signature:
+    datatype, shape = "UINT8", pixel_shape
     pixel_range: PixelRange = "0-255"
     if name == IMAGES:
         datatype, shape = BYTES, (-1,)
     elif name == SERVING_DEFAULT:
-        datatype, pixel_range = "FP32", settings.serving_default_range
-    outputs = list_outputs(service.model)
+        datatype, pixel_range = "FP32", default_range
+    named = {output_name if output.key == PROBABILITIES else output.key: output for output in outputs}
+    first = {output_name: named[output_name]}
     return Signature(
         name,
-        InputTensor(settings.served_input, datatype, shape, pixel_range),
-        {
-            settings.served_output if output.key == PROBABILITIES else output.key: output
-            for output in (outputs if name == DETAILS else outputs[:1])
-        },
+        InputTensor(input_name, datatype, shape, pixel_range),
+        MappingProxyType(named if name == DETAILS else first),
     )
 
 

@@ -12,7 +12,7 @@ from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
 from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
-from fashion_api.wire.json_body import JSON, read_json
+from fashion_api.wire.json_body import JSON, may_hold_booleans, read_json
 from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
 from fashion_api.wire.signatures import (
     PREDICT_METHOD,
@@ -50,6 +50,7 @@ MODEL_VERSION: Final = b"x-model-version"
 _INSTANCES: Final = "instances"
 _INPUTS: Final = "inputs"
 _BASE64: Final = "b64"
+_FLOAT: Final = "FP64"
 
 
 class _Input(NamedTuple):
@@ -68,10 +69,8 @@ def _read_prediction(service: Service, head: RequestHead, body: bytes) -> JobSte
     model = service.model
     max_images = find_max_images(service.settings, model.input)
     document = yield from read_json(body, **_bound_amount(model.input, max_images))
-    signature, found = _find_input(service, document)
-    if not 1 <= len(found.rows) <= max_images:
-        raise _wrong(found.name, f"holds {len(found.rows)} images, but one request may hold 1 to {max_images}")
-    tensor = yield from _read_tensor(signature, found)
+    signature, found = _find_input(service, document, max_images)
+    tensor = yield from _read_tensor(signature, found, may_hold_booleans=may_hold_booleans(body))
     images, _ = yield from read_input(service, signature, tensor)
 
     def write(predictions: Predictions) -> Reply:
@@ -92,7 +91,7 @@ def _bound_amount(spec: InputSpec, max_images: int) -> dict[str, int]:
     }
 
 
-def _find_input(service: Service, document: object) -> tuple[Signature, _Input]:
+def _find_input(service: Service, document: object, max_images: int) -> tuple[Signature, _Input]:
     if not isinstance(document, dict):
         raise _wrong("", f"the body must be an object, not {name_json_type(document)}")
     name = document.get("signature_name", "")
@@ -104,11 +103,11 @@ def _find_input(service: Service, document: object) -> tuple[Signature, _Input]:
         found = "both are there" if given else "neither is there"
         raise _wrong("", f"the body must have one of `{_INSTANCES}` and `{_INPUTS}`, but {found}")
     (key,) = given
-    return signature, (_find_rows if key == _INSTANCES else _find_columns)(signature, document[key])
+    return signature, (_find_rows if key == _INSTANCES else _find_columns)(signature, document[key], max_images)
 
 
-def _find_rows(signature: Signature, instances: object) -> _Input:
-    rows = _check_list(_INSTANCES, instances)
+def _find_rows(signature: Signature, instances: object, max_images: int) -> _Input:
+    rows = _check_list(_INSTANCES, instances, max_images)
     if not any(map(_names_inputs, rows)):
         return _Input(_INSTANCES, rows, is_rows=True)
     values: list[object] = []
@@ -120,18 +119,20 @@ def _find_rows(signature: Signature, instances: object) -> _Input:
     return _Input(signature.input.name, values, is_rows=True)
 
 
-def _find_columns(signature: Signature, inputs: object) -> _Input:
+def _find_columns(signature: Signature, inputs: object, max_images: int) -> _Input:
     if not _names_inputs(inputs):
-        return _Input(_INPUTS, _check_list(_INPUTS, inputs), is_rows=False)
+        return _Input(_INPUTS, _check_list(_INPUTS, inputs, max_images), is_rows=False)
     columns: Mapping[str, object] = dict(inputs)  # type: ignore[call-overload]  # an object
     check_inputs(signature, columns)
     name = signature.input.name
-    return _Input(name, _check_list(f"{_INPUTS}.{name}", columns[name]), is_rows=False)
+    return _Input(name, _check_list(f"{_INPUTS}.{name}", columns[name], max_images), is_rows=False)
 
 
-def _check_list(where: str, value: object) -> Sequence[object]:
+def _check_list(where: str, value: object, max_images: int) -> Sequence[object]:
     if not isinstance(value, list):
         raise _wrong(where, f"must be a list, not {name_json_type(value)}")
+    if not 1 <= len(value) <= max_images:
+        raise _wrong(where, f"holds {len(value)} images, but one request may hold 1 to {max_images}")
     return value
 
 
@@ -140,10 +141,11 @@ def _names_inputs(value: object) -> bool:
     return isinstance(value, dict) and _BASE64 not in value
 
 
-def _read_tensor(signature: Signature, found: _Input) -> Generator[None, None, Tensor]:
+def _read_tensor(signature: Signature, found: _Input, *, may_hold_booleans: bool) -> Generator[None, None, Tensor]:
     if signature.input.datatype == BYTES or isinstance(found.rows[0], dict):
         return (yield from _read_files(found))
-    return (yield from _read_numbers(found, takes_whole=signature.input.pixel_range == "0-255"))
+    takes_whole = signature.input.pixel_range == "0-255"
+    return (yield from _read_numbers(found, takes_whole=takes_whole, may_hold_booleans=may_hold_booleans))
 
 
 def _read_files(found: _Input) -> Generator[None, None, Tensor]:
@@ -165,8 +167,8 @@ def _decode(where: str, value: object) -> bytes:
         raise _wrong(where, str(error)) from None
 
 
-def _read_numbers(found: _Input, *, takes_whole: bool) -> Generator[None, None, Tensor]:
-    """Read rows of numbers: as whole numbers, where all of them are and they may be, else as floats."""
+def _read_numbers(found: _Input, *, takes_whole: bool, may_hold_booleans: bool) -> Generator[None, None, Tensor]:
+    """Read rows of numbers: as whole numbers, where all of an image are and they may be, else as floats."""
     parts: list[Array] = []
     shape: tuple[int, ...] = ()
     for position, row in enumerate(found.rows):
@@ -175,11 +177,11 @@ def _read_numbers(found: _Input, *, takes_whole: bool) -> Generator[None, None, 
         if parts and row_shape != shape:
             raise _wrong(where, f"has the shape {list(row_shape)}, but the image before it {list(shape)}")
         shape = row_shape
-        is_whole = takes_whole and float not in map(type, values)
-        parts.append(parse_numbers(where, values, "UINT8" if is_whole else "FP64", shape))
+        datatype = "UINT8" if takes_whole and float not in map(type, values) else _FLOAT
+        parts.append(parse_numbers(where, values, datatype, shape, may_hold_booleans=may_hold_booleans))
         yield None
     numbers = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return Tensor(found.name, "UINT8" if numbers.dtype == np.uint8 else "FP64", (len(parts), *shape), numbers)
+    return Tensor(found.name, "UINT8" if numbers.dtype == np.uint8 else _FLOAT, (len(parts), *shape), numbers)
 
 
 def _write_rows(outputs: Mapping[str, Array]) -> dict[str, object]:
