@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -12,6 +12,7 @@ from filelock import FileLock
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
 TYPESCRIPT = HERE / "typescript"
+BESIDE_TENSORFLOW = "tensorflow-serving"
 _STAMP = ".installed"
 
 
@@ -30,10 +31,15 @@ def install_python(name: str) -> Path:
     return folder
 
 
-def find_packages(folder: Path) -> Path:
-    """Give the folder of packages of a Python environment."""
-    (packages,) = folder.glob("lib/python*/site-packages")
-    return packages
+def find_python(name: str) -> tuple[Path, Mapping[str, str]]:
+    """Give the interpreter that has a client, with the variables that it needs; the client is installed first.
+
+    Modules that want TensorFlow are used beside the one that training has, by this interpreter.
+    """
+    folder = install_python(name)
+    if name != BESIDE_TENSORFLOW:
+        return folder / "bin" / "python", {}
+    return Path(sys.executable), {"PYTHONPATH": str(find_packages(folder)), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def link_libraries(folder: Path) -> Path:
@@ -62,6 +68,12 @@ def install_node() -> Path:
         _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
         _note_installed(folder, digest)
     return folder / "node_modules"
+
+
+def find_packages(folder: Path) -> Path:
+    """Give the folder of packages of a Python environment."""
+    (packages,) = folder.glob("lib/python*/site-packages")
+    return packages
 
 
 def _lock(folder: Path) -> FileLock:

@@ -2,9 +2,7 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, ServiceDescriptor
@@ -12,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from fashion_api.rpc.messages import POOL
-from tests.clients.environments import HERE, find_packages, install_python
+from tests.clients.environments import HERE, find_python
 
 pytestmark = pytest.mark.clients
 
@@ -30,12 +28,9 @@ SERVING = tuple(
 
 def read_pool(environment: str, modules: Sequence[str]) -> DescriptorPool:
     """Give the descriptors that a client's modules have."""
-    folder = install_python(environment)
-    python, places = folder / "bin" / "python", dict[str, str]()
-    if environment == "tensorflow-serving":
-        python, places = Path(sys.executable), {"PYTHONPATH": str(find_packages(folder)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    python, variables = find_python(environment)
     command = [str(python), str(HERE / "programs" / "descriptors.py"), *modules]
-    done = subprocess.run(command, env=os.environ | places, capture_output=True, check=False)  # noqa: S603  # our own
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, check=False)  # noqa: S603  # our own
     assert done.returncode == 0, done.stderr.decode()
     pool = DescriptorPool()
     for file in FileDescriptorSet.FromString(done.stdout).file:

@@ -18,7 +18,7 @@ import pytest
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.settings import Settings
-from tests.clients.environments import HERE, find_packages, install_python, link_libraries
+from tests.clients.environments import HERE, find_python, install_python, link_libraries
 from tests.servers import LOCALHOST, ServerProcess, find_free_port, serve
 
 pytestmark = pytest.mark.clients
@@ -90,15 +90,6 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
-def run_program(name: str, asked: Asked, cwd: Path, *, python: str | Path, **environment: str) -> None:
-    """Run a program of tests/clients/programs/, and look into its report."""
-    arguments = (asked.server.url, asked.grpc_address, MODEL, asked.images)
-    report = json.loads(run(python, HERE / "programs" / f"{name}.py", *arguments, cwd=cwd, **environment))
-    assert report
-    faults = [f"{check}:\n{fault}" for check, fault in report.items() if fault is not None]
-    assert not faults, f"{len(faults)} of {len(report)} checks failed\n\n" + "\n".join(faults)
-
-
 @pytest.mark.parametrize(
     ("environment", "program"),
     [
@@ -106,19 +97,18 @@ def run_program(name: str, asked: Asked, cwd: Path, *, python: str | Path, **env
         ("tritonclient", "triton_grpc"),
         ("tritonclient", "triton_image"),
         ("kserve", "kserve_clients"),
+        ("tensorflow-serving", "tensorflow_serving_client"),
         ("tutorial", "tutorial"),
     ],
 )
 def test_client_gets_the_native_answers(environment: str, program: str, asked: Asked, tmp_path: Path) -> None:
     """Every call that a client has is answered, or refused in words that it shows, and probabilities are the same."""
-    run_program(program, asked, tmp_path, python=install_python(environment) / "bin" / "python")
-
-
-def test_tensorflow_serving_client_gets_the_native_answers(asked: Asked, tmp_path: Path) -> None:
-    """The modules of `tensorflow-serving-api`, beside the TensorFlow that training has."""
-    packages = find_packages(install_python("tensorflow-serving"))
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(packages)}
-    run_program("tensorflow_serving_client", asked, tmp_path, python=sys.executable, **quiet)
+    python, variables = find_python(environment)
+    arguments = (asked.server.url, asked.grpc_address, MODEL, asked.images)
+    report = json.loads(run(python, HERE / "programs" / f"{program}.py", *arguments, cwd=tmp_path, **variables))
+    assert report
+    faults = [f"{check}:\n{fault}" for check, fault in report.items() if fault is not None]
+    assert not faults, f"{len(faults)} of {len(report)} checks failed\n\n" + "\n".join(faults)
 
 
 @pytest.mark.parametrize("flags", [(), ("--binary-data",)], ids=["json", "binary"])
