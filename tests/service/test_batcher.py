@@ -89,6 +89,21 @@ def test_waiting_requests_are_computed_together() -> None:
     run(test)
 
 
+def test_requests_that_come_one_a_turn_are_computed_together() -> None:
+    """Requests that are taken in one after the other, each in its own turn of the event loop, share a batch."""
+
+    async def test() -> None:
+        async with batcher_of(FakeClassifier()) as batcher:
+            tickets = []
+            for value in range(3):
+                tickets.append(batcher.submit(images(value)))
+                await asyncio.sleep(0)
+            await asyncio.gather(*(ticket.answer for ticket in tickets))
+            assert [batch.images for batch in batcher.take_batches()] == [3]
+
+    run(test)
+
+
 def test_batch_is_never_larger_than_allowed() -> None:
     """A request of more images than a batch holds is computed in parts, and answered whole and in order."""
 

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 _INLINE_BATCH_SIZE = 12  # on the event loop: 16 are no faster an image, and block the loop for longer
+_PATIENCE = 4  # turns of the event loop: gRPC takes in one call a turn, and a call takes some turns to be submitted
 
 _Outcome = Predictions | UnavailableError | EngineError
 
@@ -146,6 +147,8 @@ class Batcher:
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._waiting_images = 0
         self._is_computing = False
+        self._most_waiting = 0  # since the last batch was taken
+        self._patience = 0  # how many turns more a batch that is not full waits for another request
         self._image_s = math.inf  # seconds an image in the last batch; unknown at first
         self._worker = _Worker(self._loop, classifier)
         self._batches: list[Batch] = []
@@ -215,7 +218,6 @@ class Batcher:
         if not self._is_computing:
             self._is_computing = True
             self._idle.clear()
-            # Not at once: requests that arrive in the same turn of the event loop share the batch.
             self._loop.call_soon(self._compute_next)
         if self._sweep_timer is None or ticket.deadline < self._sweep_timer.when():
             self._schedule_sweep(ticket.deadline)
@@ -256,7 +258,10 @@ class Batcher:
         await asyncio.to_thread(self._worker.stop)
 
     def _compute_next(self) -> None:
-        """Compute the next batch, if anything waits."""
+        """Compute the next batch, if anything waits, once it is full or no more requests come."""
+        if self._waits_for_more():
+            self._loop.call_soon(self._compute_next)
+            return
         is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s
         room = min(_INLINE_BATCH_SIZE, self._max_batch_size) if is_short else self._max_batch_size
         batch = Batch(time.perf_counter())
@@ -282,14 +287,21 @@ class Batcher:
         self._image_s = computed.duration_s / batch.images
         self._batches.append(batch)
         _deliver(parts, computed.answers)
-        if self._waiting_images >= _INLINE_BATCH_SIZE:  # under overload, each turn goes by with refusals
-            self._loop.call_soon(self._compute_next)
-        else:  # a turn later: requests that arrive meanwhile take a turn to be submitted, and batches are fuller
-            self._loop.call_soon(self._loop.call_soon, self._compute_next)
+        self._loop.call_soon(self._compute_next)
+
+    def _waits_for_more(self) -> bool:
+        """Whether a batch that is not full waits another turn of the event loop, for requests that are on their way."""
+        if not 0 < self._waiting_images < min(_INLINE_BATCH_SIZE, self._max_batch_size):
+            return False
+        if self._waiting_images > self._most_waiting:
+            self._most_waiting, self._patience = self._waiting_images, _PATIENCE
+        self._patience -= 1
+        return self._patience >= 0
 
     def _take_parts(self, batch: Batch, now: float, room: int) -> list[_Slice]:
         """Take the images that have waited longest, at most `room`; end requests whose deadline has passed."""
         parts: list[_Slice] = []
+        self._most_waiting = 0
         while room and self._queue:
             request = next(iter(self._queue))
             if now >= request.deadline:  # the timer is late
