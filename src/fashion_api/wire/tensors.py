@@ -4,6 +4,7 @@ Three forms of images are read: pixels from 0 to 255 as numbers of any type, pix
 files as bytes.
 """
 
+import functools
 import math
 import struct
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -290,15 +291,17 @@ class OutputSpec(NamedTuple):
     """-1 for the number of images."""
 
 
-def list_outputs(model: LoadedModel) -> list[OutputSpec]:
+def list_outputs(model: LoadedModel) -> tuple[OutputSpec, ...]:
     """List what can be asked of a model; the first are the probabilities."""
+    calibration = model.calibration
+    return _list_outputs(len(model.labels), has_novelty=calibration is not None and calibration.novelty is not None)
+
+
+@functools.lru_cache  # every request asks
+def _list_outputs(classes: int, *, has_novelty: bool) -> tuple[OutputSpec, ...]:
     types = {"label": BYTES, "class_id": "INT64", "probability": "FP32", "novelty": "FP32", "accepted": "BOOL"}
-    has_novelty = model.calibration is not None and model.calibration.novelty is not None
     further = FURTHER_OUTPUTS if has_novelty else FURTHER_OUTPUTS[:3]
-    return [
-        OutputSpec(PROBABILITIES, "FP32", (-1, len(model.labels))),
-        *[OutputSpec(key, types[key], (-1,)) for key in further],
-    ]
+    return (OutputSpec(PROBABILITIES, "FP32", (-1, classes)), *[OutputSpec(key, types[key], (-1,)) for key in further])
 
 
 def compute_output(key: str, model: LoadedModel, predictions: Predictions) -> Array:
