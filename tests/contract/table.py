@@ -25,6 +25,16 @@ from fashion_api.wire.models import (
     ProtocolError,
     UploadPredictionList,
 )
+from fashion_api.wire.open_inference_models import (
+    InferenceResponse,
+    InferenceServer,
+    Liveness,
+    ModelConfiguration,
+    ModelMetadata,
+    ModelReadiness,
+    Readiness,
+    ServedModels,
+)
 from fashion_api.wire.tensorflow_serving_models import (
     ColumnPredictions,
     RowPredictions,
@@ -55,6 +65,9 @@ PREPARATION_PATH = "/api/v1/preparations"
 EXPLANATION_PATH = "/api/v1/explanations"
 SERVING_PATH = f"/v1/models/{SERVED_NAME}"
 SERVING_PREDICT_PATH = f"{SERVING_PATH}:predict"
+V2_PATH = f"/v2/models/{SERVED_NAME}"
+INFER_PATH = f"{V2_PATH}/infer"
+LENGTH = "Inference-Header-Content-Length"
 FORM = "multipart/form-data; boundary=x"
 
 
@@ -117,6 +130,32 @@ _SERVING_PICTURES = json.dumps(
 ).encode()
 _SERVING_LARGE = json.dumps({"signature_name": "pixels", "instances": [_ROWS] * 40}).encode()
 
+_PIXELS = fake_test_set().images[9].tobytes()
+
+
+def _write_tensor(datatype: str = "UINT8", images: int = 1, **members: object) -> bytes:
+    """Write an inference request; without data, they are to follow."""
+    shape = [images] if datatype == "BYTES" else [images, 28, 28, 1]
+    tensor: dict[str, object] = {"name": "image", "shape": shape, "datatype": datatype}
+    if "data" in members:
+        tensor["data"] = members.pop("data")
+    else:
+        tensor["parameters"] = {"binary_data_size": images * len(_PIXELS)}
+    return json.dumps({"inputs": [tensor], **members}).encode()
+
+
+def _post_binary(text: bytes, content: bytes, *headers: str, length: object = None) -> bytes:
+    return post(INFER_PATH, None, text + content, f"{LENGTH}: {len(text) if length is None else length}", *headers)
+
+
+_TENSOR = _write_tensor(data=list(_PIXELS), id="a")
+_HEADER = _write_tensor()
+_TO_BINARY = _write_tensor(parameters={"binary_data_output": True})
+_LARGE_TENSOR = _write_tensor(images=40, data=list(_PIXELS) * 40)
+_PICTURE_TENSOR = _write_tensor("BYTES", data=[base64.b64encode(_PNG).decode()])
+_ALL_OUTPUTS = [{"name": name} for name in ("probabilities", "label", "class_id", "probability", "novelty", "accepted")]
+_CLASSES = [{"name": "probabilities", "parameters": {"classification": 3}}]
+
 _INDEX = Expectation(get(INDEX_PATH), 200, form=LabelledPrediction)
 _INVALID = Expectation(b"", 422, PROBLEM, form=ProblemDetails)
 _UNSUPPORTED = Expectation(b"", 415, PROBLEM, form=ProblemDetails)
@@ -134,6 +173,14 @@ _SERVING_METADATA = Expectation(get(f"{SERVING_PATH}/metadata"), 200, form=Servi
 _SERVING_INVALID = Expectation(b"", 400, form=ProtocolError)
 _SERVING_UNKNOWN = Expectation(b"", 404, form=ProtocolError)
 _SERVING_UNAUTHORIZED = Expectation(b"", 401, headers={"www-authenticate": "Bearer"}, form=ProtocolError)
+_V2_MODEL = Expectation(get(V2_PATH), 200, form=ModelMetadata)
+_V2_LIVE = Expectation(get("/v2/health/live", key=None), 200, body=b'{"live":true}', form=Liveness)
+_V2_READY = Expectation(get("/v2/health/ready", key=None), 200, body=b'{"live":true,"ready":true}', form=Readiness)
+_INFER = Expectation(post(INFER_PATH, None, _TENSOR), 200, form=InferenceResponse)
+_INFER_BINARY = Expectation(_post_binary(_TO_BINARY, _PIXELS), 200, "application/octet-stream")
+_INFER_INVALID = Expectation(b"", 400, form=ProtocolError)
+_INFER_UNKNOWN = Expectation(b"", 404, form=ProtocolError)
+_INFER_UNAUTHORIZED = Expectation(b"", 401, headers={"www-authenticate": "Bearer"}, form=ProtocolError)
 _ORIGINAL = Expectation(get("/predict?test_image_num=9"), 200)
 _ORIGINAL_BODY = json.dumps({"test_image_num": 9}).encode()
 
@@ -379,6 +426,98 @@ REQUESTS: Mapping[str, Expectation] = {
     "serving: floats behind a prefix": _of(
         _SERVING, post(SERVING_PREDICT_PATH, JSON, _SERVING_FLOATS, "X-Forwarded-Prefix: /shop")
     ),
+    # The Open Inference Protocol
+    "inference: server": Expectation(get("/v2"), 200, form=InferenceServer),
+    "inference: server with a slash": Expectation(get("/v2/"), 200, form=InferenceServer),
+    "inference: alive": _V2_LIVE,
+    "inference: ready": _V2_READY,
+    "inference: HEAD of health": _of(_V2_READY, get("/v2/health/ready", method="HEAD"), body=b"", form=None),
+    "inference: models": Expectation(get("/v2/models"), 200, form=ServedModels),
+    "inference: model": _V2_MODEL,
+    "inference: version": _of(_V2_MODEL, get(f"{V2_PATH}/versions/1")),
+    "inference: readiness of a model": Expectation(get(f"{V2_PATH}/ready"), 200, form=ModelReadiness),
+    "inference: configuration": Expectation(get(f"{V2_PATH}/config"), 200, form=ModelConfiguration),
+    "inference: unknown model": _of(_INFER_UNKNOWN, get("/v2/models/no")),
+    "inference: unknown version": _of(_INFER_UNKNOWN, get(f"{V2_PATH}/versions/2")),
+    "inference: model with a slash at the end": _of(_INFER_UNKNOWN, get(f"{V2_PATH}/")),
+    "inference: nothing": _of(_INFER_UNKNOWN, get("/v2/nothing")),
+    "inference: address in other letters": _of(_NOT_FOUND, get("/V3/models")),
+    "inference: load": Expectation(
+        post(f"/v2/repository/models/{SERVED_NAME}/load", JSON, b"{}"),
+        503,
+        headers={"retry-after": "1"},
+        form=ProtocolError,
+    ),
+    "inference: another log level": _of(_INFER_INVALID, post("/v2/logging", JSON, b'{"log_info": false}')),
+    "inference: PUT of the log's settings": Expectation(
+        post("/v2/logging", JSON, b"{}").replace(b"POST", b"PUT"),
+        405,
+        headers={"allow": "GET, POST"},
+        form=ProtocolError,
+    ),
+    "inference: region of shared memory": _of(
+        _INFER_INVALID, post("/v2/systemsharedmemory/region/r/register", JSON, b"{}")
+    ),
+    "inference: JSON": _INFER,
+    "inference: JSON for a version": _of(_INFER, post(f"{V2_PATH}/versions/1/infer", None, _TENSOR)),
+    "inference: JSON as a form": _of(_INFER, post(INFER_PATH, "application/x-www-form-urlencoded", _TENSOR)),
+    "inference: JSON to an escaped address": _of(_INFER, post(INFER_PATH.replace("model", "%6Dodel"), None, _TENSOR)),
+    "inference: JSON with a query": _of(_INFER, post(f"{INFER_PATH}?x=1", None, _TENSOR)),
+    "inference: all outputs": _of(
+        _INFER, post(INFER_PATH, None, _write_tensor(data=list(_PIXELS), outputs=_ALL_OUTPUTS))
+    ),
+    "inference: classes": _of(_INFER, post(INFER_PATH, None, _write_tensor(data=list(_PIXELS), outputs=_CLASSES))),
+    "inference: a picture": _of(_INFER, post(INFER_PATH, None, _PICTURE_TENSOR)),
+    "inference: a large body": _of(_INFER, post(INFER_PATH, None, _LARGE_TENSOR)),
+    "inference: a large answer in gzip": Expectation(
+        post(INFER_PATH, None, _LARGE_TENSOR, "Accept-Encoding: gzip, deflate, br"),
+        200,
+        headers={"content-encoding": "gzip", "vary": "accept-encoding"},
+    ),
+    "inference: binary": _INFER_BINARY,
+    "inference: binary to JSON": _of(_INFER, _post_binary(_HEADER, _PIXELS)),
+    "inference: binary with a type": _of(
+        _INFER_BINARY, _post_binary(_TO_BINARY, _PIXELS, "Content-Type: application/json")
+    ),
+    "inference: binary in gzip": _of(
+        _INFER_BINARY,
+        _post_binary(
+            gzip.compress(_TO_BINARY + _PIXELS, mtime=0), b"", "Content-Encoding: gzip", length=len(_TO_BINARY)
+        ),
+    ),
+    "inference: binary in deflate": _of(
+        _INFER_BINARY,
+        _post_binary(zlib.compress(_TO_BINARY + _PIXELS), b"", "Content-Encoding: deflate", length=len(_TO_BINARY)),
+    ),
+    "inference: pixels alone": _of(_INFER_BINARY, _post_binary(b"", _PIXELS)),
+    "inference: pixels of two images": _of(_INFER_INVALID, _post_binary(b"", _PIXELS * 2)),
+    "inference: length over the body": _of(_INFER_INVALID, _post_binary(_HEADER, _PIXELS, length=9999)),
+    "inference: length that is none": _of(_INFER_INVALID, _post_binary(_HEADER, _PIXELS, length="x")),
+    "inference: no length": _of(_INFER_INVALID, post(INFER_PATH, None, _HEADER + _PIXELS)),
+    "inference: a byte too few": _of(_INFER_INVALID, _post_binary(_HEADER, _PIXELS[1:])),
+    "inference: a byte too many": _of(_INFER_INVALID, _post_binary(_HEADER, _PIXELS + b"x")),
+    "inference: no body": _of(_INFER_INVALID, get(INFER_PATH, method="POST")),
+    "inference: no JSON": _of(_INFER_INVALID, post(INFER_PATH, None, b"hello")),
+    "inference: 256": _of(_INFER_INVALID, post(INFER_PATH, None, _write_tensor(data=[256, *_PIXELS[1:]]))),
+    "inference: a hundred thousand brackets": _of(_INFER_INVALID, post(INFER_PATH, None, b"[" * 100_000)),
+    "inference: in a coding that is not read": Expectation(
+        post(INFER_PATH, None, _TENSOR, "Content-Encoding: br"),
+        415,
+        headers={"accept-encoding": "gzip, deflate, identity"},
+        form=ProtocolError,
+    ),
+    "inference: in gzip that is cut": _of(
+        _INFER_INVALID, post(INFER_PATH, None, gzip.compress(_TENSOR, mtime=0)[:-9], "Content-Encoding: gzip")
+    ),
+    "inference: a body over the limit": Expectation(
+        post(INFER_PATH, None, _TENSOR + b" " * MAX_UPLOAD_BYTES), 413, form=ProtocolError
+    ),
+    "inference: by an unknown model": _of(_INFER_UNKNOWN, post("/v2/models/no/infer", None, _TENSOR)),
+    "inference: GET": Expectation(get(INFER_PATH), 405, headers={"allow": "POST"}, form=ProtocolError),
+    "inference: model without a key": _of(_INFER_UNAUTHORIZED, get(V2_PATH, key=None)),
+    "inference: without a key": _of(_INFER_UNAUTHORIZED, post(INFER_PATH, None, _TENSOR, key=None)),
+    "inference: behind a prefix": _of(_INFER, post(INFER_PATH, None, _TENSOR, "X-Forwarded-Prefix: /shop")),
+    "inference: nothing behind a prefix": _of(_INFER_UNKNOWN, get("/v2/nothing", "X-Forwarded-Prefix: /shop")),
     # The original API
     "original prediction": _ORIGINAL,
     "original actual class": _of(_ORIGINAL, get("/real?test_image_num=9")),
