@@ -10,6 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from fashion_api.server.connection import MAX_GUESTS, Connections, GuardedConnection
 from fashion_api.server.framing import MAX_FIELDS, MAX_HEAD_BYTES
 from fashion_api.settings import Settings
+from tests.open_inference import BAD, PATH, Request, infer_binary
 from tests.server.raw_http import Caller, RunningServer, Serve, start_servers
 
 IMAGE = b'{"images": [[' + b",".join([b"[" + b",".join([b"0"] * 28) + b"]"] * 28) + b"]]}"
@@ -27,6 +28,12 @@ def get(path: bytes = b"/livez", *fields: bytes) -> bytes:
 
 def post(*fields: bytes, body: bytes = IMAGE) -> bytes:
     return POST_LINE + b"".join(fields) + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def write_inference(request: Request, path: str = PATH) -> bytes:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in request.headers)
+    length = f"Content-Length: {len(request.body)}\r\n"
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{fields}{length}\r\n".encode() + request.body
 
 
 TLS_HELLO = bytes.fromhex(
@@ -132,6 +139,17 @@ class TestProtocols:
         assert list(answer.json()) == ["error"]
         assert message in answer.json()["error"]
         assert (answer.headers["connection"], len(answer.headers["x-request-id"])) == ("close", 32)
+
+    def test_next_request_does_not_suffer_from_a_mistake(self, caller: Caller) -> None:
+        """Behind each bad request on a connection, a good one is answered."""
+        kept = {name: bad for name, bad in BAD.items() if bad.status != 413}  # which may end the connection
+        for bad in kept.values():
+            caller.send(write_inference(bad.request, bad.path) + write_inference(infer_binary()))
+        caller.send(get(b"/livez", CLOSE))
+        *answers, _ = caller.read_answers()
+        assert [answer.status for answer in answers[::2]] == [bad.status for bad in kept.values()]
+        assert {answer.status for answer in answers[1::2]} == {200}
+        assert len(answers) == 2 * len(kept)
 
     def test_path_below_the_prefix_is_known(self, serve: Serve) -> None:
         """Below a proxy's prefix, paths are the protocols' too, and no others."""
