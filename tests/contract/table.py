@@ -394,7 +394,9 @@ REQUESTS: Mapping[str, Expectation] = {
     ),
     "serving: no body": _of(_SERVING_INVALID, get(SERVING_PREDICT_PATH, method="POST")),
     "serving: no JSON": _of(_SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, b"instances")),
-    "serving: a byte-order mark": _of(_SERVING, post(SERVING_PREDICT_PATH, JSON, b"\xef\xbb\xbf" + _SERVING_FLOATS)),
+    "serving: a byte-order mark": _of(
+        _SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, b"\xef\xbb\xbf" + _SERVING_FLOATS)
+    ),
     "serving: a hundred thousand brackets": _of(
         _SERVING_INVALID, post(SERVING_PREDICT_PATH, JSON, b'{"instances":' + b"[" * 100_000)
     ),

@@ -246,6 +246,7 @@ MISTAKES: dict[str, tuple[object, str]] = {
     "null": (None, "the body must be an object, not null"),
     "a list": (floats(1), "the body must be an object, not a list"),
     "invalid UTF-8": (b'{"signature_name": "\xff"}', "the body is not JSON"),
+    "a byte-order mark": (b"\xef\xbb\xbf{}", "the body begins with a byte-order mark"),
     "UTF-16": ('{"instances": []}'.encode("utf-16"), "JSON is sent in UTF-8"),
     "a hundred thousand brackets": (b'{"instances": ' + b"[" * 100_000, "the body"),
     "a hundred thousand empty lists": (b'{"instances": [' + b"[]," * 500_000 + b"[]]}", "far more lists"),

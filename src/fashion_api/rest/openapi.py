@@ -74,10 +74,8 @@ def responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     """Describe problems for a route's `responses=`; kinds of one status are described together."""
     described: dict[int | str, dict[str, Any]] = {}
     for kind in (*kinds, INTERNAL):
-        entry = described.setdefault(
-            int(kind.status),
-            {"model": ProblemDetails, "description": "", "content": {PROBLEM_MEDIA_TYPE: {"examples": {}}}},
-        )
+        content = {PROBLEM_MEDIA_TYPE: {"schema": _refer_to(ProblemDetails), "examples": {}}}
+        entry = described.setdefault(int(kind.status), {"description": "", "content": content})
         entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
         entry["content"][PROBLEM_MEDIA_TYPE]["examples"][kind.name] = {"value": _make_example(kind)}
     return described
@@ -87,9 +85,15 @@ def protocol_responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     """Describe problems for a route of an inference protocol, as `responses` does for the native API."""
     described: dict[int | str, dict[str, Any]] = {}
     for kind in (*kinds, INTERNAL):
-        entry = described.setdefault(int(find_protocol_status(kind)), {"model": ProtocolError, "description": ""})
+        content = {JSON: {"schema": _refer_to(ProtocolError)}}
+        entry = described.setdefault(int(find_protocol_status(kind)), {"description": "", "content": content})
         entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
     return described
+
+
+def _refer_to(model: type[BaseModel]) -> dict[str, Any]:
+    """Refer to a model that `_add_errors` describes; FastAPI would make a validator for each status of each route."""
+    return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
 def describe_parameters(
@@ -133,7 +137,7 @@ def complete_openapi(
                 if service is not None:
                     completed["info"] |= describe_api(service.model.labels, service.model.input)
                 complete_schemas(completed, None if service is None else make_bounds(service))
-                _correct_media_types(completed)
+                _add_errors(completed)
                 _copy_examples(completed)
                 _describe_keys(completed, is_open if needs_key else None)
                 if is_limited:
@@ -163,14 +167,12 @@ def _name_bodies(document: dict[str, Any]) -> None:
                     media_type["schema"] = {"$ref": _REFERENCE.format(model=name)}
 
 
-def _correct_media_types(document: dict[str, Any]) -> None:
-    """Put the problems' schema under their own media type: FastAPI describes every model as `application/json`."""
-    for item in document["paths"].values():
-        for operation in item.values():
-            for response in operation["responses"].values():
-                content = response.get("content", {})
-                if PROBLEM_MEDIA_TYPE in content:
-                    content[PROBLEM_MEDIA_TYPE] |= content.pop("application/json")
+def _add_errors(document: dict[str, Any]) -> None:
+    """Describe the forms of errors."""
+    schemas = document["components"]["schemas"]
+    for model in (ProblemDetails, ProtocolError):
+        schema = model.model_json_schema(ref_template=_REFERENCE, mode="serialization")
+        schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
 
 
 def _copy_examples(document: dict[str, Any]) -> None:
@@ -201,16 +203,10 @@ def _add_problem(document: dict[str, Any], kind: ProblemKind, is_open: Callable[
     for path, item in document["paths"].items():
         if is_open(path):
             continue
-        describe, model, media_type = (
-            (protocol_responses, ProtocolError, JSON)
-            if is_of_protocol(path)
-            else (responses, ProblemDetails, PROBLEM_MEDIA_TYPE)
-        )
+        describe = protocol_responses if is_of_protocol(path) else responses
         for operation in item.values():
             for status, response in describe(kind).items():
-                problem = {"$ref": _REFERENCE.format(model=model.__name__)}
-                content = {media_type: {"schema": problem}}
-                operation["responses"].setdefault(str(status), {**response, "content": content}).pop("model", None)
+                operation["responses"].setdefault(str(status), response)
 
 
 def _make_example(kind: ProblemKind) -> dict[str, Any]:

@@ -68,6 +68,16 @@ def _check_amount(body: bytes, *, max_brackets: int, max_commas: int) -> Generat
         yield
 
 
+def refuse_mark(body: bytes) -> None:
+    """Refuse a body that begins with a byte-order mark, which `parse_json` skips.
+
+    Raises:
+        InvalidRequestError: it does.
+    """
+    if body.startswith(_UTF8_MARK):
+        raise InvalidRequestError([Fault("", "the body begins with a byte-order mark; JSON is sent without one")])
+
+
 def may_hold_booleans(body: bytes) -> bool:
     """Tell whether there may be booleans in a body of JSON."""
     # Single letters are found forty times as fast as words, and rows of numbers have neither of these two.

@@ -36,7 +36,7 @@ from fashion_api.wire.inference_terms import (
     read_pixel_range,
     read_timeout_s,
 )
-from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, parse_json, read_json
+from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, parse_json, read_json, refuse_mark
 from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step
 from fashion_api.wire.served_model import DATATYPE
 from fashion_api.wire.sized_images import SizedImages
@@ -66,7 +66,6 @@ _BINARY_SIZE: Final = "binary_data_size"
 _BINARY_DATA: Final = "binary_data"
 _BINARY_OUTPUT: Final = "binary_data_output"
 _IN_BINARY_ONLY: Final = ("FP16", "BF16")
-_UTF8_MARK: Final = b"\xef\xbb\xbf"
 _CODING = re.compile(r"\s*(gzip|x-gzip|deflate)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
 _LEVEL: Final = 1
 _GZIP_WBITS, _ZLIB_WBITS = 31, 15
@@ -101,7 +100,7 @@ def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | Job
         raise _wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
     else:
         text, rest = body[:length], memoryview(body)[length:]
-    _check_mark(text)
+    refuse_mark(text)
     if len(text) > UNCOUNTED_BYTES:
         return _read_large(service, fields, text, rest)
     return _read_document(service, fields, _parse(text, fields), rest)
@@ -120,11 +119,6 @@ def _read_fields(head: RequestHead) -> _Fields:
         elif name == b"accept-encoding":
             accept_encoding = f"{accept_encoding},{value.decode('latin-1')}"
     return _Fields(length, accept_encoding)
-
-
-def _check_mark(text: bytes) -> None:
-    if text.startswith(_UTF8_MARK):
-        raise _wrong("", "the body begins with a byte-order mark; JSON is sent without one")
 
 
 def _parse(text: bytes, fields: _Fields) -> object:
