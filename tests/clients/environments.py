@@ -39,7 +39,7 @@ def find_python(name: str) -> tuple[Path, Mapping[str, str]]:
     folder = install_python(name)
     if name != BESIDE_TENSORFLOW:
         return folder / "bin" / "python", {}
-    return Path(sys.executable), {"PYTHONPATH": str(find_packages(folder)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return Path(sys.executable), {"PYTHONPATH": str(_find_packages(folder)), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def link_libraries(folder: Path) -> Path:
@@ -50,7 +50,7 @@ def link_libraries(folder: Path) -> Path:
     libraries = folder / "libraries"
     libraries.mkdir(exist_ok=True)
     for pattern, name in (("libb64-*.so.0d", "libb64.so.0d"), ("libcudart-*.so.12*", "libcudart.so.12")):
-        (found,) = (find_packages(folder) / "nvidia_pytriton.libs").glob(pattern)
+        (found,) = (_find_packages(folder) / "nvidia_pytriton.libs").glob(pattern)
         if not (libraries / name).exists():
             (libraries / name).symlink_to(found)
     return libraries
@@ -70,8 +70,7 @@ def install_node() -> Path:
     return folder / "node_modules"
 
 
-def find_packages(folder: Path) -> Path:
-    """Give the folder of packages of a Python environment."""
+def _find_packages(folder: Path) -> Path:
     (packages,) = folder.glob("lib/python*/site-packages")
     return packages
 

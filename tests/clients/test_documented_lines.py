@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.environments import find_packages, install_python
+from tests.clients.environments import find_python
 from tests.docs.blocks import Block, read_blocks
 from tests.servers import LOCALHOST, ROOT, find_free_port, serve
 
@@ -59,13 +59,12 @@ def run(block: Block, ports: Mapping[str, str], folder: Path) -> str:
     """Run a block with its client, and give what it writes."""
     content = re.sub("800[01]", lambda found: ports[found[0]], block.content).replace("localhost", LOCALHOST)
     name = find_environment(block)
-    python, environment = sys.executable, dict(os.environ)
-    if name == "tensorflow-serving":  # beside the TensorFlow that training has
-        environment |= {"PYTHONPATH": str(find_packages(install_python(name))), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    elif name is not None:
-        commands = install_python(name) / "bin"
-        python, environment["PATH"] = str(commands / "python"), f"{commands}{os.pathsep}{environment['PATH']}"
-    command = [python, "-c", content] if block.language == "python" else ["bash", "-euo", "pipefail", "-c", content]
+    python, variables = find_python(name) if name is not None else (Path(sys.executable), {})
+    places = os.pathsep.join((str(python.parent), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": places, **variables}
+    command = (
+        [str(python), "-c", content] if block.language == "python" else ["bash", "-euo", "pipefail", "-c", content]
+    )
     done = subprocess.run(  # noqa: S603  # our own page's
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT_S
     )
