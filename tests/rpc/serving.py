@@ -92,7 +92,7 @@ class Client:
         self.channel = channel
         self.server = server
 
-    def start(
+    def start(  # noqa: PLR0913  # gRPC's own options
         self,
         method: str,
         request: Message | bytes,
@@ -100,12 +100,19 @@ class Client:
         timeout: float | None = None,
         metadata: Metadata = (),
         compression: grpc.Compression | None = None,
+        wait_for_ready: bool = False,
     ) -> AnyCall:
         """Start a call; methods are named as in `V2 + "ServerLive"`."""
         service, _, name = method.partition("/")
         reply = GetMessageClass(POOL.FindServiceByName(service).methods_by_name[name].output_type)
         call: Any = self.channel.unary_unary(f"/{method}", _write, reply.FromString)
-        started: AnyCall = call(request, timeout=timeout, metadata=tuple(metadata), compression=compression)
+        started: AnyCall = call(
+            request,
+            timeout=timeout,
+            metadata=tuple(metadata),
+            compression=compression,
+            wait_for_ready=wait_for_ready,
+        )
         return started
 
     def infer(self, request: v2.ModelInferRequest | bytes | None = None, *, timeout: float | None = None) -> AnyCall:

@@ -7,8 +7,8 @@ none of its type is the caller's mistake.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 from urllib.parse import unquote
 
 import grpc
@@ -21,6 +21,7 @@ from fashion_api.errors import (
     DeadlineExceededError,
     Fault,
     InvalidRequestError,
+    NotReadyError,
     OverloadedError,
 )
 from fashion_api.inference.classifier import Predictions
@@ -37,6 +38,7 @@ from fashion_api.wire.trace_context import TRACE_RESPONSE, begin_span, read_trac
 
 MODEL_VERSION = "x-model-version"
 """In the trailing metadata: the version of the model, which is its digest."""
+_STOPPING = "the service is stopping"
 _OK = 200
 _CANCELLED = 499
 _TIMED_OUT = 504
@@ -133,7 +135,10 @@ class Calls(grpc.GenericRpcHandler):
         self._find_trace: Callable[[Headers], TraceContext | None] = (
             begin_span if settings.tracing else read_trace_context
         )
-        self._open = 0
+        self._open: set[asyncio.Task[Any]] = set()
+        self._busy = 0  # calls of one request, and requests of streams, that are not yet answered
+        self._is_stopping = False
+        self._idle = asyncio.Event()
         self._most = settings.max_connections
         self._handlers: Mapping[str, Any] = {method.path: self._make_handler(method) for method in methods}
         self._unknown = self._make_handler(None)
@@ -166,20 +171,54 @@ class Calls(grpc.GenericRpcHandler):
         record = RequestRecord(find_request_id(headers) or make_request_id(), started_at=started_at, trace=trace)
         record.route = None if method is None else method.path
         context.set_trailing_metadata(self._describe(record))
-        self._open += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # for the type checker
+        self._open.add(task)
         try:
             reply = await self._serve(method, context, headers, record)
             record.status = _OK
         except asyncio.CancelledError:
-            record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
-            raise
+            if task in self._open:  # by its caller
+                record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
+                raise
+            await _abort(context, _explain(NotReadyError(_STOPPING), record))
         except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
-            status = _explain(error, record)
-            await context.abort(status.code, status.details)
+            await _abort(context, _explain(error, record))
         finally:
-            self._open -= 1
+            self._open.discard(task)
             self._add_event(record)
         return reply
+
+    async def stop(self, timeout_s: float) -> None:
+        """Refuse new requests, finish those under way, and end all calls.
+
+        Args:
+            timeout_s: how long they have to finish; those that are not over then are refused.
+        """
+        self._is_stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                if self._busy:
+                    await self._idle.wait()
+        while self._open:
+            self._open.pop().cancel()
+
+    @contextmanager
+    def _count_request(self) -> Iterator[None]:
+        """Count a request until it is answered.
+
+        Raises:
+            NotReadyError: the service is stopping.
+        """
+        if self._is_stopping:
+            raise NotReadyError(_STOPPING)
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self._is_stopping and not self._busy:
+                self._idle.set()
 
     def _describe(self, record: RequestRecord) -> tuple[tuple[str, str], ...]:
         """Give the trailing metadata of a call."""
@@ -197,17 +236,21 @@ class Calls(grpc.GenericRpcHandler):
         self._admit(context, headers, record)
         if isinstance(method.answer, InStream):
             return await self._serve_stream(method.request, method.answer, context, record)
-        return await self._serve_one(method.request, method.answer, context, record)
+        with self._count_request():
+            return await self._serve_one(method.request, method.answer, context, record)
 
     def _admit(self, context: Context, headers: Headers, record: RequestRecord) -> None:
         """Let a call pass, before anything of its messages is read.
 
         Raises:
+            NotReadyError: the service is stopping.
             OverloadedError: too many are under way.
             UnauthenticatedError: it has no valid key.
         """
         service = self._follower.service
-        if self._open > self._most:
+        if self._is_stopping:
+            raise NotReadyError(_STOPPING)
+        if len(self._open) > self._most:
             raise OverloadedError(f"{self._most} calls are open already")
         service.request_limit.check()
         record.key_name = service.keys.identify(headers)
@@ -258,7 +301,7 @@ class Calls(grpc.GenericRpcHandler):
         request = None
         try:
             request = _parse(kind, content)
-            with self._hold(record, content, taken_at, deadline) as call:
+            with self._count_request(), self._hold(record, content, taken_at, deadline) as call:
                 reply = await answer.answer(call, request)
             record.status = _OK
         except asyncio.CancelledError:
@@ -314,6 +357,10 @@ class Calls(grpc.GenericRpcHandler):
                 record.batches,
             )
         )
+
+
+async def _abort(context: Context, status: Status) -> NoReturn:
+    await context.abort(status.code, status.details)
 
 
 async def _serve_openly(kind: type[Message], answer: Openly, context: Context) -> bytes:

@@ -6,7 +6,7 @@ It is gRPC's own for asyncio; docs/adr/0013 compares the others.
 import asyncio
 import functools
 import logging
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _LOOK_S = 0.1
 """How often it is seen whether gRPC's server is still there."""
 _RETRY_S = 1.0
+_LAST_ANSWERS_S = 1.0
+"""How long the last answers may take to be sent."""
 _LEAST_PING_MS = 5000
 """Clients that send pings in order to keep a connection may send one in so many milliseconds."""
 _SERVICES = (open_inference.SERVICE, tensorflow_serving.PREDICTION_SERVICE, tensorflow_serving.MODEL_SERVICE)
@@ -54,7 +56,7 @@ class CallServer:
             *make_reflection((*_SERVICES, HEALTH)),
         ]
         self._calls = Calls(follower, methods, self._log)
-        self._options = (
+        self.options: Final = (
             ("grpc.max_receive_message_length", settings.max_upload_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(shares_port)),
@@ -62,6 +64,7 @@ class CallServer:
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MS),
             ("grpc.keepalive_permit_without_calls", 1),
         )
+        """Those of gRPC's servers (https://grpc.github.io/grpc/core/group__grpc__arg__keys.html)."""
         self._certificate = _read_certificate(settings)
         self._servers: list[grpc.aio.Server] = []
         self._retiring: set[asyncio.Task[None]] = set()
@@ -86,7 +89,7 @@ class CallServer:
 
     async def _start_server(self) -> int:
         """Start a server; gives its port."""
-        server = grpc.aio.server(options=self._options, handlers=[self._calls])
+        server = grpc.aio.server(options=self.options, handlers=[self._calls])
         try:
             if self._certificate is None:
                 port = server.add_insecure_port(self.address)
@@ -154,8 +157,8 @@ class CallServer:
         self._health.stop()
         if self._watching is not None:
             self._watching.cancel()
-        stopping = [server.stop(self._settings.drain_timeout_s) for server in self._servers]
-        await asyncio.gather(*stopping, *self._retiring)
+        await self._calls.stop(self._settings.drain_timeout_s)
+        await asyncio.gather(*[server.stop(_LAST_ANSWERS_S) for server in self._servers], *self._retiring)
         self._log.flush()
 
 

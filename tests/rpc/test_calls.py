@@ -1,0 +1,617 @@
+"""What every call passes: keys, limits, deadlines, its log line; and streams."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from fashion_api.errors import EngineError
+from fashion_api.images import Images
+from fashion_api.inference.classifier import Predictions
+from fashion_api.rpc.messages import open_inference_pb2 as v2
+from fashion_api.service.events import RequestEvent
+from fashion_api.service.rate_limit import RateLimit
+from tests.fakes import FakeClassifier
+from tests.held import HeldClassifier
+from tests.rpc.raw_call import ask_raw, frame
+from tests.rpc.serving import (
+    INFER,
+    NAME,
+    PREDICT,
+    STREAM,
+    V2,
+    AnyStream,
+    Client,
+    connect,
+    images,
+    make_prediction,
+    make_request,
+    read_classes,
+    refuse,
+    run,
+)
+
+CODES = grpc.StatusCode
+KEY = "k" * 20
+LIVE = V2 + "ServerLive"
+
+
+@asynccontextmanager
+async def connect_held(**changes: object) -> AsyncIterator[tuple[Client, HeldClassifier]]:
+    """A client of a service whose model computes when the test lets it."""
+    classifier = HeldClassifier()
+    async with connect(classifier, model=None, **changes) as client:
+        try:
+            yield client, classifier
+        finally:
+            classifier.release()
+
+
+async def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so; the test has a limit of its own."""
+    while not is_so():  # noqa: ASYNC110  # what it waits for is of a server, which says nothing
+        await asyncio.sleep(0.001)
+
+
+def read_metadata(metadata: Any) -> dict[str, str]:  # noqa: ANN401  # gRPC's own
+    """Give metadata by name."""
+    return dict(metadata)
+
+
+class TestKeys:
+    """API keys."""
+
+    @pytest.mark.parametrize("metadata", [(("x-api-key", KEY),), (("authorization", f"Bearer {KEY}"),)])
+    @pytest.mark.parametrize("method", [LIVE, INFER, PREDICT])
+    def test_a_call_with_a_key_is_answered(self, method: str, metadata: tuple[tuple[str, str], ...]) -> None:
+        """In either form."""
+
+        async def test() -> None:
+            requests = {LIVE: v2.ServerLiveRequest(), INFER: make_request(), PREDICT: make_prediction()}
+            async with connect(api_keys=(SecretStr(KEY),)) as client:
+                await client.start(method, requests[method], metadata=metadata)
+
+        run(test())
+
+    @pytest.mark.parametrize("metadata", [(), (("x-api-key", "wrong"),), (("authorization", f"Basic {KEY}"),)])
+    @pytest.mark.parametrize("method", [LIVE, INFER, PREDICT])
+    def test_a_call_without_one_is_refused(self, method: str, metadata: tuple[tuple[str, str], ...]) -> None:
+        """Whatever it calls, and before its message is read."""
+
+        async def test() -> None:
+            async with connect(api_keys=(SecretStr(KEY),)) as client:
+                refusal = await refuse(client.start(method, b"\xff", metadata=metadata))
+                assert refusal.code() is CODES.UNAUTHENTICATED
+                assert "a valid API key is needed" in str(refusal.details())
+
+        run(test())
+
+    def test_streams_and_unknown_calls_need_one_too(self) -> None:
+        """Who has no key learns nothing of what there is."""
+
+        async def test() -> None:
+            async with connect(api_keys=(SecretStr(KEY),)) as client:
+                unknown: Any = client.channel.unary_unary("/nope/Nope")
+                assert (await refuse(unknown(b""))).code() is CODES.UNAUTHENTICATED
+                assert await client.stream().code() is CODES.UNAUTHENTICATED
+                stream = client.stream(metadata=(("x-api-key", KEY),))
+                await stream.write(make_request())
+                assert read_classes((await read_one(stream)).infer_response) == [3]
+                await stream.done_writing()
+
+        run(test())
+
+
+async def read_one(stream: AnyStream) -> v2.ModelStreamInferResponse:
+    """Read the next answer of a stream."""
+    answer = await stream.read()
+    assert isinstance(answer, v2.ModelStreamInferResponse)
+    return answer
+
+
+class TestLimits:
+    """What keeps the service from being overrun."""
+
+    def test_a_message_over_the_body_limit_is_refused(self) -> None:
+        """One just below is read."""
+
+        async def test() -> None:
+            async with connect(max_upload_bytes=2000) as client:
+                assert (await refuse(client.infer(bytes(2001)))).code() is CODES.RESOURCE_EXHAUSTED
+                assert read_classes(await client.infer()) == [3]
+                assert (await refuse(client.infer(make_request(id="x" * 1300)))).code() is CODES.RESOURCE_EXHAUSTED
+
+        run(test())
+
+    def test_a_full_queue_refuses(self) -> None:
+        """What is in it is answered."""
+
+        async def test() -> None:
+            async with connect_held(max_queue_size=2) as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                second = client.infer(make_request(images(1, 2)))
+                await wait_until(lambda: client.server.follower.service.batcher.waiting_images == 2)
+                refusal = await refuse(client.infer())
+                assert refusal.code() is CODES.UNAVAILABLE
+                assert "are waiting already" in str(refusal.details())
+                classifier.release()
+                assert read_classes(await first) == [3]
+                assert read_classes(await second) == [1, 2]
+
+        run(test())
+
+    def test_too_many_calls_under_way_are_refused(self) -> None:
+        """Health is answered all the same, and room comes back."""
+
+        async def test() -> None:
+            async with connect_held(max_concurrent_requests=2) as (client, classifier):
+                calls = [client.infer(), client.infer()]
+                await wait_until(lambda: client.server.follower.service.request_limit.under_way == 2)
+                refusal = await refuse(client.start(LIVE, v2.ServerLiveRequest()))
+                assert refusal.code() is CODES.UNAVAILABLE
+                assert "2 requests are under way already" in str(refusal.details())
+                classifier.release()
+                for call in calls:
+                    assert read_classes(await call) == [3]
+                assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
+    def test_too_many_open_calls_are_refused(self) -> None:
+        """Those whose messages have not come, too."""
+
+        async def test() -> None:
+            async with connect(max_connections=2) as client:
+                streams = [client.stream(), client.stream()]
+                for stream in streams:
+                    await stream.write(make_request())
+                    await read_one(stream)
+                refusal = await refuse(client.infer())
+                assert refusal.code() is CODES.UNAVAILABLE
+                for stream in streams:
+                    await stream.done_writing()
+                    assert await stream.code() is CODES.OK
+                assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
+    def test_a_client_that_asks_for_too_many_images_is_refused(self) -> None:
+        """Each call counts as its images."""
+
+        async def test() -> None:
+            async with connect() as client:
+                client.server.follower.service.rate_limit = RateLimit(1.0)  # ten in its window
+                await client.infer(make_request(images(*range(9))))
+                assert (await client.start(LIVE, v2.ServerLiveRequest())).live
+                refusal = await refuse(client.infer())
+                assert refusal.code() is CODES.RESOURCE_EXHAUSTED
+                assert "images a second" in str(refusal.details())
+
+        run(test())
+
+    def test_large_messages_share_the_memory_of_bodies(self) -> None:
+        """One that does not fit beside another is refused."""
+
+        async def test() -> None:
+            async with connect_held(max_body_memory_bytes=150_000, max_upload_bytes=150_000) as (client, classifier):
+                large = make_request(images(*[3] * 120))
+                first = client.infer(large)
+                await classifier.wait_until_entered()
+                refusal = await refuse(client.infer(large))
+                assert refusal.code() is CODES.UNAVAILABLE
+                assert "large bodies" in str(refusal.details())
+                classifier.release()
+                assert read_classes(await first) == [3] * 120
+
+        run(test())
+
+
+class TestDeadlines:
+    """The shorter of the caller's and the service's."""
+
+    def test_the_services_deadline_ends_a_call(self) -> None:
+        """Its images leave the queue uncomputed."""
+
+        async def test() -> None:
+            async with connect_held(request_timeout_s=0.05) as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                for call in (client.infer(make_request(images(5))), first):
+                    refusal = await refuse(call)
+                    assert refusal.code() is CODES.DEADLINE_EXCEEDED
+                    assert "within the request's time" in str(refusal.details())
+                classifier.release()
+            assert classifier.batches == [[3]]
+
+        run(test())
+
+    def test_the_callers_deadline_ends_a_call(self) -> None:
+        """The same."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                late = client.infer(make_request(images(5)), timeout=0.05)
+                assert (await refuse(late)).code() is CODES.DEADLINE_EXCEEDED
+                await wait_until(lambda: client.server.follower.service.batcher.waiting_images == 0)
+                classifier.release()
+                await first
+            assert classifier.batches == [[3]]
+
+        run(test())
+
+    def test_a_timeout_among_the_parameters_ends_a_call(self) -> None:
+        """It is in microseconds."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                request = make_request(images(5))
+                request.parameters["timeout"].int64_param = 1
+                assert (await refuse(client.infer(request))).code() is CODES.DEADLINE_EXCEEDED
+                classifier.release()
+                await first
+            assert classifier.batches == [[3]]
+
+        run(test())
+
+    def test_a_message_that_does_not_come_is_waited_for_no_longer(self) -> None:
+        """The call is over, and the next one is answered."""
+
+        async def test() -> None:
+            async with connect(request_timeout_s=0.05) as client:
+                call: Any = client.channel.stream_unary(f"/{INFER}")
+                silent = call()
+                refusal = await refuse(silent)
+                assert refusal.code() is CODES.DEADLINE_EXCEEDED
+                assert "the message did not arrive" in str(refusal.details())
+
+        run(test())
+
+    def test_a_deadline_that_has_passed_is_refused(self) -> None:
+        """Before anything is computed."""
+
+        async def test() -> None:
+            classifier = FakeClassifier()
+            async with connect(classifier) as client:
+                refusal = await refuse(client.infer(timeout=1e-9))
+                assert refusal.code() is CODES.DEADLINE_EXCEEDED
+
+        run(test())
+
+
+class TestCancellation:
+    """Callers that leave."""
+
+    def test_a_cancelled_call_leaves_the_queue_uncomputed(self) -> None:
+        """Its neighbours in the queue are answered."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                waiting = client.server.follower.service.batcher
+                left, stays = client.infer(make_request(images(5))), client.infer(make_request(images(6)))
+                await wait_until(lambda: waiting.waiting_images == 2)
+                left.cancel()
+                await wait_until(lambda: waiting.waiting_images == 1)
+                classifier.release()
+                assert read_classes(await first) == [3]
+                assert read_classes(await stays) == [6]
+            assert classifier.batches == [[3], [6]]
+
+        run(test())
+
+    def test_a_call_that_is_cancelled_while_it_is_computed_disturbs_none(self) -> None:
+        """What was in its batch is answered."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                first.cancel()
+                second = client.infer(make_request(images(4)))
+                classifier.release()
+                assert read_classes(await second) == [4]
+                await wait_until(lambda: client.server.follower.service.request_limit.under_way == 0)
+
+        run(test())
+
+    def test_a_call_that_is_cancelled_before_its_message_leaves_nothing(self) -> None:
+        """The next one is answered."""
+
+        async def test() -> None:
+            async with connect() as client:
+                call: Any = client.channel.stream_unary(f"/{INFER}")
+                started = call()
+                await started.wait_for_connection()
+                started.cancel()
+                assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
+
+class BrokenClassifier(FakeClassifier):
+    """Fails at images of class 9."""
+
+    def classify(self, images: Images) -> Predictions:
+        if np.any(images[:, 0, 0] == 9):
+            raise RuntimeError("a secret of the engine")
+        return super().classify(images)
+
+
+class TestFaults:
+    """Defects of the service's own."""
+
+    def test_a_fault_is_told_without_detail(self) -> None:
+        """Its neighbours in the batch are answered."""
+
+        async def test() -> None:
+            async with connect(BrokenClassifier()) as client:
+                broken, whole = client.infer(make_request(images(9))), client.infer(make_request(images(3)))
+                refusal = await refuse(broken)
+                assert refusal.code() is CODES.INTERNAL
+                assert "secret" not in str(refusal)
+                assert read_metadata(refusal.trailing_metadata())["x-request-id"] in str(refusal.details())
+                assert read_classes(await whole) == [3]
+
+        run(test())
+
+    def test_it_is_logged_with_the_requests_id(self, caplog: pytest.LogCaptureFixture) -> None:
+        """And with its cause."""
+
+        async def test() -> None:
+            async with connect(BrokenClassifier()) as client:
+                await refuse(client.start(INFER, make_request(images(9)), metadata=(("x-request-id", "mine"),)))
+
+        run(test())
+        (record,) = [record for record in caplog.records if record.name.endswith("rpc.statuses")]
+        assert vars(record)["request_id"] == "mine"
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], EngineError)
+
+    def test_a_name_that_is_not_utf8_ends_no_call_under_way(self) -> None:
+        """gRPC's own server ends of it; another one takes its place, and what was begun is finished."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                await asyncio.to_thread(ask_raw, client.server.port, b"/\xff\xfe", frame(b""))
+                async with client.server.connect() as channel:
+                    later = Client(channel, client.server)
+                    second = later.start(INFER, make_request(images(4)), wait_for_ready=True)
+                    await wait_until(lambda: client.server.follower.service.batcher.waiting_images == 1)
+                    classifier.release()
+                    assert read_classes(await second) == [4]
+                assert read_classes(await first) == [3]
+
+        run(test())
+
+
+def get_events(caplog: pytest.LogCaptureFixture) -> list[RequestEvent]:
+    """Give the requests that were logged."""
+    return [event for record in caplog.records for event in vars(record).get("requests", [])]
+
+
+class TestLog:
+    """The line of each call, and its ids."""
+
+    @pytest.fixture(autouse=True)
+    def _log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+
+    def test_each_call_is_logged_with_its_status_and_id(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The status is the one that the same answer has over HTTP."""
+
+        async def test() -> None:
+            async with connect() as client:
+                for request, name in ((make_request(), "a"), (b"\xff", "b"), (make_request(model_name="x"), "c")):
+                    call = client.start(INFER, request, metadata=(("x-request-id", name),))
+                    assert read_metadata(await call.trailing_metadata())["x-request-id"] == name
+                    await call.code()
+                unknown: Any = client.channel.unary_unary("/nope/Nope")
+                await refuse(unknown(b""))
+
+        run(test())
+        events = get_events(caplog)
+        assert [(event.route, event.status, event.request_id) for event in events[:3]] == [
+            (f"/{INFER}", 200, "a"),
+            (f"/{INFER}", 400, "b"),
+            (f"/{INFER}", 404, "c"),
+        ]
+        assert [(event.route, event.status) for event in events[3:]] == [(None, 404)]
+        assert events[0].work is not None
+        assert events[0].work.images == 1
+
+    def test_an_id_that_is_not_sane_is_replaced(self) -> None:
+        """The new one is told."""
+
+        async def test() -> None:
+            async with connect() as client:
+                call = client.start(INFER, make_request(), metadata=(("x-request-id", "a b"),))
+                metadata = read_metadata(await call.trailing_metadata())
+                assert len(metadata["x-request-id"]) == 32
+                assert metadata["x-model-version"] == "0123456789ab"
+
+        run(test())
+
+    def test_calls_that_end_early_are_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A caller who leaves, and a deadline."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                left = client.infer()
+                await classifier.wait_until_entered()
+                left.cancel()
+                await refuse(client.infer(timeout=0.05))
+                await wait_until(lambda: client.server.follower.service.request_limit.under_way == 0)
+
+        run(test())
+        assert [event.status for event in get_events(caplog)] == [499, 504]
+
+    def test_refusals_are_counted_by_their_kind(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As over HTTP."""
+
+        async def test() -> None:
+            async with connect(api_keys=(SecretStr(KEY),)) as client:
+                await refuse(client.infer())
+
+        run(test())
+        (event,) = get_events(caplog)
+        assert (event.status, event.refusal) == (401, "unauthorized")
+
+    def test_metrics_have_the_calls_and_their_predictions(self) -> None:
+        """By the path of the method."""
+
+        async def test() -> None:
+            async with connect() as client:
+                await client.infer(make_request(images(3, 4)))
+                service = client.server.follower.service
+                await client.server.calls.stop()
+                text = service.metrics.write("")[0].decode()
+                assert f'fashion_requests_total{{method="POST",route="/{INFER}",status="200"}} 1.0' in text
+                assert 'fashion_predictions_total{accepted="unknown",label="Dress"} 1.0' in text
+
+        run(test())
+
+    def test_a_request_goes_on_in_its_callers_trace(self, caplog: pytest.LogCaptureFixture) -> None:
+        """As over HTTP."""
+
+        async def test() -> None:
+            async with connect() as client:
+                parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+                await client.start(INFER, make_request(), metadata=(("traceparent", parent),))
+
+        run(test())
+        (event,) = get_events(caplog)
+        assert event.trace is not None
+        assert event.trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
+
+
+class TestStreams:
+    """Streams of inferences, as Triton has them."""
+
+    def test_answers_come_in_the_order_of_the_requests(self) -> None:
+        """Requests are answered together, and a wrong one among them by itself."""
+
+        async def test() -> None:
+            async with connect() as client:
+                stream = client.stream()
+                for number in range(40):
+                    request = make_request(images(number % 10), id=str(number))
+                    if number % 10 == 7:
+                        request.model_name = "nope"
+                    await stream.write(request)
+                await stream.done_writing()
+                answers = [answer async for answer in stream]
+                assert [answer.infer_response.id for answer in answers] == [str(number) for number in range(40)]
+                for number, answer in enumerate(answers):
+                    assert answer.infer_response.parameters["triton_final_response"].bool_param
+                    if number % 10 == 7:
+                        assert "Request for unknown model" in answer.error_message
+                    else:
+                        assert not answer.error_message
+                        assert read_classes(answer.infer_response) == [number % 10]
+                assert await stream.code() is CODES.OK
+
+        run(test())
+
+    def test_garbage_in_a_stream_is_answered_and_the_stream_goes_on(self) -> None:
+        """There is no id to name."""
+
+        async def test() -> None:
+            async with connect() as client:
+                stream = client.stream()
+                await stream.write(b"\xff\xff")
+                answer = await read_one(stream)
+                assert answer.error_message == "the message is no inference.ModelInferRequest"
+                await stream.write(make_request())
+                assert read_classes((await read_one(stream)).infer_response) == [3]
+                await stream.done_writing()
+
+        run(test())
+
+    def test_a_stream_without_requests_ends_well(self) -> None:
+        """There is nothing to answer."""
+
+        async def test() -> None:
+            async with connect() as client:
+                stream = client.stream()
+                await stream.done_writing()
+                assert [answer async for answer in stream] == []
+                assert await stream.code() is CODES.OK
+
+        run(test())
+
+    def test_a_stream_that_is_cancelled_leaves_the_queue_uncomputed(self) -> None:
+        """All its requests go."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                stream = client.stream()
+                for class_id in (4, 5, 6):
+                    await stream.write(make_request(images(class_id)))
+                batcher = client.server.follower.service.batcher
+                await wait_until(lambda: batcher.waiting_images == 3)
+                stream.cancel()
+                await wait_until(lambda: batcher.waiting_images == 0)
+                classifier.release()
+                await first
+            assert classifier.batches == [[3]]
+
+        run(test())
+
+    def test_a_client_that_never_reads_holds_up_no_other(self) -> None:
+        """Only so many of its requests are taken in."""
+
+        async def test() -> None:
+            async with connect() as client, client.server.connect() as channel:
+                stream: Any = channel.stream_stream(f"/{STREAM}")()
+                request = make_request(images(*range(10)), id="x" * 100_000).SerializeToString()
+                writing = asyncio.create_task(write_on(stream, request))
+                for _ in range(20):
+                    assert read_classes(await client.infer()) == [3]
+                limit = client.server.follower.service.request_limit
+                await wait_until(lambda: limit.under_way == 0)
+                stream.cancel()
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+                assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
+    def test_the_requests_of_a_stream_count_one_by_one(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Each has its line and its work, and the stream has one when it is over."""
+
+        async def test() -> None:
+            async with connect() as client:
+                stream = client.stream(metadata=(("x-request-id", "mine"),))
+                for name in (NAME, "nope"):
+                    await stream.write(make_request(model_name=name))
+                await stream.done_writing()
+                assert len([answer async for answer in stream]) == 2
+
+        caplog.set_level(logging.INFO)
+        run(test())
+        events = get_events(caplog)
+        assert sorted(event.status for event in events) == [200, 200, 404]
+        assert {(event.route, event.request_id) for event in events} == {(f"/{STREAM}", "mine")}
+        assert sum(event.work is not None for event in events) == 1
+
+
+async def write_on(stream: Any, request: bytes) -> None:  # noqa: ANN401  # of bytes
+    """Write requests until nothing takes them."""
+    while True:
+        await stream.write(request)

@@ -1,0 +1,236 @@
+"""The gRPC server: health, reflection, what is no call, and its end."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+from pydantic import SecretStr
+
+from fashion_api.errors import SettingsError
+from fashion_api.rpc.server import CallServer
+from tests.rpc.raw_call import ask_raw, frame
+from tests.rpc.serving import INFER, Client, connect, images, make_request, read_classes, refuse, run, serve
+from tests.rpc.test_calls import connect_held, wait_until
+
+SERVICES = ("", "inference.GRPCInferenceService", "tensorflow.serving.PredictionService")
+HEALTH = "/grpc.health.v1.Health"
+CODES = grpc.StatusCode
+SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
+
+
+async def check(client: Client, service: str = "") -> int:
+    """Ask for the health of a service."""
+    call: Any = client.channel.unary_unary(
+        f"{HEALTH}/Check", HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString
+    )
+    answer: HealthCheckResponse = await call(HealthCheckRequest(service=service))
+    return int(answer.status)
+
+
+def watch(client: Client, service: str = "") -> Any:  # noqa: ANN401  # a call of gRPC's
+    """Watch the health of a service."""
+    call: Any = client.channel.unary_stream(
+        f"{HEALTH}/Watch", HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString
+    )
+    return call(HealthCheckRequest(service=service))
+
+
+class TestHealth:
+    """`grpc.health.v1`."""
+
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_each_service_is_served_until_the_service_drains(self, service: str) -> None:
+        """Who watches it is told at once; no key is needed."""
+
+        async def test() -> None:
+            async with connect(api_keys=(SecretStr("k"),)) as client:
+                watched = watch(client, service)
+                assert await check(client, service) == SERVING
+                assert (await watched.read()).status == SERVING
+                client.server.follower.service.drain()
+                assert (await watched.read()).status == NOT_SERVING
+                assert await check(client, service) == NOT_SERVING
+                assert (await watch(client, service).read()).status == NOT_SERVING
+
+        run(test())
+
+    def test_an_unknown_service_is_told_apart(self) -> None:
+        """Who watches it is told that it is unknown, and waits."""
+
+        async def test() -> None:
+            async with connect() as client:
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await check(client, "nope")
+                assert caught.value.code() is CODES.NOT_FOUND
+                watched = watch(client, "nope")
+                assert (await watched.read()).status == HealthCheckResponse.SERVICE_UNKNOWN
+                client.server.follower.service.drain()
+                assert await check(client) == NOT_SERVING
+                assert not watched.done()
+
+        run(test())
+
+    def test_all_services_are_listed(self) -> None:
+        """With what each is."""
+
+        async def test() -> None:
+            async with connect() as client:
+                call: Any = client.channel.unary_unary(
+                    f"{HEALTH}/List", HealthListRequest.SerializeToString, HealthListResponse.FromString
+                )
+                found = (await call(HealthListRequest())).statuses
+                assert set(SERVICES) < set(found)
+                assert {status.status for status in found.values()} == {SERVING}
+
+        run(test())
+
+    def test_health_is_answered_where_all_else_is_refused(self) -> None:
+        """Too many calls are under way."""
+
+        async def test() -> None:
+            async with connect_held(max_concurrent_requests=1) as (client, classifier):
+                first = client.infer()
+                await classifier.wait_until_entered()
+                assert (await refuse(client.infer())).code() is CODES.UNAVAILABLE
+                assert await check(client) == SERVING
+                classifier.release()
+                await first
+
+        run(test())
+
+
+class TestReflection:
+    """What generic clients learn."""
+
+    def test_services_and_their_messages_are_described(self) -> None:
+        """Those of the libraries too; no key is needed."""
+
+        async def test() -> None:
+            async with connect(api_keys=(SecretStr("k"),)) as client:
+                call: Any = client.channel.stream_stream(
+                    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                    ServerReflectionRequest.SerializeToString,
+                    ServerReflectionResponse.FromString,
+                )
+                stream = call()
+                await stream.write(ServerReflectionRequest(list_services=""))
+                listed = [service.name for service in (await stream.read()).list_services_response.service]
+                assert set(SERVICES[1:]) < set(listed)
+                assert "grpc.health.v1.Health" in listed
+                for name in listed:
+                    await stream.write(ServerReflectionRequest(file_containing_symbol=name))
+                    assert (await stream.read()).file_descriptor_response.file_descriptor_proto, name
+                await stream.write(ServerReflectionRequest(file_containing_symbol="nope.Nope"))
+                assert (await stream.read()).HasField("error_response")
+                await stream.done_writing()
+
+        run(test())
+
+
+PATH = f"/{INFER}".encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        pytest.param(PATH, b"", CODES.INVALID_ARGUMENT, id="no message"),
+        pytest.param(PATH, frame(b"\xff"), CODES.INVALID_ARGUMENT, id="garbage"),
+        pytest.param(PATH, b"\0\0\0\0\5ab", CODES.INVALID_ARGUMENT, id="a message that is cut"),
+        pytest.param(PATH, b"\0\xff\xff\xff\xff", CODES.RESOURCE_EXHAUSTED, id="a length without a message"),
+        pytest.param(PATH, b"\1\0\0\0\2ab", CODES.INTERNAL, id="compressed by nothing"),
+        pytest.param(b"/", frame(b""), CODES.UNIMPLEMENTED, id="no method"),
+        pytest.param(b"/a/b/c", frame(b""), CODES.UNIMPLEMENTED, id="an unknown method"),
+    ],
+)
+def test_what_is_no_call_is_refused(path: bytes, body: bytes, code: grpc.StatusCode) -> None:
+    """The connection of another is not disturbed."""
+
+    async def test() -> None:
+        async with connect() as client:
+            await client.infer()
+            found = await asyncio.to_thread(ask_raw, client.server.port, path, body)
+            assert int(found[b"grpc-status"]) == code.value[0]
+            assert read_classes(await client.infer()) == [3]
+
+    run(test())
+
+
+def test_a_port_in_use_is_refused() -> None:
+    """The message names the setting."""
+
+    async def test() -> None:
+        async with serve() as server:
+            other = CallServer(server.follower, server.calls.address)
+            with pytest.raises(SettingsError, match="FASHION_GRPC_PORT: cannot listen on"):
+                await other.start()
+            await other.stop()
+
+    run(test())
+
+
+def test_pings_once_in_ten_seconds_are_allowed() -> None:
+    """A connection whose client sends them more often than gRPC allows by default is not closed."""
+
+    async def test() -> None:
+        # The interval is a fact of the options; waiting for three pings would take half a minute.
+        async with serve() as server:
+            options = dict(server.calls.options)
+            assert options["grpc.http2.min_recv_ping_interval_without_data_ms"] <= 10_000
+            assert options["grpc.keepalive_permit_without_calls"] == 1
+
+    run(test())
+
+
+def test_calls_under_way_finish_when_the_server_stops() -> None:
+    """New ones are refused, and so are those that are not over within the drain limit."""
+
+    async def test() -> None:
+        async with connect_held(drain_timeout_s=60.0) as (client, classifier):
+            first = client.infer()
+            await classifier.wait_until_entered()
+            stopping = asyncio.create_task(client.server.calls.stop())
+            await asyncio.sleep(0)
+            refusal = await refuse(client.infer(make_request(images(4))))
+            assert (refusal.code(), refusal.details()) == (CODES.UNAVAILABLE, "the service is stopping")
+            assert not stopping.done()
+            classifier.release()
+            assert read_classes(await first) == [3]
+            await stopping
+
+    run(test())
+
+
+def test_calls_that_outlast_the_drain_limit_are_refused() -> None:
+    """Those that are computed, and those that wait."""
+
+    async def test() -> None:
+        async with connect_held(drain_timeout_s=0.05) as (client, classifier):
+            calls = [client.infer(), client.infer(make_request(images(4)))]
+            await wait_until(lambda: client.server.follower.service.request_limit.under_way == 2)
+            stopping = asyncio.create_task(client.server.calls.stop())
+            for call in calls:
+                refusal = await refuse(call)
+                assert (refusal.code(), refusal.details()) == (CODES.UNAVAILABLE, "the service is stopping")
+            classifier.release()
+            await stopping
+
+    run(test())
+
+
+def test_streams_without_requests_do_not_keep_the_server() -> None:
+    """Nor does who watches its health."""
+
+    async def test() -> None:
+        async with connect(drain_timeout_s=60.0) as client:
+            stream, watched = client.stream(), watch(client)
+            await stream.write(make_request())
+            await stream.read()
+            await watched.read()
+            await client.server.calls.stop()
+            assert await stream.code() is CODES.UNAVAILABLE
+            assert await watched.code() is CODES.UNAVAILABLE
+
+    run(test())
