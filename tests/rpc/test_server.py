@@ -1,16 +1,19 @@
 """The gRPC server: health, reflection, what is no call, and its end."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from pydantic import SecretStr
 
 from fashion_api.errors import SettingsError
 from fashion_api.rpc.server import CallServer
+from fashion_api.settings import Settings
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import INFER, Client, connect, images, make_request, read_classes, refuse, run, serve
 from tests.rpc.test_calls import connect_held, wait_until
@@ -232,5 +235,34 @@ def test_streams_without_requests_do_not_keep_the_server() -> None:
             await client.server.calls.stop()
             assert await stream.code() is CODES.UNAVAILABLE
             assert await watched.code() is CODES.UNAVAILABLE
+
+    run(test())
+
+
+def issue(authority: trustme.CA, folder: Path) -> Settings:
+    """Write a certificate and its key; gives settings that name them."""
+    leaf = authority.issue_cert("127.0.0.1")
+    leaf.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    leaf.private_key_pem.write_to_path(str(folder / "key.pem"))
+    return Settings(_env_file=None, tls_cert=folder / "cert.pem", tls_key=folder / "key.pem")
+
+
+def test_connections_are_encrypted_where_those_of_http_are(tmp_path: Path) -> None:
+    """New ones use the certificate that the files have, once they are read anew."""
+
+    async def test() -> None:
+        first, second = trustme.CA(), trustme.CA()
+        settings = issue(first, tmp_path)
+        async with serve(tls_cert=settings.tls_cert, tls_key=settings.tls_key) as server:
+            for authority in (first, second):
+                if authority is second:
+                    issue(second, tmp_path)
+                    server.calls.reload_certificate()
+                credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+                options = [("grpc.use_local_subchannel_pool", 1)]
+                async with grpc.aio.secure_channel(server.address, credentials, options=options) as channel:
+                    assert read_classes(await Client(channel, server).infer()) == [3]
+            async with server.connect() as channel:
+                assert (await refuse(Client(channel, server).infer())).code() is CODES.UNAVAILABLE
 
     run(test())
