@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from fashion_api.errors import DataNotFoundError, NotReadyError
+from fashion_api.errors import DataNotFoundError, NotReadyError, UnknownModelError
 from fashion_api.service.batcher import Batcher
 from tests.clock import run
 from tests.fakes import FakeClassifier, fake_service, fake_test_set
@@ -61,5 +61,19 @@ def test_closed_service_is_draining_and_takes_nothing_in() -> None:
         assert service.is_draining
         with pytest.raises(NotReadyError):
             batcher.check_room(1)
+
+    run(test)
+
+
+def test_served_name_outlives_a_change_of_the_model() -> None:
+    """Clients of the inference protocols go on asking for the name that the model had at the start."""
+
+    async def test() -> None:
+        service = fake_service()
+        successor = service.succeed(dataclasses.replace(service.model, name="other"))
+        await successor.batcher.aclose()
+        successor.check_served("fake", "1")
+        with pytest.raises(UnknownModelError, match="unknown model: 'other'"):
+            successor.check_served("other")
 
     run(test)

@@ -80,18 +80,16 @@ class Service:
     """Gives the open connections, which only a server knows."""
     pending: PendingModel | None = None
     """The model that the file has, where it is another than this."""
+    served_name: str = ""
+    """What clients of the inference protocols call the model; it outlives a change of the model."""
     survey: Survey = field(init=False)
     """The model's predictions for the test set."""
 
     def __post_init__(self) -> None:
+        self.served_name = self.served_name or self.settings.served_name or self.model.name
         calibration = self.model.calibration
         thresholds = None if calibration is None else calibration.novelty
         self.survey = Survey(self.batcher, thresholds, max_queue_size=self.settings.max_queue_size)
-
-    @property
-    def served_name(self) -> str:
-        """What clients of the inference protocols call the model."""
-        return self.settings.served_name or self.model.name
 
     def check_served(self, name: str, version: str = "") -> None:
         """Check that a client of an inference protocol asks for this model; without a version, it takes any.
