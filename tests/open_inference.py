@@ -180,6 +180,9 @@ BAD: Mapping[str, Bad] = {
     "data with 256": Bad(
         _of(data=_values(256)), "image[0][7][4]: must be a whole number from 0 to 255 (UINT8), not 256"
     ),
+    "the last of nested data with 256": Bad(
+        _of(data=[[*row] for row in (VALUES[:392], _values(256, 783)[392:])]), "image[0][27][27]: must be"
+    ),
     "data with -1": Bad(_of(data=_values(-1)), "from 0 to 255 (UINT8), not -1"),
     "data with 1.5": Bad(_of(data=_values(1.5)), "from 0 to 255 (UINT8), not 1.5"),
     "data with 256 of a wider type": Bad(
@@ -269,6 +272,11 @@ BAD: Mapping[str, Bad] = {
         infer(parameters={"binary_data_output": 1}), "binary_data_output: must be a boolean, not a number"
     ),
     # Parameters
+    "parameters null": Bad(infer(parameters=None), "parameters: must be an object, not null"),
+    "parameters of an input null": Bad(_of(parameters=None), "inputs[0].parameters: must be an object, not null"),
+    "parameters of an output null": Bad(
+        _output({"name": "label", "parameters": None}), "outputs[0].parameters: must be an object, not null"
+    ),
     "parameters a list": Bad(infer(parameters=[]), "parameters: must be an object, not a list"),
     "a parameter a list": Bad(infer(parameters={"a": []}), "parameters.a: must be a string, a number or a boolean"),
     "a parameter an object": Bad(infer(parameters={"a": {}}), "parameters.a: must be a string, a number or a boolean"),
@@ -280,6 +288,7 @@ BAD: Mapping[str, Bad] = {
     "a reserved parameter": Bad(infer(parameters={"triton_x": 1}), "parameters.triton_x: names that begin with"),
     "a timeout negative": Bad(infer(parameters={"timeout": -1}), "must be a whole number of microseconds, not -1"),
     "a timeout a text": Bad(infer(parameters={"timeout": "x"}), "must be a whole number of microseconds, not 'x'"),
+    "an id that is null": Bad(infer(id=None), "id: must be a string, not null"),
     "an id that is a number": Bad(infer(id=1), "id: must be a string, not a number"),
     # Bodies
     "invalid UTF-8": Bad(Request(b'{"id": "\xff", "inputs": []}'), "the body is not JSON"),

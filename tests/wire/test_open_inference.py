@@ -78,7 +78,7 @@ def test_answer_has_what_clients_read(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("members", "echo"),
-    [({}, {}), ({"id": ""}, {}), ({"id": None}, {}), ({"id": "Größe\u2028"}, {"id": "Größe\u2028"})],
+    [({}, {}), ({"id": ""}, {}), ({"id": "Größe\u2028"}, {"id": "Größe\u2028"})],
 )
 def test_id_is_given_back(service: Service, members: dict[str, Any], echo: dict[str, str]) -> None:
     """An id that is not empty is in the answer too."""
@@ -99,7 +99,7 @@ def test_id_is_given_back(service: Service, members: dict[str, Any], echo: dict[
         {"datatype": "FP64", "data": [value / 255 for value in VALUES], "parameters": {"pixel_range": "0-1"}},
         {"datatype": "BYTES", "shape": [1], "data": [PNG]},
         {"datatype": "BYTES", "shape": [1, 1], "data": [[PNG]]},
-        {"parameters": None},
+        {"parameters": {}},
         {"unknown": {"a": []}},
     ],
     ids=[
@@ -113,7 +113,7 @@ def test_id_is_given_back(service: Service, members: dict[str, Any], echo: dict[
         "fractions",
         "a picture",
         "a picture in a row",
-        "no parameters",
+        "empty parameters",
         "an unknown member",
     ],
 )

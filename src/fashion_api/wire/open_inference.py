@@ -152,10 +152,8 @@ def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview
 
 def _read_document(service: Service, fields: _Fields, document: object, rest: memoryview) -> Job[Reply] | JobSteps:
     request = _check_object("", document)
-    request_id = request.get("id")
-    if request_id is None:
-        request_id = ""
-    elif not isinstance(request_id, str):
+    request_id = request.get("id", "")
+    if not isinstance(request_id, str):
         raise _wrong("id", f"must be a string, not {name_json_type(request_id)}")
     parameters = _read_parameters("", request)
     check_parameters(parameters)
@@ -195,9 +193,9 @@ def _read_list(request: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _read_parameters(where: str, owner: dict[str, Any]) -> Parameters:
-    parameters = owner.get("parameters")
-    if parameters is None:
+    if "parameters" not in owner:
         return {}
+    parameters = owner["parameters"]
     place = f"{where}parameters"
     for name, value in _check_object(place, parameters).items():
         if not isinstance(value, (str, int, float)):  # booleans are whole numbers to Python

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
-from fashion_api.wire.json_body import parse_json
+from fashion_api.wire.json_body import read_json
 from fashion_api.wire.open_inference_models import (
     BatchStatistics,
     ConfigParameter,
@@ -25,6 +25,7 @@ from fashion_api.wire.open_inference_models import (
     StatisticsList,
     TensorMetadata,
 )
+from fashion_api.wire.operation import finish_steps
 from fashion_api.wire.served_model import (
     EXTENSIONS,
     PLATFORM,
@@ -39,6 +40,9 @@ from fashion_api.wire.served_model import (
 from fashion_api.wire.validation import name_json_type
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+_MAX_VALUES = 10
+"""More than there are settings."""
 
 
 def write_server() -> InferenceServer:
@@ -139,7 +143,7 @@ def keep_settings(settings: SettingsT, body: bytes) -> SettingsT:
 
 
 def _read_object(body: bytes) -> Mapping[str, object]:
-    document = parse_json(body) if body else {}
+    document = finish_steps(read_json(body, max_lists=1, max_values=_MAX_VALUES)) if body else {}
     if not isinstance(document, dict):
         raise _wrong("", f"the body must be an object, not {name_json_type(document)}")
     return document

@@ -144,6 +144,7 @@ def test_repository_has_one_model(client: TestClient, body: bytes) -> None:
         (b"{", "the body is not JSON"),
         (b"[]", "the body must be an object, not a list"),
         (b'{"ready": 1}', "ready: must be a boolean"),
+        (b'{"a": [' + b"[]," * 10_000 + b"1]}", "far more lists or values"),
     ],
 )
 def test_wrong_question_to_the_repository_is_refused(client: TestClient, body: bytes, message: str) -> None:
