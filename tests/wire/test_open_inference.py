@@ -65,7 +65,9 @@ def read_binary(reply: Reply) -> tuple[dict[str, Any], bytes]:
 
 def test_answer_has_what_clients_read(service: Service) -> None:
     """The answer names model and version, its digest, and the probabilities; nothing else is made up."""
-    answer = read_json(ask(service, infer()))
+    reply = ask(service, infer())
+    assert dict(reply.headers) == {b"cache-control": b"no-store", b"x-model-version": b"0123456789ab"}
+    answer = read_json(reply)
     (output,) = answer.pop("outputs")
     assert answer == {"model_name": "fake", "model_version": "1", "parameters": {"digest": "0123456789ab"}}
     assert {name: output[name] for name in ("name", "datatype", "shape")} == {

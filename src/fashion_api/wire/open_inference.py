@@ -312,6 +312,7 @@ def _read_binary(name: str, datatype: str, given: object, rest: memoryview) -> A
 
 def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable[[Predictions], Reply]:
     model, name, version = service.model, service.served_name, str(service.settings.served_version)
+    digest = (b"x-model-version", model.version.encode())
 
     def write(predictions: Predictions) -> Reply:
         outputs = compute_outputs(answer.wanted, model, predictions)
@@ -334,7 +335,7 @@ def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable
             "outputs": described,
         }
         parts[0] = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-        headers = [NO_STORE]
+        headers = [NO_STORE, digest]
         media_type = JSON
         if len(parts) > 1:
             media_type = BINARY
