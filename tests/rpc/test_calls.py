@@ -164,8 +164,8 @@ class TestLimits:
 
         run(test())
 
-    def test_too_many_open_calls_are_refused(self) -> None:
-        """Those whose messages have not come, too."""
+    def test_calls_without_a_request_make_room_for_others(self) -> None:
+        """Where as many are open as there may be, the one that has had none for longest is ended."""
 
         async def test() -> None:
             async with connect(max_connections=2) as client:
@@ -173,12 +173,68 @@ class TestLimits:
                 for stream in streams:
                     await stream.write(make_request())
                     await read_one(stream)
+                assert read_classes(await client.infer()) == [3]
+                assert await streams[0].code() is CODES.UNAVAILABLE
+                assert "its room was needed" in str(await streams[0].details())
+                await streams[1].write(make_request(images(4)))
+                assert read_classes((await read_one(streams[1])).infer_response) == [4]
+                await streams[1].done_writing()
+                assert await streams[1].code() is CODES.OK
+
+        run(test())
+
+    def test_too_many_calls_with_a_request_are_refused(self) -> None:
+        """Their streams, too."""
+
+        async def test() -> None:
+            async with connect_held(max_connections=1) as (client, classifier):
+                stream = client.stream()
+                await stream.write(make_request())
+                await classifier.wait_until_entered()
                 refusal = await refuse(client.infer())
                 assert refusal.code() is CODES.UNAVAILABLE
-                for stream in streams:
-                    await stream.done_writing()
-                    assert await stream.code() is CODES.OK
+                assert "1 calls are open already" in str(refusal.details())
+                classifier.release()
+                assert read_classes((await read_one(stream)).infer_response) == [3]
+                await stream.done_writing()
+                assert await stream.code() is CODES.OK
                 assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
+    def test_who_watches_health_takes_no_room(self) -> None:
+        """However many there are, and though they need no key."""
+
+        async def test() -> None:
+            async with connect(max_connections=3, api_keys=(SecretStr(KEY),)) as client:
+                watch: Any = client.channel.unary_stream("/grpc.health.v1.Health/Watch")
+                watched = []
+                for _ in range(10):
+                    watched.append(watch(b""))
+                    await watched[-1].read()
+                key = (("x-api-key", KEY),)
+                assert read_classes(await client.start(INFER, make_request(), metadata=key)) == [3]
+                assert await watched[0].code() is CODES.UNAVAILABLE
+
+        run(test())
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            pytest.param(b"\x2a\x00", id="inputs"),
+            pytest.param(b"\x32\x00", id="outputs"),
+            pytest.param(b"\x22\x03\x0a\x01x", id="parameters"),
+            pytest.param(b"\x3a\x00", id="raw contents"),
+        ],
+    )
+    def test_a_message_of_very_many_parts_is_refused_before_it_is_parsed(self, message: bytes) -> None:
+        """Each of its parts would take a hundred times the memory."""
+
+        async def test() -> None:
+            async with connect() as client:
+                refusal = await refuse(client.infer(message * 500_000))
+                assert refusal.code() is CODES.INVALID_ARGUMENT
+                assert "more than the 1256 fields" in str(refusal.details())
 
         run(test())
 
@@ -379,21 +435,20 @@ class TestFaults:
         assert record.exc_info is not None
         assert isinstance(record.exc_info[1], EngineError)
 
-    def test_a_name_that_is_not_utf8_ends_no_call_under_way(self) -> None:
-        """gRPC's own server ends of it; another one takes its place, and what was begun is finished."""
+    def test_a_name_that_is_not_utf8_is_that_of_no_method(self) -> None:
+        """It ends gRPC's own server; here no call and no connection suffers."""
 
         async def test() -> None:
             async with connect_held() as (client, classifier):
                 first = client.infer()
                 await classifier.wait_until_entered()
-                await asyncio.to_thread(ask_raw, client.server.port, b"/\xff\xfe", frame(b""))
-                async with client.server.connect() as channel:
-                    later = Client(channel, client.server)
-                    second = later.start(INFER, make_request(images(4)), wait_for_ready=True)
-                    await wait_until(lambda: client.server.follower.service.batcher.waiting_images == 1)
-                    classifier.release()
-                    assert read_classes(await second) == [4]
-                assert read_classes(await first) == [3]
+                for path in (b"/\xff\xfe", b"\xff", b"/\xff/ModelInfer", b"/"):
+                    found = await asyncio.to_thread(ask_raw, client.server.port, path, frame(b""))
+                    assert int(found[b"grpc-status"]) == CODES.UNIMPLEMENTED.value[0]
+                    assert found[b"x-request-id"]
+                second = client.infer(make_request(images(4)))
+                classifier.release()
+                assert [read_classes(await call) for call in (first, second)] == [[3], [4]]
 
         run(test())
 

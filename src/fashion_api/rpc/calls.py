@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import grpc
@@ -25,11 +25,14 @@ from fashion_api.errors import (
     OverloadedError,
 )
 from fashion_api.inference.classifier import Predictions
+from fashion_api.rpc.amounts import check_amount
+from fashion_api.rpc.method_server import Handler
 from fashion_api.rpc.statuses import Status, UnknownCallError, explain
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
 from fashion_api.service.events import RequestEvent, RequestRecord, TraceContext
 from fashion_api.service.following import ModelFollower
+from fashion_api.service.limits import UNCOUNTED_BODY_BYTES
 from fashion_api.service.request_log import REQUEST_ID, RequestLog, find_request_id, make_request_id
 from fashion_api.service.service import Service
 from fashion_api.wire.computing import compute, finish_reading
@@ -44,6 +47,8 @@ _CANCELLED = 499
 _TIMED_OUT = 504
 _CLOSING_S = 0.01
 """How long gRPC may take to say that it has closed a call, as one whose message is too large."""
+_OTHER_FIELDS = 1000
+"""The most fields of a large message beside those of images: there may be one for each picture file."""
 _WINDOW = 16
 """The most requests of one stream that are answered at once."""
 
@@ -118,7 +123,7 @@ async def _wait_for(ticket: Ticket) -> Predictions:
         ticket.cancel()
 
 
-class Calls(grpc.GenericRpcHandler):
+class Calls:
     """All calls of a server.
 
     Args:
@@ -135,23 +140,21 @@ class Calls(grpc.GenericRpcHandler):
         self._find_trace: Callable[[Headers], TraceContext | None] = (
             begin_span if settings.tracing else read_trace_context
         )
-        self._open: set[asyncio.Task[Any]] = set()
+        self._open: dict[asyncio.Task[Any], None] = {}
+        self._idle: dict[asyncio.Task[Any], None] = {}  # those of them that have no request, the longest first
+        self._reasons: dict[asyncio.Task[Any], Exception] = {}  # of calls that are ended from here
         self._busy = 0  # calls of one request, and requests of streams, that are not yet answered
         self._is_stopping = False
-        self._idle = asyncio.Event()
+        self._has_finished = asyncio.Event()
         self._most = settings.max_connections
-        self._handlers: Mapping[str, Any] = {method.path: self._make_handler(method) for method in methods}
-        self._unknown = self._make_handler(None)
+        self._most_fields = settings.max_images_per_request + _OTHER_FIELDS
+        self.handlers: Mapping[str, Handler] = {method.path: self._make_handler(method) for method in methods}
+        """What handles the calls of each method, by its path."""
+        self.unknown: Handler = self._make_handler(None)
+        """What handles all other calls."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401  # of no type but gRPC's
-        """Give what handles a call; gRPC asks for it."""
-        return self._handlers.get(handler_call_details.method, self._unknown)
-
-    def _make_handler(self, method: Method | None) -> Any:  # noqa: ANN401  # see above
-        """Make the handler of a method; `None` for all that are unknown.
-
-        A request that is one message is read here too, as a stream that has one.
-        """
+    def _make_handler(self, method: Method | None) -> Handler:
+        """Make the handler of a method. A request that is one message is read here too, as a stream that has one."""
 
         async def handle(_: object, context: Context) -> bytes:
             return await self._handle(method, context)
@@ -160,7 +163,7 @@ class Calls(grpc.GenericRpcHandler):
             return grpc.stream_stream_rpc_method_handler(handle)
         return grpc.stream_unary_rpc_method_handler(handle)
 
-    async def _handle(self, method: Method | None, context: Context) -> bytes:
+    async def _handle(self, method: Method | None, context: Context) -> bytes:  # noqa: RET503  # it ends with an error
         """Answer a call; the answers of streams are written on the way."""
         started_at = time.perf_counter()
         headers = [
@@ -171,23 +174,25 @@ class Calls(grpc.GenericRpcHandler):
         record = RequestRecord(find_request_id(headers) or make_request_id(), started_at=started_at, trace=trace)
         record.route = None if method is None else method.path
         context.set_trailing_metadata(self._describe(record))
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # for the type checker
-        self._open.add(task)
+        task = _find_task()
+        self._open[task] = None
         try:
             reply = await self._serve(method, context, headers, record)
-            record.status = _OK
         except asyncio.CancelledError:
-            if task in self._open:  # by its caller
+            reason = self._reasons.get(task)
+            if reason is None:  # its caller has left, or its time is over
                 record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
                 raise
-            await _abort(context, _explain(NotReadyError(_STOPPING), record))
+            status = _explain(reason, record)
         except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
-            await _abort(context, _explain(error, record))
+            status = _explain(error, record)
+        else:
+            record.status = _OK
+            return reply
         finally:
-            self._open.discard(task)
+            self._forget(task)
             self._add_event(record)
-        return reply
+        await context.abort(status.code, status.details)
 
     async def stop(self, timeout_s: float) -> None:
         """Refuse new requests, finish those under way, and end all calls.
@@ -199,9 +204,31 @@ class Calls(grpc.GenericRpcHandler):
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 if self._busy:
-                    await self._idle.wait()
-        while self._open:
-            self._open.pop().cancel()
+                    await self._has_finished.wait()
+        for task in self._open:
+            self._end(task, NotReadyError(_STOPPING))
+
+    def _end(self, task: asyncio.Task[Any], reason: Exception) -> None:
+        """End a call from here, if that is not done yet."""
+        if task not in self._reasons:
+            self._reasons[task] = reason
+            self._idle.pop(task, None)
+            task.cancel()
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        for calls in (self._open, self._idle, self._reasons):
+            calls.pop(task, None)
+
+    def _make_room(self) -> None:
+        """Where too many calls are open, end the one that has had no request for longest.
+
+        Raises:
+            OverloadedError: each has one.
+        """
+        if len(self._open) - len(self._reasons) > self._most:
+            if not self._idle:
+                raise OverloadedError(f"{self._most} calls are open already")
+            self._end(next(iter(self._idle)), OverloadedError("the call had no request, and its room was needed"))
 
     @contextmanager
     def _count_request(self) -> Iterator[None]:
@@ -218,7 +245,7 @@ class Calls(grpc.GenericRpcHandler):
         finally:
             self._busy -= 1
             if self._is_stopping and not self._busy:
-                self._idle.set()
+                self._has_finished.set()
 
     def _describe(self, record: RequestRecord) -> tuple[tuple[str, str], ...]:
         """Give the trailing metadata of a call."""
@@ -232,7 +259,10 @@ class Calls(grpc.GenericRpcHandler):
             self._admit(context, headers, record)
             raise UnknownCallError("there is no such method")
         if isinstance(method.answer, Openly):
-            return await _serve_openly(method.request, method.answer, context)
+            with suppress(OverloadedError):
+                self._make_room()
+            self._idle[_find_task()] = None
+            return await self._serve_openly(method.request, method.answer, context)
         self._admit(context, headers, record)
         if isinstance(method.answer, InStream):
             return await self._serve_stream(method.request, method.answer, context, record)
@@ -250,12 +280,20 @@ class Calls(grpc.GenericRpcHandler):
         service = self._follower.service
         if self._is_stopping:
             raise NotReadyError(_STOPPING)
-        if len(self._open) > self._most:
-            raise OverloadedError(f"{self._most} calls are open already")
+        self._make_room()
         service.request_limit.check()
         record.key_name = service.keys.identify(headers)
         if service.rate_limit is not None:
             record.client = name_client(record.key_name, _read_host(context.peer()))
+
+    async def _serve_openly(self, kind: type[Message], answer: Openly, context: Context) -> bytes:
+        async def read() -> AsyncIterator[Message]:
+            while (content := await context.read()) is not grpc.aio.EOF:
+                yield _parse(kind, content, most_fields=self._most_fields)
+
+        async for reply in answer.answer(read()):
+            await context.write(reply.SerializeToString())
+        return b""
 
     async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
         taken_at = asyncio.get_running_loop().time()
@@ -272,23 +310,32 @@ class Calls(grpc.GenericRpcHandler):
             await asyncio.sleep(_CLOSING_S)
             raise InvalidRequestError([Fault("", "the call has no message")])
         with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
-            return (await answer(call, _parse(kind, content))).SerializeToString()
+            return (await answer(call, _parse(kind, content, most_fields=self._most_fields))).SerializeToString()
 
     async def _serve_stream(
         self, kind: type[Message], answer: InStream, context: Context, record: RequestRecord
     ) -> bytes:
         """Answer the requests of a stream at the same time, and write the answers in the requests' order."""
         answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue(_WINDOW)
+        stream = _find_task()
+        unanswered = 0
 
         async def read_all() -> None:
+            nonlocal unanswered
             while (content := await context.read()) is not grpc.aio.EOF:
+                unanswered += 1
+                self._idle.pop(stream, None)
                 await answers.put(group.create_task(self._answer_in_stream(kind, answer, record, content)))
             await answers.put(None)
 
+        self._idle[stream] = None
         async with asyncio.TaskGroup() as group:
             group.create_task(read_all())
             while (task := await answers.get()) is not None:
                 await context.write((await task).SerializeToString())
+                unanswered -= 1
+                if not unanswered:
+                    self._idle[stream] = None
         return b""
 
     async def _answer_in_stream(
@@ -300,7 +347,7 @@ class Calls(grpc.GenericRpcHandler):
         deadline = taken_at + self._follower.service.settings.request_timeout_s
         request = None
         try:
-            request = _parse(kind, content)
+            request = _parse(kind, content, most_fields=self._most_fields)
             with self._count_request(), self._hold(record, content, taken_at, deadline) as call:
                 reply = await answer.answer(call, request)
             record.status = _OK
@@ -359,18 +406,10 @@ class Calls(grpc.GenericRpcHandler):
         )
 
 
-async def _abort(context: Context, status: Status) -> NoReturn:
-    await context.abort(status.code, status.details)
-
-
-async def _serve_openly(kind: type[Message], answer: Openly, context: Context) -> bytes:
-    async def read() -> AsyncIterator[Message]:
-        while (content := await context.read()) is not grpc.aio.EOF:
-            yield _parse(kind, content)
-
-    async for reply in answer.answer(read()):
-        await context.write(reply.SerializeToString())
-    return b""
+def _find_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # for the type checker
+    return task
 
 
 def _explain(error: Exception, record: RequestRecord) -> Status:
@@ -380,7 +419,9 @@ def _explain(error: Exception, record: RequestRecord) -> Status:
     return status
 
 
-def _parse(kind: type[Message], content: bytes) -> Message:
+def _parse(kind: type[Message], content: bytes, *, most_fields: int) -> Message:
+    if len(content) > UNCOUNTED_BODY_BYTES:
+        check_amount(content, kind, most=most_fields)
     try:
         return kind.FromString(content)
     except DecodeError:

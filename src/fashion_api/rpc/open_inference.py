@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotReadyError
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.resizing import choose_resize
 from fashion_api.rpc.calls import Call, InStream, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
@@ -26,7 +27,15 @@ from fashion_api.wire.inference_terms import (
     read_timeout_s,
 )
 from fashion_api.wire.operation import Job, Step
-from fashion_api.wire.tensors import BYTES, Array, Tensor, parse_numbers, read_tensor, unpack_bytes, unpack_numbers
+from fashion_api.wire.tensors import (
+    BYTES,
+    Tensor,
+    check_size,
+    parse_numbers,
+    read_tensor,
+    unpack_bytes,
+    unpack_numbers,
+)
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
@@ -250,10 +259,11 @@ def _read_inference(
     given = request.inputs[0]
     of_input = _read_parameters(given.parameters)
     check_input_form(given.name, given.datatype, of_input)
+    max_images = find_max_images(settings, model.input)
     images, _ = yield from read_tensor(
-        Tensor(given.name, given.datatype, given.shape, _read_values(request, given)),
+        _read_values(request, given, model.input, max_images=max_images),
         model.input,
-        max_images=find_max_images(settings, model.input),
+        max_images=max_images,
         pixel_range=read_pixel_range(parameters, of_input),
         resize=choose_resize(settings, model.input),
         advice=ADVICE,
@@ -278,8 +288,10 @@ def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, o
     return {name: getattr(value, choice) for name, value, choice in choices if choice is not None}
 
 
-def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.InferInputTensor) -> Array | list[bytes]:
-    name, datatype = given.name, given.datatype
+def _read_values(
+    request: pb.ModelInferRequest, given: pb.ModelInferRequest.InferInputTensor, spec: InputSpec, *, max_images: int
+) -> Tensor:
+    name, datatype, shape = given.name, given.datatype, given.shape
     contents: Sequence[tuple[Any, Any]] = given.contents.ListFields()
     raw = request.raw_input_contents
     if raw:
@@ -287,7 +299,8 @@ def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.Infe
             raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
         if contents:
             raise _wrong(name, "has both `contents` and `raw_input_contents`")
-        return unpack_bytes(name, raw[0]) if datatype == BYTES else unpack_numbers(name, raw[0], datatype)
+        unpacked = unpack_bytes(name, raw[0]) if datatype == BYTES else unpack_numbers(name, raw[0], datatype)
+        return Tensor(name, datatype, shape, unpacked)
     field = _CONTENTS.get(datatype)
     if field is None:
         raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
@@ -296,8 +309,10 @@ def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.Infe
             raise _wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
     if not contents:
         raise _wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
-    values = list(contents[0][1])
-    return values if datatype == BYTES else parse_numbers(name, values, datatype, given.shape)
+    tensor = Tensor(name, datatype, shape, contents[0][1])
+    check_size(tensor, spec, max_images=max_images)  # before there are as many objects as values
+    values = list(tensor.values)
+    return tensor._replace(values=values if datatype == BYTES else parse_numbers(name, values, datatype, shape))
 
 
 def _wrong(where: str, message: str) -> InvalidRequestError:
