@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -17,8 +19,9 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.messages import open_inference_pb2 as v2
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.rate_limit import RateLimit
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeClassifier, fake_model
 from tests.held import HeldClassifier
+from tests.raw_http import LIMIT_S
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import (
     INFER,
@@ -252,6 +255,40 @@ class TestLimits:
 
         run(test())
 
+    def test_messages_that_stall_make_room_for_others(self) -> None:
+        """Where too many of them stall, one is given up."""
+
+        async def test() -> None:
+            async with connect(max_body_memory_bytes=2 * 1024 * 1024, max_upload_bytes=1024 * 1024) as client:
+                call: Any = client.channel.stream_unary(f"/{INFER}")
+                silent = [asyncio.create_task(refuse(call())) for _ in range(3)]
+                given_up, others = await asyncio.wait(silent, return_when=asyncio.FIRST_COMPLETED)
+                (refusal,) = [task.result() for task in given_up]
+                assert refusal.code() is CODES.UNAVAILABLE
+                assert "the message stalled" in str(refusal.details())
+                assert read_classes(await client.infer()) == [3]
+                assert not any(task.done() for task in others)
+                for task in others:
+                    task.cancel()
+
+        run(test())
+
+    def test_connections_are_limited(self) -> None:
+        """Those beyond are closed, and the others answered."""
+
+        async def test() -> None:
+            async with connect(max_connections=5) as client:
+                await client.infer()
+                with ExitStack() as stack:
+                    for _ in range(20):
+                        sock = stack.enter_context(socket.create_connection(("127.0.0.1", client.server.port)))
+                        sock.settimeout(LIMIT_S)
+                        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+                    await asyncio.to_thread(wait_for_end, sock)  # of the last one
+                    assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
     def test_large_messages_share_the_memory_of_bodies(self) -> None:
         """One that does not fit beside another is refused."""
 
@@ -267,6 +304,13 @@ class TestLimits:
                 assert read_classes(await first) == [3] * 120
 
         run(test())
+
+
+def wait_for_end(sock: socket.socket) -> None:
+    """Read from a connection to its end."""
+    with suppress(ConnectionError):
+        while sock.recv(4096):
+            pass
 
 
 class TestDeadlines:
@@ -394,6 +438,25 @@ class TestCancellation:
                 assert read_classes(await client.infer()) == [3]
 
         run(test())
+
+
+def test_the_model_that_answers_is_named() -> None:
+    """Though another was in force when the call began."""
+
+    async def test() -> None:
+        async with connect() as client:
+            call: Any = client.channel.stream_unary(f"/{INFER}")
+            begun = call()
+            await begun.wait_for_connection()
+            await client.infer()  # the one before has been taken in, too
+            first = client.server.follower.service
+            client.server.follower.service = first.succeed(replace(fake_model(), version="second"))
+            await begun.write(make_request().SerializeToString())
+            await begun.done_writing()
+            assert read_metadata(await begun.trailing_metadata())["x-model-version"] == "second"
+            await first.batcher.aclose()
+
+    run(test())
 
 
 class BrokenClassifier(FakeClassifier):
@@ -578,6 +641,22 @@ class TestStreams:
                         assert not answer.error_message
                         assert read_classes(answer.infer_response) == [number % 10]
                 assert await stream.code() is CODES.OK
+
+        run(test())
+
+    def test_a_stream_of_large_requests_waits_for_room_in_the_queue(self) -> None:
+        """None of them is refused, and others are answered meanwhile."""
+
+        async def test() -> None:
+            async with connect() as client:
+                stream = client.stream()
+                large = make_request(images(*[3] * 256))
+                for _ in range(12):
+                    await stream.write(large)
+                assert read_classes(await client.infer()) == [3]
+                await stream.done_writing()
+                answers = [answer async for answer in stream]
+                assert [answer.error_message for answer in answers] == [""] * 12
 
         run(test())
 

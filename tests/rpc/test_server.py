@@ -16,7 +16,7 @@ from fashion_api.rpc.server import CallServer
 from fashion_api.settings import Settings
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import INFER, Client, connect, images, make_request, read_classes, refuse, run, serve
-from tests.rpc.test_calls import connect_held, wait_until
+from tests.rpc.test_calls import connect_held, read_one, wait_until
 
 SERVICES = ("", "inference.GRPCInferenceService", "tensorflow.serving.PredictionService")
 HEALTH = "/grpc.health.v1.Health"
@@ -202,6 +202,27 @@ def test_calls_under_way_finish_when_the_server_stops() -> None:
             classifier.release()
             assert read_classes(await first) == [3]
             await stopping
+
+    run(test())
+
+
+def test_requests_of_a_stream_are_answered_before_the_server_stops() -> None:
+    """Those that came before; later ones are refused, one by one."""
+
+    async def test() -> None:
+        async with connect_held(drain_timeout_s=60.0) as (client, classifier):
+            stream = client.stream()
+            for class_id in (4, 5, 6):
+                await stream.write(make_request(images(class_id)))
+            await wait_until(lambda: client.server.follower.service.request_limit.under_way == 3)
+            stopping = asyncio.create_task(client.server.calls.stop())
+            await asyncio.sleep(0)
+            await stream.write(make_request(images(7)))
+            classifier.release()
+            answers = [await read_one(stream) for _ in range(3)]
+            assert [read_classes(answer.infer_response) for answer in answers] == [[4], [5], [6]]
+            await stopping
+            assert classifier.batches == [[4], [5, 6]]
 
     run(test())
 
