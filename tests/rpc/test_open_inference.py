@@ -235,6 +235,7 @@ WRONG: Mapping[str, tuple[Request | bytes, str]] = {
     "BYTES whose length exceeds them": (make_raw("BYTES", b"\xff\xff\xff\xff", (1,)), "is cut short"),
     "BYTES cut in a length": (make_raw("BYTES", b"\1\0", (1,)), "is cut short"),
     "BYTES of fewer elements": (make_raw("BYTES", pack(PICTURE), (2,)), "has 1 values"),
+    "BYTES of very many": (make_raw("BYTES", bytes(4 * 1000), (1,)), "has more than 1 elements"),
     "BYTES without a picture": (make_raw("BYTES", pack(b"hello"), (1,)), "image[0]"),
     "no input": (change(lambda request: request.ClearField("inputs")), "the model has one input"),
     "the same input twice": (change(lambda request: request.inputs.append(of_input(request))), "2 times"),
@@ -453,9 +454,18 @@ def test_settings_are_told_and_cannot_be_changed() -> None:
             log.settings["log_info"].bool_param = False
             traces = v2.TraceSettingRequest()
             traces.settings["trace_level"].value.append("TIMESTAMPS")
-            for method, request in (("LogSettings", log), ("TraceSetting", traces)):
+            other = v2.LogSettingsRequest()
+            other.settings["nope"].bool_param = True
+            for method, request, message in (
+                ("LogSettings", log, "cannot be changed"),
+                ("TraceSetting", traces, "cannot be changed"),
+                ("LogSettings", other, "is no setting; there are"),
+            ):
                 refusal = await refuse(client.start(V2 + method, request))
                 assert refusal.code() is CODES.INVALID_ARGUMENT
+                assert message in str(refusal.details())
+            log.settings["log_info"].bool_param = True
+            await client.start(V2 + "LogSettings", log)
 
     run(test())
 

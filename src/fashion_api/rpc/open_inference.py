@@ -4,6 +4,8 @@ from collections.abc import Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from google.protobuf.message import Message
+
 from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotReadyError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
@@ -31,6 +33,7 @@ from fashion_api.wire.tensors import (
     BYTES,
     Tensor,
     check_size,
+    count_elements,
     parse_numbers,
     read_tensor,
     unpack_bytes,
@@ -197,15 +200,14 @@ async def _forget_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMe
 async def _give_trace_settings(call: Call, request: pb.TraceSettingRequest) -> pb.TraceSettingResponse:
     if request.model_name:
         call.service.check_served(request.model_name)
-    _refuse_changes(request.settings)
     response = pb.TraceSettingResponse()
     for name, value in served_model.describe_trace_settings(call.service).items():
         response.settings[name].value.extend([value] if isinstance(value, str) else value)
+    _refuse_changes(request.settings, response.settings)
     return response
 
 
 async def _give_log_settings(call: Call, request: pb.LogSettingsRequest) -> pb.LogSettingsResponse:
-    _refuse_changes(request.settings)
     response = pb.LogSettingsResponse()
     for name, value in served_model.describe_log_settings(call.service).items():
         setting = response.settings[name]
@@ -215,12 +217,21 @@ async def _give_log_settings(call: Call, request: pb.LogSettingsRequest) -> pb.L
             setting.uint32_param = value
         else:
             setting.string_param = value
+    _refuse_changes(request.settings, response.settings)
     return response
 
 
-def _refuse_changes(settings: Mapping[str, object]) -> None:
-    for name in settings:
-        raise _wrong(f"settings.{name:.100}", "cannot be changed while the service runs")
+def _refuse_changes(asked: Mapping[str, Message], settings: Mapping[str, Message]) -> None:
+    """Check that a request to set some settings changes none of them.
+
+    Raises:
+        InvalidRequestError: it would change one, or there is no such setting.
+    """
+    for name, value in asked.items():
+        if name not in settings:
+            raise _wrong(f"settings.{name:.100}", f"is no setting; there are {', '.join(sorted(settings))}")
+        if value.SerializeToString() != settings[name].SerializeToString():
+            raise _wrong(f"settings.{name}", "cannot be changed by a request: who runs the service sets it")
 
 
 async def _infer(call: Call, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
@@ -299,8 +310,10 @@ def _read_values(
             raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
         if contents:
             raise _wrong(name, "has both `contents` and `raw_input_contents`")
-        unpacked = unpack_bytes(name, raw[0]) if datatype == BYTES else unpack_numbers(name, raw[0], datatype)
-        return Tensor(name, datatype, shape, unpacked)
+        if datatype != BYTES:
+            return Tensor(name, datatype, shape, unpack_numbers(name, raw[0], datatype))
+        size = count_elements(name, datatype, shape, spec, max_images=max_images)
+        return Tensor(name, datatype, shape, unpack_bytes(name, raw[0], most=size))
     field = _CONTENTS.get(datatype)
     if field is None:
         raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")

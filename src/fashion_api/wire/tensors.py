@@ -201,15 +201,17 @@ def unpack_numbers(name: str, content: bytes | memoryview, datatype: str) -> Arr
     return (values.astype(np.uint32) << 16).view(np.float32) if datatype == BF16 else values
 
 
-def unpack_bytes(name: str, content: bytes | memoryview) -> list[bytes]:
+def unpack_bytes(name: str, content: bytes | memoryview, *, most: float = math.inf) -> list[bytes]:
     """Read the elements of a `BYTES` tensor: each is its length, four bytes in little-endian order, and its content.
 
     Raises:
-        InvalidRequestError: an element goes on after the end.
+        InvalidRequestError: an element goes on after the end, or there are more than `most`.
     """
     found: list[bytes] = []
     start = 0
     while start < len(content):
+        if len(found) == most:
+            raise _wrong(name, f"has more than {most} elements, as many as its shape means")
         first = start + _LENGTH_BYTES
         end = first + int.from_bytes(content[start:first], "little")
         if first > len(content) or end > len(content):
