@@ -167,7 +167,7 @@ def test_a_port_in_use_is_refused() -> None:
 
     async def test() -> None:
         async with serve() as server:
-            other = CallServer(server.follower, server.calls.address)
+            other = CallServer(server.follower, server.calls.address, max_connections=1)
             with pytest.raises(SettingsError, match="FASHION_GRPC_PORT: cannot listen on"):
                 await other.start()
             await other.stop()

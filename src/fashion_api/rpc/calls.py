@@ -33,7 +33,6 @@ from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
 from fashion_api.service.events import RequestEvent, RequestRecord, TraceContext
 from fashion_api.service.following import ModelFollower
-from fashion_api.service.limits import UNCOUNTED_BODY_BYTES
 from fashion_api.service.request_log import REQUEST_ID, RequestLog, find_request_id, make_request_id
 from fashion_api.service.service import Service
 from fashion_api.wire.computing import compute, finish_reading
@@ -48,6 +47,7 @@ _CANCELLED = 499
 _TIMED_OUT = 504
 _CLOSING_S = 0.01
 """How long gRPC may take to say that it has closed a call, as one whose message is too large."""
+_UNCOUNTED_BYTES = 16 * 1024
 _OTHER_FIELDS = 1000
 """The most fields of a large message beside those of images: there may be one for each picture file."""
 _SLOW_S = 1.0
@@ -486,7 +486,7 @@ def _explain(error: Exception, record: RequestRecord) -> Status:
 
 
 def _parse(kind: type[Message], content: bytes, *, most_fields: int) -> Message:
-    if len(content) > UNCOUNTED_BODY_BYTES:
+    if len(content) > _UNCOUNTED_BYTES:
         check_amount(content, kind, most=most_fields)
     try:
         return kind.FromString(content)

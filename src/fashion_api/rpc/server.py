@@ -30,10 +30,13 @@ class CallServer:
     Args:
         follower: has the service in force.
         address: a host's address and a port, as in `127.0.0.1:9000` or `[::1]:9000`.
+        max_connections: the most that there may be.
         shares_port: whether other processes listen on the same port.
     """
 
-    def __init__(self, follower: ModelFollower, address: str, *, shares_port: bool = False) -> None:
+    def __init__(
+        self, follower: ModelFollower, address: str, *, max_connections: int, shares_port: bool = False
+    ) -> None:
         service = follower.service
         settings = service.settings
         self._follower = follower
@@ -51,7 +54,7 @@ class CallServer:
             ("grpc.max_receive_message_length", settings.max_upload_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(shares_port)),
-            ("grpc.max_allowed_incoming_connections", settings.max_connections),
+            ("grpc.max_allowed_incoming_connections", max_connections),
             ("grpc.max_connection_idle_ms", settings.keep_alive_s * 1000),
             ("grpc.server_handshake_timeout_ms", int(settings.header_timeout_s * 1000)),
             ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_MS),
