@@ -13,13 +13,14 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 COPY models/ models/
 RUN for model in models/*.h5; do fashion-api compile --model-path "$model" --cache-dir cache || exit 1; done
 
-# Build: what serving needs and nothing else, in a virtual environment. REQUIREMENTS=tracing: what traces requests, too.
+# Build: what serving needs and nothing else, in a virtual environment. REQUIREMENTS=tracing: what traces requests, too;
+# REQUIREMENTS=grpc: what serves gRPC.
 FROM python:${PYTHON_VERSION}-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python -m venv --without-pip /opt/venv
 ARG REQUIREMENTS=serve
-COPY requirements/serve.txt requirements/tracing.txt requirements/
+COPY requirements/serve.txt requirements/grpc.txt requirements/tracing.txt requirements/
 RUN python -m pip --python /opt/venv install --require-hashes --requirement requirements/${REQUIREMENTS}.txt
 COPY --from=compile /build/dist/ dist/
 RUN python -m pip --python /opt/venv install --no-deps dist/*.whl \

@@ -33,9 +33,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 CLIENTS = [name for name in PROJECT["dependency-groups"] if name.startswith("client-")]
 
-FILES = {name: ROOT / "requirements" / f"{name}.txt" for name in ("serve", "tracing", "train", "dev", "docs")} | {
-    group: ROOT / "tests" / "clients" / "requirements" / f"{group.removeprefix('client-')}.txt" for group in CLIENTS
-}
+FILES = {
+    name: ROOT / "requirements" / f"{name}.txt" for name in ("serve", "grpc", "tracing", "train", "dev", "docs")
+} | {group: ROOT / "tests" / "clients" / "requirements" / f"{group.removeprefix('client-')}.txt" for group in CLIENTS}
 
 
 def read_locked(name: str) -> dict[str, list[Requirement]]:
@@ -55,6 +55,8 @@ def read_wanted(name: str) -> list[Requirement]:
     if name in (*CLIENTS, "docs"):
         return [Requirement(entry) for entry in groups[name]]
     wanted = list(PROJECT["project"]["dependencies"])
+    if name in ("grpc", "train", "dev"):
+        wanted += extras["grpc"]
     if name in ("tracing", "dev"):
         wanted += extras["tracing"]
     if name in ("train", "dev"):
@@ -103,7 +105,7 @@ def test_every_package_of_node_has_a_hash_and_no_address() -> None:
     assert "://" not in text
 
 
-@pytest.mark.parametrize("name", ["serve", "tracing", "train"])
+@pytest.mark.parametrize("name", ["serve", "grpc", "tracing", "train"])
 def test_the_smaller_sets_are_parts_of_the_whole(name: str) -> None:
     """What is served with is what was tested."""
     whole = read_locked("dev")
@@ -111,7 +113,7 @@ def test_the_smaller_sets_are_parts_of_the_whole(name: str) -> None:
         assert [pin.specifier for pin in pins] == [pin.specifier for pin in whole[package]]
 
 
-@pytest.mark.parametrize("name", ["serve", "tracing"])
+@pytest.mark.parametrize("name", ["serve", "grpc", "tracing"])
 def test_serving_needs_nothing_that_only_training_needs(name: str) -> None:
     """Neither TensorFlow nor what comes with it gets into a service by way of a dependency."""
     offline = {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["train"]}

@@ -64,7 +64,7 @@ async def serve(
     service = fake_service(classifier, model=model, test_set=None, **changes)
     service.batcher = make_batcher(service.model.classifier, service.settings)
     follower = fake_follower(service)
-    calls = CallServer(follower, "127.0.0.1:0")
+    calls = CallServer(follower, "127.0.0.1:0", max_connections=service.settings.max_connections)
     await calls.start()
     try:
         yield Server(calls, follower)

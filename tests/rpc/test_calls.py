@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -17,8 +19,9 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.messages import open_inference_pb2 as v2
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.rate_limit import RateLimit
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeClassifier, fake_model
 from tests.held import HeldClassifier
+from tests.raw_http import LIMIT_S
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import (
     INFER,
@@ -164,8 +167,8 @@ class TestLimits:
 
         run(test())
 
-    def test_too_many_open_calls_are_refused(self) -> None:
-        """Those whose messages have not come, too."""
+    def test_calls_without_a_request_make_room_for_others(self) -> None:
+        """Where as many are open as there may be, the one that has had none for longest is ended."""
 
         async def test() -> None:
             async with connect(max_connections=2) as client:
@@ -173,12 +176,68 @@ class TestLimits:
                 for stream in streams:
                     await stream.write(make_request())
                     await read_one(stream)
+                assert read_classes(await client.infer()) == [3]
+                assert await streams[0].code() is CODES.UNAVAILABLE
+                assert "its room was needed" in str(await streams[0].details())
+                await streams[1].write(make_request(images(4)))
+                assert read_classes((await read_one(streams[1])).infer_response) == [4]
+                await streams[1].done_writing()
+                assert await streams[1].code() is CODES.OK
+
+        run(test())
+
+    def test_too_many_calls_with_a_request_are_refused(self) -> None:
+        """Their streams, too."""
+
+        async def test() -> None:
+            async with connect_held(max_connections=1) as (client, classifier):
+                stream = client.stream()
+                await stream.write(make_request())
+                await classifier.wait_until_entered()
                 refusal = await refuse(client.infer())
                 assert refusal.code() is CODES.UNAVAILABLE
-                for stream in streams:
-                    await stream.done_writing()
-                    assert await stream.code() is CODES.OK
+                assert "1 calls are open already" in str(refusal.details())
+                classifier.release()
+                assert read_classes((await read_one(stream)).infer_response) == [3]
+                await stream.done_writing()
+                assert await stream.code() is CODES.OK
                 assert read_classes(await client.infer()) == [3]
+
+        run(test())
+
+    def test_who_watches_health_takes_no_room(self) -> None:
+        """However many there are, and though they need no key."""
+
+        async def test() -> None:
+            async with connect(max_connections=3, api_keys=(SecretStr(KEY),)) as client:
+                watch: Any = client.channel.unary_stream("/grpc.health.v1.Health/Watch")
+                watched = []
+                for _ in range(10):
+                    watched.append(watch(b""))
+                    await watched[-1].read()
+                key = (("x-api-key", KEY),)
+                assert read_classes(await client.start(INFER, make_request(), metadata=key)) == [3]
+                assert await watched[0].code() is CODES.UNAVAILABLE
+
+        run(test())
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            pytest.param(b"\x2a\x00", id="inputs"),
+            pytest.param(b"\x32\x00", id="outputs"),
+            pytest.param(b"\x22\x03\x0a\x01x", id="parameters"),
+            pytest.param(b"\x3a\x00", id="raw contents"),
+        ],
+    )
+    def test_a_message_of_very_many_parts_is_refused_before_it_is_parsed(self, message: bytes) -> None:
+        """Each of its parts would take a hundred times the memory."""
+
+        async def test() -> None:
+            async with connect() as client:
+                refusal = await refuse(client.infer(message * 500_000))
+                assert refusal.code() is CODES.INVALID_ARGUMENT
+                assert "more than the 1256 fields" in str(refusal.details())
 
         run(test())
 
@@ -193,6 +252,40 @@ class TestLimits:
                 refusal = await refuse(client.infer())
                 assert refusal.code() is CODES.RESOURCE_EXHAUSTED
                 assert "images a second" in str(refusal.details())
+
+        run(test())
+
+    def test_messages_that_stall_make_room_for_others(self) -> None:
+        """Where too many of them stall, one is given up."""
+
+        async def test() -> None:
+            async with connect(max_body_memory_bytes=2 * 1024 * 1024, max_upload_bytes=1024 * 1024) as client:
+                call: Any = client.channel.stream_unary(f"/{INFER}")
+                silent = [asyncio.create_task(refuse(call())) for _ in range(3)]
+                given_up, others = await asyncio.wait(silent, return_when=asyncio.FIRST_COMPLETED)
+                (refusal,) = [task.result() for task in given_up]
+                assert refusal.code() is CODES.UNAVAILABLE
+                assert "the message stalled" in str(refusal.details())
+                assert read_classes(await client.infer()) == [3]
+                assert not any(task.done() for task in others)
+                for task in others:
+                    task.cancel()
+
+        run(test())
+
+    def test_connections_are_limited(self) -> None:
+        """Those beyond are closed, and the others answered."""
+
+        async def test() -> None:
+            async with connect(max_connections=5) as client:
+                await client.infer()
+                with ExitStack() as stack:
+                    for _ in range(20):
+                        sock = stack.enter_context(socket.create_connection(("127.0.0.1", client.server.port)))
+                        sock.settimeout(LIMIT_S)
+                        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+                    await asyncio.to_thread(wait_for_end, sock)  # of the last one
+                    assert read_classes(await client.infer()) == [3]
 
         run(test())
 
@@ -211,6 +304,13 @@ class TestLimits:
                 assert read_classes(await first) == [3] * 120
 
         run(test())
+
+
+def wait_for_end(sock: socket.socket) -> None:
+    """Read from a connection to its end."""
+    with suppress(ConnectionError):
+        while sock.recv(4096):
+            pass
 
 
 class TestDeadlines:
@@ -340,6 +440,25 @@ class TestCancellation:
         run(test())
 
 
+def test_the_model_that_answers_is_named() -> None:
+    """Though another was in force when the call began."""
+
+    async def test() -> None:
+        async with connect() as client:
+            call: Any = client.channel.stream_unary(f"/{INFER}")
+            begun = call()
+            await begun.wait_for_connection()
+            await client.infer()  # the one before has been taken in, too
+            first = client.server.follower.service
+            client.server.follower.service = first.succeed(replace(fake_model(), version="second"))
+            await begun.write(make_request().SerializeToString())
+            await begun.done_writing()
+            assert read_metadata(await begun.trailing_metadata())["x-model-version"] == "second"
+            await first.batcher.aclose()
+
+    run(test())
+
+
 class BrokenClassifier(FakeClassifier):
     """Fails at images of class 9."""
 
@@ -379,21 +498,20 @@ class TestFaults:
         assert record.exc_info is not None
         assert isinstance(record.exc_info[1], EngineError)
 
-    def test_a_name_that_is_not_utf8_ends_no_call_under_way(self) -> None:
-        """gRPC's own server ends of it; another one takes its place, and what was begun is finished."""
+    def test_a_name_that_is_not_utf8_is_that_of_no_method(self) -> None:
+        """It ends gRPC's own server; here no call and no connection suffers."""
 
         async def test() -> None:
             async with connect_held() as (client, classifier):
                 first = client.infer()
                 await classifier.wait_until_entered()
-                await asyncio.to_thread(ask_raw, client.server.port, b"/\xff\xfe", frame(b""))
-                async with client.server.connect() as channel:
-                    later = Client(channel, client.server)
-                    second = later.start(INFER, make_request(images(4)), wait_for_ready=True)
-                    await wait_until(lambda: client.server.follower.service.batcher.waiting_images == 1)
-                    classifier.release()
-                    assert read_classes(await second) == [4]
-                assert read_classes(await first) == [3]
+                for path in (b"/\xff\xfe", b"\xff", b"/\xff/ModelInfer", b"/"):
+                    found = await asyncio.to_thread(ask_raw, client.server.port, path, frame(b""))
+                    assert int(found[b"grpc-status"]) == CODES.UNIMPLEMENTED.value[0]
+                    assert found[b"x-request-id"]
+                second = client.infer(make_request(images(4)))
+                classifier.release()
+                assert [read_classes(await call) for call in (first, second)] == [[3], [4]]
 
         run(test())
 
@@ -523,6 +641,22 @@ class TestStreams:
                         assert not answer.error_message
                         assert read_classes(answer.infer_response) == [number % 10]
                 assert await stream.code() is CODES.OK
+
+        run(test())
+
+    def test_a_stream_of_large_requests_waits_for_room_in_the_queue(self) -> None:
+        """None of them is refused, and others are answered meanwhile."""
+
+        async def test() -> None:
+            async with connect() as client:
+                stream = client.stream()
+                large = make_request(images(*[3] * 256))
+                for _ in range(12):
+                    await stream.write(large)
+                assert read_classes(await client.infer()) == [3]
+                await stream.done_writing()
+                answers = [answer async for answer in stream]
+                assert [answer.error_message for answer in answers] == [""] * 12
 
         run(test())
 

@@ -197,6 +197,7 @@ WRONG: Mapping[str, tuple[Request | bytes, str]] = {
     "shape negative": (set_shape(-1, 28, 28, 1), "holds -1 images"),
     "shape of wrong rank": (set_shape(1, 1, 28, 28, 1), "has the shape"),
     "shape huge": (set_shape(2**62, 2**62), "has the shape"),
+    "shape of very many": (set_shape(*[2**62] * 80_000), "4611686018427387904, …]"),
     "shape that wraps": (set_shape(16, 2**60 + 2), "has the shape"),
     "too many images": (set_shape(257, 28, 28, 1), "may hold 1 to 256"),
     "shape of more images": (set_shape(2, 28, 28, 1), "has 784 values"),
@@ -217,7 +218,7 @@ WRONG: Mapping[str, tuple[Request | bytes, str]] = {
     "typed 200 as INT8": (make_typed("INT8", "int_contents", [200] + [0] * 783), "from -128 to 127 (INT8), not 200"),
     "typed 256 in a shape that lies": (
         make_typed("UINT8", "uint_contents", [0, 256], (2**62, 2**62)),
-        "image[1]: must be a whole number",
+        "has the shape [4611686018427387904",
     ),
     "typed -1": (make_typed("INT32", "int_contents", [-1] + [0] * 783), "not -1"),
     "typed NaN": (make_typed("FP32", "fp32_contents", [float("nan")] + [0] * 783), "image[0][0][0]"),
@@ -234,6 +235,7 @@ WRONG: Mapping[str, tuple[Request | bytes, str]] = {
     "BYTES whose length exceeds them": (make_raw("BYTES", b"\xff\xff\xff\xff", (1,)), "is cut short"),
     "BYTES cut in a length": (make_raw("BYTES", b"\1\0", (1,)), "is cut short"),
     "BYTES of fewer elements": (make_raw("BYTES", pack(PICTURE), (2,)), "has 1 values"),
+    "BYTES of very many": (make_raw("BYTES", bytes(4 * 1000), (1,)), "has more than 1 elements"),
     "BYTES without a picture": (make_raw("BYTES", pack(b"hello"), (1,)), "image[0]"),
     "no input": (change(lambda request: request.ClearField("inputs")), "the model has one input"),
     "the same input twice": (change(lambda request: request.inputs.append(of_input(request))), "2 times"),
@@ -452,9 +454,18 @@ def test_settings_are_told_and_cannot_be_changed() -> None:
             log.settings["log_info"].bool_param = False
             traces = v2.TraceSettingRequest()
             traces.settings["trace_level"].value.append("TIMESTAMPS")
-            for method, request in (("LogSettings", log), ("TraceSetting", traces)):
+            other = v2.LogSettingsRequest()
+            other.settings["nope"].bool_param = True
+            for method, request, message in (
+                ("LogSettings", log, "cannot be changed"),
+                ("TraceSetting", traces, "cannot be changed"),
+                ("LogSettings", other, "is no setting; there are"),
+            ):
                 refusal = await refuse(client.start(V2 + method, request))
                 assert refusal.code() is CODES.INVALID_ARGUMENT
+                assert message in str(refusal.details())
+            log.settings["log_info"].bool_param = True
+            await client.start(V2 + "LogSettings", log)
 
     run(test())
 

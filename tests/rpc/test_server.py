@@ -16,7 +16,7 @@ from fashion_api.rpc.server import CallServer
 from fashion_api.settings import Settings
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import INFER, Client, connect, images, make_request, read_classes, refuse, run, serve
-from tests.rpc.test_calls import connect_held, wait_until
+from tests.rpc.test_calls import connect_held, read_one, wait_until
 
 SERVICES = ("", "inference.GRPCInferenceService", "tensorflow.serving.PredictionService")
 HEALTH = "/grpc.health.v1.Health"
@@ -108,13 +108,14 @@ class TestHealth:
 class TestReflection:
     """What generic clients learn."""
 
-    def test_services_and_their_messages_are_described(self) -> None:
+    @pytest.mark.parametrize("version", ["v1alpha", "v1"])
+    def test_services_and_their_messages_are_described(self, version: str) -> None:
         """Those of the libraries too; no key is needed."""
 
         async def test() -> None:
             async with connect(api_keys=(SecretStr("k"),)) as client:
                 call: Any = client.channel.stream_stream(
-                    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
                     ServerReflectionRequest.SerializeToString,
                     ServerReflectionResponse.FromString,
                 )
@@ -166,7 +167,7 @@ def test_a_port_in_use_is_refused() -> None:
 
     async def test() -> None:
         async with serve() as server:
-            other = CallServer(server.follower, server.calls.address)
+            other = CallServer(server.follower, server.calls.address, max_connections=1)
             with pytest.raises(SettingsError, match="FASHION_GRPC_PORT: cannot listen on"):
                 await other.start()
             await other.stop()
@@ -202,6 +203,27 @@ def test_calls_under_way_finish_when_the_server_stops() -> None:
             classifier.release()
             assert read_classes(await first) == [3]
             await stopping
+
+    run(test())
+
+
+def test_requests_of_a_stream_are_answered_before_the_server_stops() -> None:
+    """Those that came before; later ones are refused, one by one."""
+
+    async def test() -> None:
+        async with connect_held(drain_timeout_s=60.0) as (client, classifier):
+            stream = client.stream()
+            for class_id in (4, 5, 6):
+                await stream.write(make_request(images(class_id)))
+            await wait_until(lambda: client.server.follower.service.request_limit.under_way == 3)
+            stopping = asyncio.create_task(client.server.calls.stop())
+            await asyncio.sleep(0)
+            await stream.write(make_request(images(7)))
+            classifier.release()
+            answers = [await read_one(stream) for _ in range(3)]
+            assert [read_classes(answer.infer_response) for answer in answers] == [[4], [5], [6]]
+            await stopping
+            assert [class_id for batch in classifier.batches for class_id in batch] == [4, 5, 6]
 
     run(test())
 

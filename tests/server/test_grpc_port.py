@@ -14,7 +14,8 @@ import pytest
 from fashion_api.cli.main import run
 from fashion_api.errors import SettingsError
 from fashion_api.rpc.messages import open_inference_pb2 as v2
-from fashion_api.server.grpc_port import find_address, hold_port
+from fashion_api.server.connection import Connections
+from fashion_api.server.grpc_port import find_address, find_max_connections, hold_port
 from fashion_api.server.process import own_process
 from fashion_api.service.service import make_batcher
 from fashion_api.settings import Settings
@@ -76,6 +77,20 @@ class TestPort:
         settings = make_settings()
         with hold_port(settings) as held:
             assert held is settings
+
+    def test_connections_leave_files_to_http(self) -> None:
+        """No more than a quarter of those that the process may open."""
+        import resource  # noqa: PLC0415  # Windows has none
+
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+        try:
+            assert find_max_connections(make_settings(grpc_port=0)) == 100
+            assert find_max_connections(make_settings()) == 0
+            assert Connections(make_settings(grpc_port=0)).limit == Connections(make_settings()).limit - 100
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert find_max_connections(make_settings(grpc_port=0, max_connections=3)) == 3
 
     @pytest.mark.parametrize(("host", "address"), [(LOCALHOST, "127.0.0.1:9000"), ("::1", "[::1]:9000")])
     def test_the_address_is_written_as_grpc_takes_it(self, host: str, address: str) -> None:

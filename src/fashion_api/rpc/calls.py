@@ -6,9 +6,10 @@ none of its type is the caller's mistake.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import grpc
@@ -25,6 +26,8 @@ from fashion_api.errors import (
     OverloadedError,
 )
 from fashion_api.inference.classifier import Predictions
+from fashion_api.rpc.amounts import check_amount
+from fashion_api.rpc.method_server import Handler
 from fashion_api.rpc.statuses import Status, UnknownCallError, explain
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
@@ -44,8 +47,15 @@ _CANCELLED = 499
 _TIMED_OUT = 504
 _CLOSING_S = 0.01
 """How long gRPC may take to say that it has closed a call, as one whose message is too large."""
+_UNCOUNTED_BYTES = 16 * 1024
+_OTHER_FIELDS = 1000
+"""The most fields of a large message beside those of images: there may be one for each picture file."""
+_SLOW_S = 1.0
+"""From then on a message that has not arrived is slow."""
 _WINDOW = 16
 """The most requests of one stream that are answered at once."""
+_WINDOW_BYTES = 64 * 1024
+"""The same in bytes: a stream of large requests leaves room in the queue to others, and to its own."""
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, bytes]"
 
@@ -118,7 +128,7 @@ async def _wait_for(ticket: Ticket) -> Predictions:
         ticket.cancel()
 
 
-class Calls(grpc.GenericRpcHandler):
+class Calls:
     """All calls of a server.
 
     Args:
@@ -135,23 +145,23 @@ class Calls(grpc.GenericRpcHandler):
         self._find_trace: Callable[[Headers], TraceContext | None] = (
             begin_span if settings.tracing else read_trace_context
         )
-        self._open: set[asyncio.Task[Any]] = set()
+        self._open: dict[asyncio.Task[Any], None] = {}
+        self._idle: dict[asyncio.Task[Any], None] = {}  # those of them that have no request, the longest first
+        self._reasons: dict[asyncio.Task[Any], Exception] = {}  # of calls that are ended from here
+        self._slow: dict[asyncio.Task[Any], None] = {}  # those whose message has not come for some time, the same
+        self._most_slow = max(1, settings.max_body_memory_bytes // settings.max_upload_bytes)
         self._busy = 0  # calls of one request, and requests of streams, that are not yet answered
         self._is_stopping = False
-        self._idle = asyncio.Event()
+        self._has_finished = asyncio.Event()
         self._most = settings.max_connections
-        self._handlers: Mapping[str, Any] = {method.path: self._make_handler(method) for method in methods}
-        self._unknown = self._make_handler(None)
+        self._most_fields = settings.max_images_per_request + _OTHER_FIELDS
+        self.handlers: Mapping[str, Handler] = {method.path: self._make_handler(method) for method in methods}
+        """What handles the calls of each method, by its path."""
+        self.unknown: Handler = self._make_handler(None)
+        """What handles all other calls."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401  # of no type but gRPC's
-        """Give what handles a call; gRPC asks for it."""
-        return self._handlers.get(handler_call_details.method, self._unknown)
-
-    def _make_handler(self, method: Method | None) -> Any:  # noqa: ANN401  # see above
-        """Make the handler of a method; `None` for all that are unknown.
-
-        A request that is one message is read here too, as a stream that has one.
-        """
+    def _make_handler(self, method: Method | None) -> Handler:
+        """Make the handler of a method. A request that is one message is read here too, as a stream that has one."""
 
         async def handle(_: object, context: Context) -> bytes:
             return await self._handle(method, context)
@@ -170,24 +180,28 @@ class Calls(grpc.GenericRpcHandler):
         trace = self._find_trace(headers)
         record = RequestRecord(find_request_id(headers) or make_request_id(), started_at=started_at, trace=trace)
         record.route = None if method is None else method.path
-        context.set_trailing_metadata(self._describe(record))
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # for the type checker
-        self._open.add(task)
+        self._describe(context, record, self._follower.service)
+        task = _find_task()
+        self._open[task] = None
         try:
             reply = await self._serve(method, context, headers, record)
-            record.status = _OK
         except asyncio.CancelledError:
-            if task in self._open:  # by its caller
+            reason = self._reasons.get(task)
+            if reason is None:  # its caller has left, or its time is over
                 record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
                 raise
-            await _abort(context, _explain(NotReadyError(_STOPPING), record))
+            status = _explain(reason, record)
         except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
-            await _abort(context, _explain(error, record))
+            status = _explain(error, record)
+        else:
+            record.status = _OK
+            return reply
         finally:
-            self._open.discard(task)
+            self._forget(task)
             self._add_event(record)
-        return reply
+        with suppress(grpc.aio.InternalError):  # the call is over already
+            await context.abort(status.code, status.details)
+        return b""
 
     async def stop(self, timeout_s: float) -> None:
         """Refuse new requests, finish those under way, and end all calls.
@@ -199,45 +213,98 @@ class Calls(grpc.GenericRpcHandler):
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 if self._busy:
-                    await self._idle.wait()
-        while self._open:
-            self._open.pop().cancel()
+                    await self._has_finished.wait()
+        for task in self._open:
+            self._end(task, NotReadyError(_STOPPING))
+
+    def _end(self, task: asyncio.Task[Any], reason: Exception) -> None:
+        """End a call from here, if that is not done yet."""
+        if task not in self._reasons:
+            self._reasons[task] = reason
+            self._idle.pop(task, None)
+            task.cancel()
 
     @contextmanager
-    def _count_request(self) -> Iterator[None]:
+    def _watch_reading(self) -> Iterator[None]:
+        """Where too many messages arrive slowly, end the call that has waited for its own for longest.
+
+        What has arrived of a message is known to gRPC only, and takes its memory.
+        """
+        task = _find_task()
+        timer = asyncio.get_running_loop().call_later(_SLOW_S, self._mark_slow, task)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._slow.pop(task, None)
+
+    def _mark_slow(self, task: asyncio.Task[Any]) -> None:
+        self._slow[task] = None
+        if len(self._slow) > self._most_slow:
+            first = next(iter(self._slow))
+            del self._slow[first]
+            self._end(first, OverloadedError("the message stalled, and its memory was needed for another"))
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        for calls in (self._open, self._idle, self._reasons):
+            calls.pop(task, None)
+
+    def _make_room(self) -> None:
+        """Where too many calls are open, end the one that has had no request for longest.
+
+        Raises:
+            OverloadedError: each has one.
+        """
+        if len(self._open) - len(self._reasons) > self._most:
+            if not self._idle:
+                raise OverloadedError(f"{self._most} calls are open already")
+            self._end(next(iter(self._idle)), OverloadedError("the call had no request, and its room was needed"))
+
+    def _begin_request(self) -> None:
         """Count a request until it is answered.
 
         Raises:
             NotReadyError: the service is stopping.
         """
+        self._check_running()
+        self._busy += 1
+
+    def _check_running(self) -> None:
         if self._is_stopping:
             raise NotReadyError(_STOPPING)
-        self._busy += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            if self._is_stopping and not self._busy:
-                self._idle.set()
 
-    def _describe(self, record: RequestRecord) -> tuple[tuple[str, str], ...]:
-        """Give the trailing metadata of a call."""
-        described = ((REQUEST_ID.decode(), record.request_id), (MODEL_VERSION, self._follower.service.model.version))
+    def _finish_requests(self, count: int = 1) -> None:
+        self._busy -= count
+        if self._is_stopping and not self._busy:
+            self._has_finished.set()
+
+    def _describe(self, context: Context, record: RequestRecord, service: Service) -> None:
+        """Set the trailing metadata of a call."""
+        described: tuple[tuple[str, str], ...] = (
+            (REQUEST_ID.decode(), record.request_id),
+            (MODEL_VERSION, service.model.version),
+        )
         if record.trace is not None and record.trace.span_id is not None:
-            return (*described, (TRACE_RESPONSE.decode(), write_trace_response(record.trace).decode()))
-        return described
+            described = (*described, (TRACE_RESPONSE.decode(), write_trace_response(record.trace).decode()))
+        context.set_trailing_metadata(described)
 
     async def _serve(self, method: Method | None, context: Context, headers: Headers, record: RequestRecord) -> bytes:
         if method is None:
             self._admit(context, headers, record)
             raise UnknownCallError("there is no such method")
         if isinstance(method.answer, Openly):
-            return await _serve_openly(method.request, method.answer, context)
+            with suppress(OverloadedError):
+                self._make_room()
+            self._idle[_find_task()] = None
+            return await self._serve_openly(method.request, method.answer, context)
         self._admit(context, headers, record)
         if isinstance(method.answer, InStream):
             return await self._serve_stream(method.request, method.answer, context, record)
-        with self._count_request():
+        self._begin_request()
+        try:
             return await self._serve_one(method.request, method.answer, context, record)
+        finally:
+            self._finish_requests()
 
     def _admit(self, context: Context, headers: Headers, record: RequestRecord) -> None:
         """Let a call pass, before anything of its messages is read.
@@ -248,14 +315,21 @@ class Calls(grpc.GenericRpcHandler):
             UnauthenticatedError: it has no valid key.
         """
         service = self._follower.service
-        if self._is_stopping:
-            raise NotReadyError(_STOPPING)
-        if len(self._open) > self._most:
-            raise OverloadedError(f"{self._most} calls are open already")
+        self._check_running()
+        self._make_room()
         service.request_limit.check()
         record.key_name = service.keys.identify(headers)
         if service.rate_limit is not None:
             record.client = name_client(record.key_name, _read_host(context.peer()))
+
+    async def _serve_openly(self, kind: type[Message], answer: Openly, context: Context) -> bytes:
+        async def read() -> AsyncIterator[Message]:
+            while (content := await context.read()) is not grpc.aio.EOF:
+                yield _parse(kind, content, most_fields=self._most_fields)
+
+        async for reply in answer.answer(read()):
+            await _write(context, reply)
+        return b""
 
     async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
         taken_at = asyncio.get_running_loop().time()
@@ -263,36 +337,61 @@ class Calls(grpc.GenericRpcHandler):
         remaining_s = context.time_remaining()
         if remaining_s is not None:  # the caller has set a deadline
             timeout_s = min(timeout_s, remaining_s)
-        try:
-            async with asyncio.timeout_at(taken_at + timeout_s):
-                content = await context.read()
-        except TimeoutError:
-            raise BodyTimeoutError(f"the message did not arrive within {timeout_s:g} s") from None
+        with self._watch_reading():
+            try:
+                async with asyncio.timeout_at(taken_at + timeout_s):
+                    content = await context.read()
+            except TimeoutError:
+                raise BodyTimeoutError(f"the message did not arrive within {timeout_s:g} s") from None
         if content is grpc.aio.EOF:
             await asyncio.sleep(_CLOSING_S)
             raise InvalidRequestError([Fault("", "the call has no message")])
         with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
-            return (await answer(call, _parse(kind, content))).SerializeToString()
+            self._describe(context, record, call.service)  # the model may have changed since
+            return (await answer(call, _parse(kind, content, most_fields=self._most_fields))).SerializeToString()
 
     async def _serve_stream(
         self, kind: type[Message], answer: InStream, context: Context, record: RequestRecord
     ) -> bytes:
-        """Answer the requests of a stream at the same time, and write the answers in the requests' order."""
-        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue(_WINDOW)
+        """Answer the requests of a stream, several at a time, and write the answers in the requests' order."""
+        stream = _find_task()
+        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue()
+        sizes: deque[int] = deque()  # of the requests that are not yet answered
+        has_room = asyncio.Event()
+        has_room.set()
 
         async def read_all() -> None:
             while (content := await context.read()) is not grpc.aio.EOF:
-                await answers.put(group.create_task(self._answer_in_stream(kind, answer, record, content)))
+                self._idle.pop(stream, None)
+                is_late = self._is_stopping  # it is refused, and not waited for
+                if not is_late:
+                    self._begin_request()
+                    sizes.append(len(content))
+                answering = self._answer_in_stream(kind, answer, record, content, is_late=is_late)
+                await answers.put(group.create_task(answering))
+                if len(sizes) >= _WINDOW or sum(sizes) > _WINDOW_BYTES:
+                    has_room.clear()
+                    await has_room.wait()
             await answers.put(None)
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(read_all())
-            while (task := await answers.get()) is not None:
-                await context.write((await task).SerializeToString())
+        self._idle[stream] = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(read_all())
+                while (task := await answers.get()) is not None:
+                    await _write(context, await task)
+                    has_room.set()
+                    if sizes:
+                        sizes.popleft()
+                        self._finish_requests()
+                    if not sizes:
+                        self._idle[stream] = None
+        finally:
+            self._finish_requests(len(sizes))
         return b""
 
     async def _answer_in_stream(
-        self, kind: type[Message], answer: InStream, of_stream: RequestRecord, content: bytes
+        self, kind: type[Message], answer: InStream, of_stream: RequestRecord, content: bytes, *, is_late: bool
     ) -> Message:
         record = RequestRecord(of_stream.request_id, started_at=time.perf_counter(), trace=of_stream.trace)
         record.route, record.key_name, record.client = of_stream.route, of_stream.key_name, of_stream.client
@@ -300,8 +399,10 @@ class Calls(grpc.GenericRpcHandler):
         deadline = taken_at + self._follower.service.settings.request_timeout_s
         request = None
         try:
-            request = _parse(kind, content)
-            with self._count_request(), self._hold(record, content, taken_at, deadline) as call:
+            request = _parse(kind, content, most_fields=self._most_fields)
+            if is_late:
+                self._check_running()
+            with self._hold(record, content, taken_at, deadline) as call:
                 reply = await answer.answer(call, request)
             record.status = _OK
         except asyncio.CancelledError:
@@ -359,18 +460,22 @@ class Calls(grpc.GenericRpcHandler):
         )
 
 
-async def _abort(context: Context, status: Status) -> NoReturn:
-    await context.abort(status.code, status.details)
+def _find_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  # for the type checker
+    return task
 
 
-async def _serve_openly(kind: type[Message], answer: Openly, context: Context) -> bytes:
-    async def read() -> AsyncIterator[Message]:
-        while (content := await context.read()) is not grpc.aio.EOF:
-            yield _parse(kind, content)
+async def _write(context: Context, reply: Message) -> None:
+    """Write an answer of a stream.
 
-    async for reply in answer.answer(read()):
+    Raises:
+        CancelledError: the call is over.
+    """
+    try:
         await context.write(reply.SerializeToString())
-    return b""
+    except grpc.aio.InternalError:
+        raise asyncio.CancelledError from None
 
 
 def _explain(error: Exception, record: RequestRecord) -> Status:
@@ -380,7 +485,9 @@ def _explain(error: Exception, record: RequestRecord) -> Status:
     return status
 
 
-def _parse(kind: type[Message], content: bytes) -> Message:
+def _parse(kind: type[Message], content: bytes, *, most_fields: int) -> Message:
+    if len(content) > _UNCOUNTED_BYTES:
+        check_amount(content, kind, most=most_fields)
     try:
         return kind.FromString(content)
     except DecodeError:

@@ -4,8 +4,11 @@ from collections.abc import Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from google.protobuf.message import Message
+
 from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotReadyError
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.resizing import choose_resize
 from fashion_api.rpc.calls import Call, InStream, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
@@ -26,7 +29,16 @@ from fashion_api.wire.inference_terms import (
     read_timeout_s,
 )
 from fashion_api.wire.operation import Job, Step
-from fashion_api.wire.tensors import BYTES, Array, Tensor, parse_numbers, read_tensor, unpack_bytes, unpack_numbers
+from fashion_api.wire.tensors import (
+    BYTES,
+    Tensor,
+    check_size,
+    count_elements,
+    parse_numbers,
+    read_tensor,
+    unpack_bytes,
+    unpack_numbers,
+)
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
@@ -188,15 +200,14 @@ async def _forget_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMe
 async def _give_trace_settings(call: Call, request: pb.TraceSettingRequest) -> pb.TraceSettingResponse:
     if request.model_name:
         call.service.check_served(request.model_name)
-    _refuse_changes(request.settings)
     response = pb.TraceSettingResponse()
     for name, value in served_model.describe_trace_settings(call.service).items():
         response.settings[name].value.extend([value] if isinstance(value, str) else value)
+    _refuse_changes(request.settings, response.settings)
     return response
 
 
 async def _give_log_settings(call: Call, request: pb.LogSettingsRequest) -> pb.LogSettingsResponse:
-    _refuse_changes(request.settings)
     response = pb.LogSettingsResponse()
     for name, value in served_model.describe_log_settings(call.service).items():
         setting = response.settings[name]
@@ -206,12 +217,21 @@ async def _give_log_settings(call: Call, request: pb.LogSettingsRequest) -> pb.L
             setting.uint32_param = value
         else:
             setting.string_param = value
+    _refuse_changes(request.settings, response.settings)
     return response
 
 
-def _refuse_changes(settings: Mapping[str, object]) -> None:
-    for name in settings:
-        raise _wrong(f"settings.{name:.100}", "cannot be changed while the service runs")
+def _refuse_changes(asked: Mapping[str, Message], settings: Mapping[str, Message]) -> None:
+    """Check that a request to set some settings changes none of them.
+
+    Raises:
+        InvalidRequestError: it would change one, or there is no such setting.
+    """
+    for name, value in asked.items():
+        if name not in settings:
+            raise _wrong(f"settings.{name:.100}", f"is no setting; there are {', '.join(sorted(settings))}")
+        if value.SerializeToString() != settings[name].SerializeToString():
+            raise _wrong(f"settings.{name}", "cannot be changed by a request: who runs the service sets it")
 
 
 async def _infer(call: Call, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
@@ -250,10 +270,11 @@ def _read_inference(
     given = request.inputs[0]
     of_input = _read_parameters(given.parameters)
     check_input_form(given.name, given.datatype, of_input)
+    max_images = find_max_images(settings, model.input)
     images, _ = yield from read_tensor(
-        Tensor(given.name, given.datatype, given.shape, _read_values(request, given)),
+        _read_values(request, given, model.input, max_images=max_images),
         model.input,
-        max_images=find_max_images(settings, model.input),
+        max_images=max_images,
         pixel_range=read_pixel_range(parameters, of_input),
         resize=choose_resize(settings, model.input),
         advice=ADVICE,
@@ -278,8 +299,10 @@ def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, o
     return {name: getattr(value, choice) for name, value, choice in choices if choice is not None}
 
 
-def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.InferInputTensor) -> Array | list[bytes]:
-    name, datatype = given.name, given.datatype
+def _read_values(
+    request: pb.ModelInferRequest, given: pb.ModelInferRequest.InferInputTensor, spec: InputSpec, *, max_images: int
+) -> Tensor:
+    name, datatype, shape = given.name, given.datatype, given.shape
     contents: Sequence[tuple[Any, Any]] = given.contents.ListFields()
     raw = request.raw_input_contents
     if raw:
@@ -287,7 +310,10 @@ def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.Infe
             raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
         if contents:
             raise _wrong(name, "has both `contents` and `raw_input_contents`")
-        return unpack_bytes(name, raw[0]) if datatype == BYTES else unpack_numbers(name, raw[0], datatype)
+        if datatype != BYTES:
+            return Tensor(name, datatype, shape, unpack_numbers(name, raw[0], datatype))
+        size = count_elements(name, datatype, shape, spec, max_images=max_images)
+        return Tensor(name, datatype, shape, unpack_bytes(name, raw[0], most=size))
     field = _CONTENTS.get(datatype)
     if field is None:
         raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
@@ -296,8 +322,10 @@ def _read_values(request: pb.ModelInferRequest, given: pb.ModelInferRequest.Infe
             raise _wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
     if not contents:
         raise _wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
-    values = list(contents[0][1])
-    return values if datatype == BYTES else parse_numbers(name, values, datatype, given.shape)
+    tensor = Tensor(name, datatype, shape, contents[0][1])
+    check_size(tensor, spec, max_images=max_images)  # before there are as many objects as values
+    values = list(tensor.values)
+    return tensor._replace(values=values if datatype == BYTES else parse_numbers(name, values, datatype, shape))
 
 
 def _wrong(where: str, message: str) -> InvalidRequestError:

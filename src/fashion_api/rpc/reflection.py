@@ -1,4 +1,4 @@
-"""Reflection, `grpc.reflection.v1alpha.ServerReflection`: what services there are, and their messages."""
+"""Reflection, `grpc.reflection.v1.ServerReflection` and `v1alpha`: what services there are, and their messages."""
 
 from collections.abc import AsyncIterator, Iterable
 
@@ -12,6 +12,8 @@ from fashion_api.rpc.calls import Method, Openly, list_methods
 from fashion_api.rpc.messages import POOL
 
 _SERVICE = DESCRIPTOR.services_by_name["ServerReflection"]
+_FIRST_VERSION, _VERSION = ".v1alpha.", ".v1."
+"""They have the same messages, and clients ask for the latter first."""
 
 
 def make_reflection(services: Iterable[ServiceDescriptor]) -> list[Method]:
@@ -25,4 +27,5 @@ def make_reflection(services: Iterable[ServiceDescriptor]) -> list[Method]:
         async for reply in servicer.ServerReflectionInfo(requests, None):
             yield reply
 
-    return list_methods(_SERVICE, {"ServerReflectionInfo": Openly(answer)})
+    (method,) = list_methods(_SERVICE, {"ServerReflectionInfo": Openly(answer)})
+    return [method, method._replace(path=method.path.replace(_FIRST_VERSION, _VERSION))]

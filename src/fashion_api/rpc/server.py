@@ -1,31 +1,22 @@
-"""The gRPC server, on the event loop of the process that serves.
-
-It is gRPC's own for asyncio; docs/adr/0013 compares the others.
-"""
+"""The gRPC server, on the event loop of the process that serves."""
 
 import asyncio
 import functools
-import logging
 from typing import Any, Final
 
 import grpc
 
-from fashion_api.errors import SettingsError
 from fashion_api.rpc import open_inference, tensorflow_serving
 from fashion_api.rpc.calls import Calls
 from fashion_api.rpc.health import SERVICE as HEALTH
 from fashion_api.rpc.health import Health
+from fashion_api.rpc.method_server import MethodServer
 from fashion_api.rpc.reflection import make_reflection
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.following import ModelFollower
 from fashion_api.service.request_log import LEAST_LOGGED, RequestLog
 from fashion_api.settings import Settings
 
-logger = logging.getLogger(__name__)
-
-_LOOK_S = 0.1
-"""How often it is seen whether gRPC's server is still there."""
-_RETRY_S = 1.0
 _LAST_ANSWERS_S = 1.0
 """How long the last answers may take to be sent."""
 _LEAST_PING_MS = 5000
@@ -39,10 +30,13 @@ class CallServer:
     Args:
         follower: has the service in force.
         address: a host's address and a port, as in `127.0.0.1:9000` or `[::1]:9000`.
+        max_connections: the most that there may be.
         shares_port: whether other processes listen on the same port.
     """
 
-    def __init__(self, follower: ModelFollower, address: str, *, shares_port: bool = False) -> None:
+    def __init__(
+        self, follower: ModelFollower, address: str, *, max_connections: int, shares_port: bool = False
+    ) -> None:
         service = follower.service
         settings = service.settings
         self._follower = follower
@@ -60,15 +54,16 @@ class CallServer:
             ("grpc.max_receive_message_length", settings.max_upload_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(shares_port)),
+            ("grpc.max_allowed_incoming_connections", max_connections),
+            ("grpc.max_connection_idle_ms", settings.keep_alive_s * 1000),
+            ("grpc.server_handshake_timeout_ms", int(settings.header_timeout_s * 1000)),
             ("grpc.http2.min_ping_interval_without_data_ms", _LEAST_PING_MS),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_MS),
             ("grpc.keepalive_permit_without_calls", 1),
         )
         """Those of gRPC's servers (https://grpc.github.io/grpc/core/group__grpc__arg__keys.html)."""
+        self._server = MethodServer(self._calls.handlers, self._calls.unknown, self.options)
         self._certificate = _read_certificate(settings)
-        self._servers: list[grpc.aio.Server] = []
-        self._retiring: set[asyncio.Task[None]] = set()
-        self._watching: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         service.on_drain.append(functools.partial(loop.call_soon_threadsafe, self._health.stop))
@@ -84,50 +79,16 @@ class CallServer:
         Raises:
             SettingsError: the address cannot be listened on.
         """
-        self.address = f"{self.address.rpartition(':')[0]}:{await self._start_server()}"
-        self._watching = asyncio.create_task(self._replace_ended())
-
-    async def _start_server(self) -> int:
-        """Start a server; gives its port."""
-        server = grpc.aio.server(options=self.options, handlers=[self._calls])
-        try:
-            if self._certificate is None:
-                port = server.add_insecure_port(self.address)
-            else:
-                port = server.add_secure_port(self.address, self._make_credentials(self._certificate))
-        except RuntimeError as error:
+        address, server = self.address.encode(), self._server
+        if self._certificate is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, self._make_credentials(self._certificate))
+        if not port:
             reason = f"cannot listen on {self.address}: it is in use, or none of this machine's"
-            raise self._settings.make_error("grpc_port", reason) from error
-        self._servers.append(server)
+            raise self._settings.make_error("grpc_port", reason)
+        self.address = f"{self.address.rpartition(':')[0]}:{port}"
         await server.start()
-        return port
-
-    async def _replace_ended(self) -> None:
-        """Start another server where one has ended by itself; the calls of the former go on to their end.
-
-        gRPC's server for asyncio ends where the name of a method is not UTF-8.
-        """
-        while True:
-            try:
-                while await self._servers[-1].wait_for_termination(_LOOK_S):
-                    pass
-            except Exception:
-                logger.exception("gRPC's server has ended by itself: another one takes its place")
-            former = self._servers[-1]
-            try:
-                await self._start_server()
-            except SettingsError as error:
-                logger.error("gRPC is not served: %s", error)  # noqa: TRY400  # the message has all
-                await asyncio.sleep(_RETRY_S)
-            else:
-                self._retire(former)
-
-    def _retire(self, server: grpc.aio.Server) -> None:
-        """Let the calls of a server that has ended go on to their end."""
-        self._servers.remove(server)
-        task = asyncio.create_task(server.stop(self._settings.drain_timeout_s))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
 
     def reload_certificate(self) -> None:
         """Have new connections use the certificate's files as they are now.
@@ -155,10 +116,8 @@ class CallServer:
 
     async def _stop(self) -> None:
         self._health.stop()
-        if self._watching is not None:
-            self._watching.cancel()
         await self._calls.stop(self._settings.drain_timeout_s)
-        await asyncio.gather(*[server.stop(_LAST_ANSWERS_S) for server in self._servers], *self._retiring)
+        await self._server.shutdown(_LAST_ANSWERS_S)
         self._log.flush()
 
 

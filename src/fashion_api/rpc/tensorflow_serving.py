@@ -1,6 +1,5 @@
 """TensorFlow Serving over gRPC: `PredictionService` and `ModelService`."""
 
-import math
 from collections.abc import Generator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,7 +28,7 @@ from fashion_api.wire.signatures import (
     find_signature,
     read_input,
 )
-from fashion_api.wire.tensors import BYTES, Array, Tensor, parse_numbers, unpack_numbers
+from fashion_api.wire.tensors import BYTES, Array, Tensor, count_elements, parse_numbers, unpack_numbers
 
 PREDICTION_SERVICE: Final = pb.DESCRIPTOR.services_by_name["PredictionService"]
 MODEL_SERVICE: Final = pb.DESCRIPTOR.services_by_name["ModelService"]
@@ -162,8 +161,8 @@ def _read_tensor(service: Service, name: str, given: tf.TensorProto) -> Tensor:
         raise _wrong(name, "has no shape")
     shape = tuple(dim.size for dim in given.tensor_shape.dim)
     spec = service.model.input
-    most = find_max_images(service.settings, spec) * math.prod(spec.shape)
-    return Tensor(name, datatype, shape, _read_values(name, datatype, given, shape, most=most))
+    size = count_elements(name, datatype, shape, spec, max_images=find_max_images(service.settings, spec))
+    return Tensor(name, datatype, shape, _read_values(name, datatype, given, shape, size=size))
 
 
 def _name_type(dtype: int) -> str:
@@ -171,9 +170,9 @@ def _name_type(dtype: int) -> str:
 
 
 def _read_values(
-    name: str, datatype: str, given: tf.TensorProto, shape: tuple[int, ...], *, most: int
+    name: str, datatype: str, given: tf.TensorProto, shape: tuple[int, ...], *, size: int
 ) -> Array | list[bytes]:
-    """Read the values of a tensor; where it has fewer than its shape says, the last is repeated, to `most` of them."""
+    """Read the values of a tensor; where it has fewer than its shape means, the last one is repeated."""
     found: dict[str, Any] = {field.name: value for field, value in given.ListFields() if field.name not in _ATTRIBUTES}
     wanted = _FIELDS[datatype]
     accepted = (wanted,) if datatype == BYTES else (_CONTENT, wanted)
@@ -185,11 +184,13 @@ def _read_values(
         raise _wrong(name, f"must have its values in one of {' and '.join(accepted)}, but has {has} them")
     if _CONTENT in found:
         return unpack_numbers(name, found[_CONTENT], datatype)
+    missing = size - len(found[wanted])
+    if missing < 0:
+        raise _wrong(name, f"has {len(found[wanted])} values, but its shape means {size}")
     values = list(found[wanted])
-    missing = max(0, min(math.prod(shape), most) - len(values))
     if datatype == BYTES:
         return [*values, *[values[-1]] * missing]
-    numbers = _parse_numbers(name, values, datatype, shape)
+    numbers = _parse_numbers(name, values, datatype, () if missing else shape)
     return np.concatenate([numbers, np.full(missing, numbers[-1])]) if missing else numbers
 
 

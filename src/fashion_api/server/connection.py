@@ -30,6 +30,7 @@ from fashion_api.rest.scope import REFUSAL_KEY, Refusal
 from fashion_api.server.accepting import MAX_HANDSHAKES
 from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_offers, read_head
 from fashion_api.server.gathering import GatheringTransport
+from fashion_api.server.grpc_port import find_max_connections
 from fashion_api.service.request_log import make_request_id
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Reply
@@ -75,7 +76,8 @@ class Connections:
         self.count_refusal: Callable[[int, str], None] = lambda _status, _kind: None
         """Counts a refusal by its status and its kind of problem."""
         handshakes = 0 if settings.tls_cert is None else MAX_HANDSHAKES
-        self.limit = _fit_open_files(settings.max_connections, _RESERVED_FILES + handshakes)
+        reserved = _RESERVED_FILES + handshakes + find_max_connections(settings)
+        self.limit = _fit_open_files(settings.max_connections, reserved)
         self.head_timeout_s = settings.header_timeout_s
         self.body_timeout_s = settings.request_timeout_s + settings.header_timeout_s
         """More than the app takes to answer that a body is late."""

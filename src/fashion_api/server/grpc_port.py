@@ -4,21 +4,27 @@ gRPC binds its port itself. Several workers can then share it by SO_REUSEPORT, b
 so the port is bound here first, without that option, and held by a socket that never listens.
 """
 
+import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from fashion_api.errors import SettingsError
 from fashion_api.service.following import ModelFollower
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
     from fashion_api.rpc.server import CallServer
 
+logger = logging.getLogger(__name__)
+
 INSTALL_GRPC = "pip install grpcio grpcio-health-checking grpcio-reflection"
 """What installs the extra `grpc`."""
 _MODULES = ("grpc", "grpc_health", "grpc_reflection")
+_SHARE_OF_FILES = 4
 CAN_SHARE = hasattr(socket, "SO_REUSEPORT")
 """Whether several processes can listen on one port; on Windows they cannot."""
 
@@ -90,6 +96,23 @@ def find_address(settings: Settings) -> str:
     return f"[{host}]:{settings.grpc_port}" if ":" in str(host) else f"{host}:{settings.grpc_port}"
 
 
+def find_max_connections(settings: Settings) -> int:
+    """Give how many connections there may be to the port for gRPC; each takes many calls, and a file of the process.
+
+    It is no more than a quarter of the files that the process may open, for HTTP needs them too.
+    """
+    if settings.grpc_port is None:
+        return 0
+    if sys.platform == "win32":  # which has no such limit
+        return settings.max_connections
+    import resource  # noqa: PLC0415  # Windows has none
+
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if open_files == resource.RLIM_INFINITY:
+        return settings.max_connections
+    return min(settings.max_connections, max(1, open_files // _SHARE_OF_FILES))
+
+
 @asynccontextmanager
 async def serve_calls(follower: ModelFollower, *, shares_port: bool) -> AsyncIterator["CallServer | None"]:
     """Answer calls while the block runs, and finish those under way; `None` where the settings name no port.
@@ -105,8 +128,13 @@ async def serve_calls(follower: ModelFollower, *, shares_port: bool) -> AsyncIte
 
     from fashion_api.rpc.server import CallServer  # noqa: PLC0415  # only where it is used
 
-    calls = CallServer(follower, find_address(settings), shares_port=shares_port)
-    await calls.start()
+    most = find_max_connections(settings)
+    calls = CallServer(follower, find_address(settings), max_connections=most, shares_port=shares_port)
+    try:
+        await calls.start()
+    except SettingsError as error:
+        logger.critical("cannot start: %s", error)
+        raise
     try:
         yield calls
     finally:

@@ -104,7 +104,7 @@ def read_tensor(  # noqa: PLR0913  # what a tensor is read by
     """
     if tensor.datatype != BYTES:
         return SizedImages(read_numbers(tensor, spec, max_images=max_images, pixel_range=pixel_range, advice=advice))
-    _check_shape(tensor, [(-1,), (-1, 1)], max_images=max_images)
+    check_size(tensor, spec, max_images=max_images)
     contents: Any = tensor.values
     try:
         return (yield from decode_files(contents, spec, resize, name=tensor.name))
@@ -120,7 +120,7 @@ def read_numbers(
     Raises:
         InvalidRequestError: the shape or a value is wrong; says which, and what is accepted.
     """
-    _check_shape(tensor, list_shapes(spec), max_images=max_images)
+    check_size(tensor, spec, max_images=max_images)
     values = np.asarray(tensor.values)
     return _read_pixels(tensor.name, values.reshape(-1, *spec.shape), pixel_range, advice)
 
@@ -133,16 +133,32 @@ def list_shapes(spec: InputSpec) -> list[tuple[int, ...]]:
     return [(-1, height, width, 1), (-1, height, width), (-1, height * width)]
 
 
-def _check_shape(tensor: Tensor, accepted: Sequence[tuple[int, ...]], *, max_images: int) -> None:
-    shape = tuple(tensor.shape)
-    if not any(len(shape) == len(other) and shape[1:] == other[1:] for other in accepted):
+def count_elements(name: str, datatype: str, shape: Sequence[int], spec: InputSpec, *, max_images: int) -> int:
+    """Check the shape of a tensor of images, however long it is, and count the elements that it means.
+
+    Raises:
+        InvalidRequestError: it is none of those that are read, or means no images or too many.
+    """
+    accepted = [(-1,), (-1, 1)] if datatype == BYTES else list_shapes(spec)
+    found = tuple(shape[: _MAX_RANK + 1])
+    if not any(len(found) == len(other) and found[1:] == other[1:] for other in accepted):
         wanted = " or ".join(f"[{', '.join(map(str, other))}]" for other in accepted)
-        raise _wrong(tensor.name, f"has the shape {_write_shape(shape)}, but must have {wanted}".replace("-1", "n"))
-    if not 1 <= shape[0] <= max_images:
-        raise _wrong(tensor.name, f"holds {shape[0]} images, but one request may hold 1 to {max_images}")
-    size = math.prod(shape)
+        raise _wrong(name, f"has the shape {_write_shape(shape)}, but must have {wanted}".replace("-1", "n"))
+    if not 1 <= found[0] <= max_images:
+        raise _wrong(name, f"holds {found[0]} images, but one request may hold 1 to {max_images}")
+    return math.prod(found)
+
+
+def check_size(tensor: Tensor, spec: InputSpec, *, max_images: int) -> None:
+    """Check that a tensor of images has a shape that is read, and as many values as that means.
+
+    Raises:
+        InvalidRequestError: it has not.
+    """
+    size = count_elements(tensor.name, tensor.datatype, tensor.shape, spec, max_images=max_images)
     if len(tensor.values) != size:
-        raise _wrong(tensor.name, f"has {len(tensor.values)} values, but its shape {_write_shape(shape)} means {size}")
+        written = _write_shape(tensor.shape)
+        raise _wrong(tensor.name, f"has {len(tensor.values)} values, but its shape {written} means {size}")
 
 
 def _write_shape(shape: Sequence[int]) -> str:
@@ -185,15 +201,17 @@ def unpack_numbers(name: str, content: bytes | memoryview, datatype: str) -> Arr
     return (values.astype(np.uint32) << 16).view(np.float32) if datatype == BF16 else values
 
 
-def unpack_bytes(name: str, content: bytes | memoryview) -> list[bytes]:
+def unpack_bytes(name: str, content: bytes | memoryview, *, most: float = math.inf) -> list[bytes]:
     """Read the elements of a `BYTES` tensor: each is its length, four bytes in little-endian order, and its content.
 
     Raises:
-        InvalidRequestError: an element goes on after the end.
+        InvalidRequestError: an element goes on after the end, or there are more than `most`.
     """
     found: list[bytes] = []
     start = 0
     while start < len(content):
+        if len(found) == most:
+            raise _wrong(name, f"has more than {most} elements, as many as its shape means")
         first = start + _LENGTH_BYTES
         end = first + int.from_bytes(content[start:first], "little")
         if first > len(content) or end > len(content):
@@ -241,7 +259,7 @@ def parse_numbers(
         name: what the request calls the tensor.
         values: its elements, row by row.
         datatype: one of `NUMBERS`.
-        shape: that the values are said to have; where it is theirs, a wrong one is named by image, row and column.
+        shape: of the values, so that the place of a wrong one is named as image, row and column.
         may_hold_booleans: whether there may be booleans among the values; `False` saves looking for them.
 
     Raises:
@@ -263,7 +281,7 @@ def parse_numbers(
         if type(value) not in types or (type(value) is int and not low <= value <= high)
     )
     wanted = "a number" if dtype.kind == "f" else f"a whole number from {low} to {high}"
-    place = _locate(name, position, shape if min(shape, default=0) > 0 and math.prod(shape) == len(values) else ())
+    place = _locate(name, position, shape)
     raise _wrong(place, f"must be {wanted} ({datatype}), not {name_value(values[position])}")
 
 
