@@ -90,16 +90,31 @@ def test_waiting_requests_are_computed_together() -> None:
 
 
 def test_requests_that_come_one_a_turn_are_computed_together() -> None:
-    """Requests that are taken in one after the other, each in its own turn of the event loop, share a batch."""
+    """While requests come, each in its own turn of the event loop, they share batches; the first waits for no other."""
 
     async def test() -> None:
         async with batcher_of(FakeClassifier()) as batcher:
+            await batcher.classify(images(0))
             tickets = []
             for value in range(3):
                 tickets.append(batcher.submit(images(value)))
                 await asyncio.sleep(0)
             await asyncio.gather(*(ticket.answer for ticket in tickets))
-            assert [batch.images for batch in batcher.take_batches()] == [3]
+            assert [batch.images for batch in batcher.take_batches()] == [1, 3]
+
+    run(test)
+
+
+def test_request_that_comes_alone_is_computed_in_the_next_turn() -> None:
+    """A request after a pause waits for no other."""
+
+    async def test() -> None:
+        async with batcher_of(FakeClassifier(), inline_limit_s=LONG_S) as batcher:
+            await batcher.classify(images(0))  # the first goes to the worker, as nobody knows yet how long it takes
+            await turn_over()
+            ticket = batcher.submit(images(1))
+            await asyncio.sleep(0)
+            assert ticket.answer.done()
 
     run(test)
 

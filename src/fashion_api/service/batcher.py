@@ -148,7 +148,7 @@ class Batcher:
         self._waiting_images = 0
         self._is_computing = False
         self._most_waiting = 0  # since the last batch was taken
-        self._patience = 0  # how many turns more a batch that is not full waits for another request
+        self._patience = 0  # how many turns of the event loop more are waited for another request
         self._image_s = math.inf  # seconds an image in the last batch; unknown at first
         self._worker = _Worker(self._loop, classifier)
         self._batches: list[Batch] = []
@@ -218,6 +218,7 @@ class Batcher:
         if not self._is_computing:
             self._is_computing = True
             self._idle.clear()
+            self._most_waiting = self._waiting_images  # a request that comes alone after a pause waits for no other
             self._loop.call_soon(self._compute_next)
         if self._sweep_timer is None or ticket.deadline < self._sweep_timer.when():
             self._schedule_sweep(ticket.deadline)
@@ -287,11 +288,12 @@ class Batcher:
         self._image_s = computed.duration_s / batch.images
         self._batches.append(batch)
         _deliver(parts, computed.answers)
+        self._patience = _PATIENCE
         self._loop.call_soon(self._compute_next)
 
     def _waits_for_more(self) -> bool:
-        """Whether a batch that is not full waits another turn of the event loop, for requests that are on their way."""
-        if not 0 < self._waiting_images < min(_INLINE_BATCH_SIZE, self._max_batch_size):
+        """Whether another turn of the event loop goes by before the next batch, for requests that are on their way."""
+        if self._waiting_images >= min(_INLINE_BATCH_SIZE, self._max_batch_size):
             return False
         if self._waiting_images > self._most_waiting:
             self._most_waiting, self._patience = self._waiting_images, _PATIENCE
