@@ -206,18 +206,29 @@ class TestLimits:
         run(test())
 
     def test_who_watches_health_takes_no_room(self) -> None:
-        """However many there are, and though they need no key."""
+        """However many there are, and though they need no key; those of one connection end each other."""
 
         async def test() -> None:
             async with connect(max_connections=3, api_keys=(SecretStr(KEY),)) as client:
-                watch: Any = client.channel.unary_stream("/grpc.health.v1.Health/Watch")
-                watched = []
-                for _ in range(10):
-                    watched.append(watch(b""))
-                    await watched[-1].read()
                 key = (("x-api-key", KEY),)
-                assert read_classes(await client.start(INFER, make_request(), metadata=key)) == [3]
-                assert await watched[0].code() is CODES.UNAVAILABLE
+                stream = client.stream(metadata=key)
+                await stream.write(make_request())
+                await read_one(stream)
+                async with client.server.connect() as channel:
+                    watch_honestly: Any = channel.unary_stream("/grpc.health.v1.Health/Watch")
+                    honest = watch_honestly(b"")
+                    await honest.read()
+                    watch: Any = client.channel.unary_stream("/grpc.health.v1.Health/Watch")
+                    watched = []
+                    for _ in range(105):
+                        watched.append(watch(b""))
+                        await watched[-1].read()
+                    assert await watched[0].code() is CODES.UNAVAILABLE
+                    assert read_classes(await client.start(INFER, make_request(), metadata=key)) == [3]
+                    assert not honest.done()
+                    assert not watched[-1].done()
+                await stream.write(make_request(images(4)))
+                assert read_classes((await read_one(stream)).infer_response) == [4]
 
         run(test())
 
@@ -725,6 +736,26 @@ class TestStreams:
                 assert read_classes(await client.infer()) == [3]
 
         run(test())
+
+    def test_each_request_of_a_stream_has_a_span_within_that_of_the_stream(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Collectors tell them apart."""
+
+        async def test() -> None:
+            async with connect(tracing=True) as client:
+                stream = client.stream()
+                for _ in range(2):
+                    await stream.write(make_request())
+                await stream.done_writing()
+                assert len([answer async for answer in stream]) == 2
+
+        caplog.set_level(logging.INFO)
+        run(test())
+        *requests, whole = [event.trace for event in get_events(caplog)]
+        assert whole is not None
+        assert len({trace.span_id for trace in (*requests, whole) if trace is not None}) == 3
+        assert {trace.parent_id for trace in requests if trace is not None} == {whole.span_id}
 
     def test_the_requests_of_a_stream_count_one_by_one(self, caplog: pytest.LogCaptureFixture) -> None:
         """Each has its line and its work, and the stream has one when it is over."""

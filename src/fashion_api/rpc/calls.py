@@ -5,8 +5,9 @@ none of its type is the caller's mistake.
 """
 
 import asyncio
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeAlias
@@ -26,18 +27,25 @@ from fashion_api.errors import (
     OverloadedError,
 )
 from fashion_api.inference.classifier import Predictions
-from fashion_api.rpc.amounts import check_amount
+from fashion_api.rpc.amounts import check_amount, name_mistake
 from fashion_api.rpc.method_server import Handler
 from fashion_api.rpc.statuses import Status, UnknownCallError, explain
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
 from fashion_api.service.events import RequestEvent, RequestRecord, TraceContext
 from fashion_api.service.following import ModelFollower
+from fashion_api.service.limits import find_max_images
 from fashion_api.service.request_log import REQUEST_ID, RequestLog, find_request_id, make_request_id
 from fashion_api.service.service import Service
 from fashion_api.wire.computing import compute, finish_reading
 from fashion_api.wire.operation import Headers, Job, ReplyT, Step
-from fashion_api.wire.trace_context import TRACE_RESPONSE, begin_span, read_trace_context, write_trace_response
+from fashion_api.wire.trace_context import (
+    TRACE_RESPONSE,
+    begin_part,
+    begin_span,
+    read_trace_context,
+    write_trace_response,
+)
 
 MODEL_VERSION = "x-model-version"
 """In the trailing metadata: the version of the model, which is its digest."""
@@ -47,6 +55,8 @@ _CANCELLED = 499
 _TIMED_OUT = 504
 _CLOSING_S = 0.01
 """How long gRPC may take to say that it has closed a call, as one whose message is too large."""
+_MAX_GUESTS = 100
+"""The most open calls that need no key."""
 _UNCOUNTED_BYTES = 16 * 1024
 _OTHER_FIELDS = 1000
 """The most fields of a large message beside those of images: there may be one for each picture file."""
@@ -147,6 +157,7 @@ class Calls:
         )
         self._open: dict[asyncio.Task[Any], None] = {}
         self._idle: dict[asyncio.Task[Any], None] = {}  # those of them that have no request, the longest first
+        self._guests: dict[asyncio.Task[Any], str] = {}  # calls that need no key, with their peers
         self._reasons: dict[asyncio.Task[Any], Exception] = {}  # of calls that are ended from here
         self._slow: dict[asyncio.Task[Any], None] = {}  # those whose message has not come for some time, the same
         self._most_slow = max(1, settings.max_body_memory_bytes // settings.max_upload_bytes)
@@ -154,7 +165,6 @@ class Calls:
         self._is_stopping = False
         self._has_finished = asyncio.Event()
         self._most = settings.max_connections
-        self._most_fields = settings.max_images_per_request + _OTHER_FIELDS
         self.handlers: Mapping[str, Handler] = {method.path: self._make_handler(method) for method in methods}
         """What handles the calls of each method, by its path."""
         self.unknown: Handler = self._make_handler(None)
@@ -214,7 +224,7 @@ class Calls:
             async with asyncio.timeout(timeout_s):
                 if self._busy:
                     await self._has_finished.wait()
-        for task in self._open:
+        for task in (*self._open, *self._guests):
             self._end(task, NotReadyError(_STOPPING))
 
     def _end(self, task: asyncio.Task[Any], reason: Exception) -> None:
@@ -246,8 +256,20 @@ class Calls:
             self._end(first, OverloadedError("the message stalled, and its memory was needed for another"))
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        for calls in (self._open, self._idle, self._reasons):
-            calls.pop(task, None)
+        self._open.pop(task, None)
+        self._idle.pop(task, None)
+        self._guests.pop(task, None)
+        self._reasons.pop(task, None)
+
+    def _welcome(self, context: Context) -> None:
+        """Let a call pass that needs no key; where there are too many, end one of the connection that has the most."""
+        task = _find_task()
+        del self._open[task]
+        self._guests[task] = context.peer()
+        if len(self._guests) - sum(guest in self._reasons for guest in self._guests) > _MAX_GUESTS:
+            ((peer, _),) = Counter(self._guests.values()).most_common(1)
+            first = next(guest for guest, its_peer in self._guests.items() if its_peer == peer)
+            self._end(first, OverloadedError("too many calls are open that need no key"))
 
     def _make_room(self) -> None:
         """Where too many calls are open, end the one that has had no request for longest.
@@ -293,9 +315,7 @@ class Calls:
             self._admit(context, headers, record)
             raise UnknownCallError("there is no such method")
         if isinstance(method.answer, Openly):
-            with suppress(OverloadedError):
-                self._make_room()
-            self._idle[_find_task()] = None
+            self._welcome(context)
             return await self._serve_openly(method.request, method.answer, context)
         self._admit(context, headers, record)
         if isinstance(method.answer, InStream):
@@ -325,7 +345,7 @@ class Calls:
     async def _serve_openly(self, kind: type[Message], answer: Openly, context: Context) -> bytes:
         async def read() -> AsyncIterator[Message]:
             while (content := await context.read()) is not grpc.aio.EOF:
-                yield _parse(kind, content, most_fields=self._most_fields)
+                yield self._parse(kind, content)
 
         async for reply in answer.answer(read()):
             await _write(context, reply)
@@ -348,7 +368,7 @@ class Calls:
             raise InvalidRequestError([Fault("", "the call has no message")])
         with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
             self._describe(context, record, call.service)  # the model may have changed since
-            return (await answer(call, _parse(kind, content, most_fields=self._most_fields))).SerializeToString()
+            return (await answer(call, self._parse(kind, content))).SerializeToString()
 
     async def _serve_stream(
         self, kind: type[Message], answer: InStream, context: Context, record: RequestRecord
@@ -393,13 +413,14 @@ class Calls:
     async def _answer_in_stream(
         self, kind: type[Message], answer: InStream, of_stream: RequestRecord, content: bytes, *, is_late: bool
     ) -> Message:
-        record = RequestRecord(of_stream.request_id, started_at=time.perf_counter(), trace=of_stream.trace)
+        trace = None if of_stream.trace is None else begin_part(of_stream.trace)
+        record = RequestRecord(of_stream.request_id, started_at=time.perf_counter(), trace=trace)
         record.route, record.key_name, record.client = of_stream.route, of_stream.key_name, of_stream.client
         taken_at = asyncio.get_running_loop().time()
         deadline = taken_at + self._follower.service.settings.request_timeout_s
         request = None
         try:
-            request = _parse(kind, content, most_fields=self._most_fields)
+            request = self._parse(kind, content)
             if is_late:
                 self._check_running()
             with self._hold(record, content, taken_at, deadline) as call:
@@ -413,6 +434,18 @@ class Calls:
         finally:
             self._add_event(record)
         return reply
+
+    def _parse(self, kind: type[Message], content: bytes) -> Message:
+        if len(content) > _UNCOUNTED_BYTES:
+            service = self._follower.service
+            spec = service.model.input
+            images = find_max_images(service.settings, spec)
+            most_values = images * math.prod(spec.shape)
+            check_amount(content, kind, most_fields=images + _OTHER_FIELDS, most_values=most_values)
+        try:
+            return kind.FromString(content)
+        except DecodeError:
+            raise name_mistake(kind) from None
 
     @contextmanager
     def _hold(self, record: RequestRecord, content: bytes, taken_at: float, deadline: float) -> Iterator[Call]:
@@ -483,15 +516,6 @@ def _explain(error: Exception, record: RequestRecord) -> Status:
     status = explain(error, request_id=record.request_id)
     record.status, record.refusal = status.http_status, status.refusal
     return status
-
-
-def _parse(kind: type[Message], content: bytes, *, most_fields: int) -> Message:
-    if len(content) > _UNCOUNTED_BYTES:
-        check_amount(content, kind, most=most_fields)
-    try:
-        return kind.FromString(content)
-    except DecodeError:
-        raise InvalidRequestError([Fault("", f"the message is no {kind.DESCRIPTOR.full_name}")]) from None
 
 
 def _read_host(peer: str) -> str:

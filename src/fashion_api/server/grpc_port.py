@@ -128,6 +128,8 @@ async def serve_calls(follower: ModelFollower, *, shares_port: bool) -> AsyncIte
 
     from fashion_api.rpc.server import CallServer  # noqa: PLC0415  # only where it is used
 
+    # It logs what callers send, keys too, where that is not UTF-8. What goes wrong with a call, rpc/ logs itself.
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)
     most = find_max_connections(settings)
     calls = CallServer(follower, find_address(settings), max_connections=most, shares_port=shares_port)
     try:

@@ -39,6 +39,11 @@ def begin_span(headers: Headers) -> TraceContext:
     return trace._replace(span_id=_make_id(64))
 
 
+def begin_part(trace: TraceContext) -> TraceContext:
+    """Give a part of a request a span of its own, within the request's, where that has one."""
+    return trace if trace.span_id is None else trace._replace(parent_id=trace.span_id, span_id=_make_id(64))
+
+
 def write_trace_response(trace: TraceContext) -> bytes:
     """Write the header that names a request's span to its caller.
 
