@@ -241,7 +241,7 @@ class InputParameters(_Parameters):
 
 class _Input(_Schema):
     name: str = Field(description="The input's name.", json_schema_extra={BOUND: "served_input"})
-    parameters: InputParameters = Field(InputParameters(), description="How it is meant.")
+    parameters: InputParameters = Field(default_factory=InputParameters, description="How it is meant.")
 
 
 class PixelInput(_Input):
@@ -290,7 +290,7 @@ class RequestedOutput(_Schema):
     """An output that is asked for."""
 
     name: str = Field(description="Its name.", json_schema_extra={BOUND: "served_output"})
-    parameters: OutputParameters = Field(OutputParameters(), description="How it is wanted.")
+    parameters: OutputParameters = Field(default_factory=OutputParameters, description="How it is wanted.")
 
 
 class InferenceParameters(_Parameters):
@@ -304,11 +304,15 @@ class InferenceParameters(_Parameters):
 class InferenceRequest(_Schema):
     """A tensor of images to classify: here of one; the first dimension of its shape is their number."""
 
-    id: str = Field("", description="Is in the answer too, if it is not empty.")
-    parameters: InferenceParameters = Field(InferenceParameters(), description="What else is asked for.")
+    # Defaults that are made are not in the schema: generators would take the fields for required.
+
+    id: str = Field(default_factory=str, description="Is in the answer too, if it is not empty.")
+    parameters: InferenceParameters = Field(default_factory=InferenceParameters, description="What else is asked for.")
     inputs: list[PixelInput | PictureInput] = Field(min_length=1, max_length=1, description="The model's input.")
     outputs: list[RequestedOutput] = Field(
-        [], max_length=1, description="The outputs that are wanted, each once; without any, the probabilities."
+        default_factory=list,
+        max_length=1,
+        description="The outputs that are wanted, each once; without any, the probabilities.",
     )
 
 

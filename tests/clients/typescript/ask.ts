@@ -192,7 +192,7 @@ const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
   async infer_tensor() {
     const data = Array.from({ length: 784 }, (_, place) => (place === 0 ? 3 : 0));
     const tensor = { name: "image", shape: [1, 28, 28, 1], datatype: "UINT8" as const, data };
-    const body = { id: "a", inputs: [tensor], outputs: [] };
+    const body = { id: "a", inputs: [tensor] };
     const { id, outputs } = read(await client.POST("/v2/models/{name}/infer", { params: { path: served }, body }));
     const { error } = await client.POST("/v2/models/{name}/infer", { params: { path: { name: "none" } }, body });
     return [id, outputs[0]?.shape, error?.error];
