@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.server.forked_service import FAULTS, ForkedService
+
 ROOT = Path(__file__).parents[2]
-FAULTS = Path(__file__).parent / "faults"
+_ARGUMENTS = ("serve", "--port", "0")
 LIMIT_S = 120
 """After so long a test gives up."""
 
@@ -26,7 +28,7 @@ _HEAD = (
 class Log:
     """What a service has written to standard error so far."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | ForkedService") -> None:
         self._process = process
         self._lines: list[str] = []
         self._is_over = False
@@ -69,22 +71,33 @@ class Log:
 
 
 class ServiceProcess:
-    """A running service."""
+    """A running service.
 
-    def __init__(self, environment: dict[str, str], *, stderr: int = subprocess.PIPE) -> None:
+    Args:
+        environment: its settings, and what else differs for it.
+        stderr: where its standard error goes.
+        is_forked: whether its start is none of the test's business.
+    """
+
+    def __init__(self, environment: dict[str, str], *, stderr: int = subprocess.PIPE, is_forked: bool = False) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FASHION_")}
         path = os.pathsep.join(filter(None, [str(FAULTS), str(ROOT / "src"), kept.get("PYTHONPATH", "")]))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fashion_api", "serve", "--port", "0"],
-            cwd=ROOT,
-            # Standard error is as users have it; the documentation, which is asked for in no test here, takes a start a
-            # sixth of its time.
-            env=kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "", "FASHION_DOCS": "false"} | environment,
-            stdin=subprocess.DEVNULL,
-            stderr=stderr,
-            text=True,
-            start_new_session=True,
-        )
+        # Standard error is as users have it; the documentation, which is asked for in no test here, takes a start a
+        # sixth of its time.
+        environment = kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "", "FASHION_DOCS": "false"} | environment
+        self.process: subprocess.Popen[str] | ForkedService
+        if is_forked and sys.platform == "linux":  # elsewhere not all libraries can be forked
+            self.process = ForkedService(_ARGUMENTS, cwd=ROOT, env=environment)
+        else:
+            self.process = subprocess.Popen(  # noqa: S603  # our own command
+                [sys.executable, "-m", "fashion_api", *_ARGUMENTS],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+                text=True,
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:
@@ -126,8 +139,8 @@ def _name(pid: str) -> bytes:
 class Service(ServiceProcess):
     """A running service whose log is read."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        super().__init__(environment)
+    def __init__(self, environment: dict[str, str], *, is_forked: bool = False) -> None:
+        super().__init__(environment, is_forked=is_forked)
         self.log = Log(self.process)
         self._has_supervisor = environment.get("FASHION_WORKERS", "1") != "1"
 
@@ -151,8 +164,8 @@ class Service(ServiceProcess):
 
 @contextmanager
 def serve(*, workers: int = 1, is_ready: bool = True, **environment: str) -> Iterator[Service]:
-    """A service that is ended in any case."""
-    service = Service({"FASHION_WORKERS": str(workers), **environment})
+    """A service that is ended in any case; the command itself is run where its start is tested."""
+    service = Service({"FASHION_WORKERS": str(workers), **environment}, is_forked=is_ready)
     try:
         if is_ready:
             service.wait_until_ready(times=workers)

@@ -242,7 +242,8 @@ WORKERS = pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two wor
 @contextmanager
 def serve_unread(file: Path, workers: int, **environment: str) -> Iterator[tuple[ServiceProcess, int]]:
     """A service, and its port, whose standard error is a pipe that nobody reads; it logs to a file as well."""
-    service = ServiceProcess({"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file), **environment})
+    settings = {"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file), **environment}
+    service = ServiceProcess(settings, is_forked=True)
     try:
         while not (file.exists() and file.read_text().count(": ready: ") == workers):
             os.sched_yield()

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -85,17 +84,6 @@ def test_service_answers_while_it_drains(real_service: dict[str, str]) -> None:
             answer = connection.ask(write_request("GET", "/api/v1/test-images/1/prediction"))
             assert (answer.status, connection.read_rest()) == (200, b"")
         server.process.kill()
-
-
-def test_worker_that_dies_is_replaced(real_service: dict[str, str]) -> None:
-    """With two workers, one that is killed is replaced, and the service goes on answering."""
-    with serve("--workers", "2", **real_service) as server:
-        server.log.wait_for(r"\bready\b", times=2)
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-        os.kill(int(children[-1]), signal.SIGKILL)  # the last that was started is a worker
-        server.log.wait_for(r"\bready\b", times=3)
-        assert ask(server.address, write_request("GET", "/readyz")).status == 200
-        assert server.stop() == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

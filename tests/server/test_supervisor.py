@@ -35,6 +35,7 @@ def pair() -> Iterator[Service]:
     """A service with two workers, which several tests share; each leaves it with two that run."""
     with serve(workers=2) as service:
         yield service
+        assert service.stop() == 0
 
 
 def _read_slot(pid: int) -> bytes:
