@@ -267,18 +267,6 @@ def create_app(  # noqa: PLR0913  # the parts of a service
     return app
 
 
-def create_described_app(settings: Settings, *, lifespan: ServiceLifespan = nullcontext) -> ServiceApp:
-    """Make the app of a process that serves: the OpenAPI document is made before any request waits for it.
-
-    Raises:
-        SettingsError: as `create_app` does.
-    """
-    app = create_app(settings, lifespan=lifespan)
-    if settings.docs:
-        app.openapi()
-    return app
-
-
 def _add_routes(app: ServiceApp, settings: Settings) -> None:
     add_exception_handlers(app, has_docs=settings.docs)
     hidden = () if settings.docs else _FOR_PEOPLE

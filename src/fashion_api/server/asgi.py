@@ -4,7 +4,7 @@ Importing it reads the settings and sets up logging, as a process of its own nee
 """
 
 from fashion_api.errors import SettingsError
-from fashion_api.rest.app import create_described_app
+from fashion_api.rest.app import create_app
 from fashion_api.server.log_queue import queue_log_lines
 from fashion_api.server.logs import configure_logging
 from fashion_api.server.process import own_process
@@ -14,6 +14,6 @@ try:
     _settings = load_settings(Settings)
     configure_logging(_settings)
     queue_log_lines()
-    app = create_described_app(_settings, lifespan=own_process)
+    app = create_app(_settings, lifespan=own_process)
 except SettingsError as error:
     raise SystemExit(f"fashion-api: {error}") from None

@@ -20,7 +20,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fashion_api.errors import SettingsError
-from fashion_api.rest.app import create_described_app
+from fashion_api.rest.app import create_app
 from fashion_api.server.accepting import Acceptor, ConnectionTable, Tls, name_address
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.grpc_port import CAN_SHARE, serve_calls
@@ -63,7 +63,7 @@ class Worker(uvicorn.Server):
         settings: all that an operator may set.
         sock: is bound, and listens when the service is ready.
         seat: what ties it to other workers; `None` where it is the only one.
-        make_app: makes the app, as `create_described_app` does.
+        make_app: makes the app, as `create_app` does.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Worker(uvicorn.Server):
         sock: socket.socket,
         *,
         seat: Seat | None = None,
-        make_app: Callable[..., App] = create_described_app,
+        make_app: Callable[..., App] = create_app,
     ) -> None:
         self._connections = Connections(settings)
         super().__init__(

@@ -34,7 +34,7 @@ def make_static_files() -> CompressedFiles:
 
 
 @router.get("/openapi.json")
-def give_openapi(request: Request) -> Response:  # not `async`: the document may have to be made, in 0.1 s
+def give_openapi(request: Request) -> Response:  # not `async`: the first has the document made, in 0.2 s
     """Give the OpenAPI document; its server is the address below which the caller has found it."""
     root = request.scope.get("root_path", "").rstrip("/")
     document = {**request.app.openapi(), "servers": [{"url": root or "/"}]}
