@@ -167,6 +167,8 @@ BAD: Mapping[str, Bad] = {
     # Data
     "data short": Bad(_of(data=VALUES[1:]), "has 783 values, but its shape"),
     "data long": Bad(_of(data=[*VALUES, 0]), "has 785 values, but its shape"),
+    "data long and wrong at its end": Bad(_of(data=[*VALUES, 256]), "image[784]: must be a whole number from 0 to 255"),
+    "data short and wrong": Bad(_of(data=_values(256)[:700]), "image[200]: must be a whole number from 0 to 255"),
     "data empty": Bad(_of(data=[]), "has 0 values, but its shape"),
     "data ragged": Bad(_of(data=[VALUES[:28], VALUES[28:]]), "is ragged"),
     "data of lists and numbers": Bad(_of(data=[VALUES[:1], *VALUES[1:]]), "is ragged"),

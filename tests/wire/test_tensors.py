@@ -282,7 +282,7 @@ def test_floats_of_json_are_parsed() -> None:
 def test_value_that_is_no_number_of_the_type_is_named(value: object, datatype: str, message: str) -> None:
     """The first wrong value is named by its place, in lists or in images."""
     values = [0, 0, 0, 0, 1.5 if datatype.startswith("FP") else 2, value, "x", 0]
-    for shape, place in (((), "image[5]"), ((2, 2, 2), "image[1][0][1]"), ((2, 2), "image[5]"), ((0, 8), "image[5]")):
+    for shape, place in (((), "image[5]"), ((2, 2, 2), "image[1][0][1]"), ((2, 2), "image[5]"), ((-1, -8), "image[5]")):
         with pytest.raises(InvalidRequestError) as caught:
             parse_numbers("image", values, datatype, shape)
         assert str(caught.value).startswith(f"{place}: must be")

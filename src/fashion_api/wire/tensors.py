@@ -281,7 +281,8 @@ def parse_numbers(
         if type(value) not in types or (type(value) is int and not low <= value <= high)
     )
     wanted = "a number" if dtype.kind == "f" else f"a whole number from {low} to {high}"
-    place = _locate(name, position, shape)
+    is_theirs = min(shape, default=0) > 0 and math.prod(shape[: _MAX_RANK + 1]) == len(values)
+    place = _locate(name, position, shape if is_theirs else ())
     raise _wrong(place, f"must be {wanted} ({datatype}), not {name_value(values[position])}")
 
 
