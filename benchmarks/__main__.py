@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from benchmarks.lineup import LINEUP, PEERS, SERVICE, Contender
 from benchmarks.measure import GENERATOR_CORE, SERVER_CORE, Bench, measure, measure_engine
 from benchmarks.overload import measure_overload
 from benchmarks.production import measure_production
+from benchmarks.protocols import SPEAKERS, measure_protocols
 from benchmarks.results import Results, Round, Row
 from benchmarks.servers import ContenderError
 from benchmarks.slow_callers import measure_slow_callers
@@ -54,6 +56,7 @@ class Options:
 
 def main() -> int:
     """Run the benchmark, or write the report anew from what it measured last."""
+    signal.signal(signal.SIGTERM, _stop)
     arguments = _make_parser().parse_args()
     if (arguments.report or arguments.add) and not RESULTS.is_file():
         sys.stderr.write("benchmarks: there are no results yet\n")
@@ -69,6 +72,11 @@ def main() -> int:
     _measure_all(run, options)
     _publish(run)
     return 0
+
+
+def _stop(*_: object) -> None:
+    """End, and the servers that run too: each is ended where it was started."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -118,7 +126,7 @@ def _measure_all(run: Results, options: Options) -> None:
     contenders, failures = _install(options.contenders if has_peers else ())
     run.machine = machine.describe()
     run.versions.update(_read_versions(contenders))
-    lineup.write_mlserver_model()
+    lineup.write_mlserver_models()
     own = options.model or Settings().model_path
     benches = Benches(_make_bench(options.model, options.seconds), _make_bench(own, options.seconds))
     os.sched_setaffinity(0, {GENERATOR_CORE})
@@ -194,6 +202,12 @@ def _measure_rows(bench: Bench, contenders: Sequence[Contender], failures: Mappi
     return rows
 
 
+def _measure_protocols(benches: Benches, run: Results, options: Options) -> None:
+    run.protocols = measure_protocols(benches.compared, options.against, options.rounds, say=_say)
+    measured = run.protocols.list_servers()
+    run.versions.update(_read_versions([contender for contender, _ in SPEAKERS if contender.name in measured]))
+
+
 def _compare_before(_benches: Benches, run: Results, options: Options) -> None:
     bench = _make_bench(options.model or before.find_model(options.against), options.seconds)
     run.comparison = before.compare(bench, options.against, options.rounds)
@@ -221,6 +235,7 @@ def _measure_endurance(benches: Benches, run: Results, options: Options) -> None
 
 
 _ALONE: Mapping[str, Callable[[Benches, Results, Options], None]] = {
+    "protocols": _measure_protocols,
     "before": _compare_before,
     "production": _measure_production,
     "overload": _measure_overload,

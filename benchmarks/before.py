@@ -16,8 +16,8 @@ from benchmarks.measure import CONCURRENCIES, WARM_UP_S, Bench, check
 from benchmarks.results import Comparison, Throughputs
 from benchmarks.servers import ROOT, ContenderError, verify
 
-REVISION = "123ac7a"
-"""The last one that answered below the app, in a protocol of its own."""
+REVISION = "6616e26"
+"""The last one that spoke no inference protocol."""
 EARLIER = replace(SERVICE, name="before", title="before")
 SIDE_BY_SIDE = (EARLIER, SERVICE, GRANIAN)
 COMPARED_AT = CONCURRENCIES[1:]
@@ -29,7 +29,7 @@ def compare(bench: Bench, revision: str, rounds: int) -> Comparison:
     Raises:
         ContenderError: the revision is not there, one does not start, or one answers wrongly.
     """
-    source = _extract(revision) / "src"
+    source = extract_revision(revision) / "src"
     with ExitStack() as stack:
         targets: dict[str, Mapping[str, Target]] = {}
         for contender in SIDE_BY_SIDE:
@@ -55,7 +55,7 @@ def find_model(revision: str) -> Path:
     Raises:
         ContenderError: there is no such revision here.
     """
-    return _extract(revision) / "models" / "fashion_mnist.h5"
+    return extract_revision(revision) / "models" / "fashion_mnist.h5"
 
 
 def measure_round(
@@ -83,7 +83,7 @@ def measure_round(
     return round_
 
 
-def _extract(revision: str) -> Path:
+def extract_revision(revision: str) -> Path:
     """Put a revision's source and models into the cache, and give their folder.
 
     Raises:

@@ -19,7 +19,7 @@ def python_of(name: str) -> Path:
 def requirements_of(name: str) -> list[Path]:
     """The pins of an environment; the service's begin with those that it is installed with anywhere."""
     own = ROOT / "benchmarks" / "requirements" / f"{name}.txt"
-    return [ROOT / "requirements" / "serve.txt", own] if name == SERVICE else [own]
+    return [ROOT / "requirements" / "grpc.txt", own] if name == SERVICE else [own]
 
 
 def install(name: str) -> None:

@@ -68,6 +68,16 @@ CONSTANT = Contender(
     answer=None,
     open_forms=(),
 )
+MLSERVER = Contender(
+    "mlserver",
+    "MLServer",
+    "mlserver",
+    "mlserver",
+    ["-m", "mlserver.cli.main", "start", str(CACHE / "mlserver")],
+    ("open inference",),
+    _TENSOR_CLASS_ID,
+    ("open inference",),
+)
 PEERS = (
     Contender("fair", "FastAPI + ONNX Runtime by hand", "fastapi", "fair", _module("fair")),
     Contender("litserve", "LitServe", "litserve", "litserve", _module("lit")),
@@ -78,20 +88,26 @@ PEERS = (
         "bentoml",
         ["-m", "bentoml", "serve", "benchmarks.contenders.bento:Fashion", "--host", "127.0.0.1"],
     ),
-    Contender(
-        "mlserver",
-        "MLServer",
-        "mlserver",
-        "mlserver",
-        ["-m", "mlserver.cli.main", "start", str(CACHE / "mlserver")],
-        ("open inference",),
-        _TENSOR_CLASS_ID,
-        ("open inference",),
-    ),
+    MLSERVER,
     Contender("ray", "Ray Serve", "ray", "ray", _module("ray_serve")),
     Contender("tutorial", "the tutorial's pattern (`Model.predict`)", "keras", "tutorial", _module("tutorial")),
 )
 LINEUP = (CONSTANT, SERVICE, GRANIAN, *PEERS)
+
+RECORDED_ANSWERS = CACHE / "answers.json"
+CONSTANT_PROTOCOLS = replace(
+    CONSTANT, name="constant-protocols", title="floor over HTTP", command=_module("constant_protocols")
+)
+CONSTANT_GRPC = replace(
+    CONSTANT, name="constant-grpc", title="floor over gRPC", package="grpcio", command=_module("constant_grpc")
+)
+TRITON = Contender("triton", "Triton", "nvidia-pytriton", "triton", _module("triton"))
+MLSERVER_UNBATCHED = replace(
+    MLSERVER,
+    name="mlserver-unbatched",
+    title="MLServer without batching",
+    command=["-m", "mlserver.cli.main", "start", str(CACHE / "mlserver-unbatched")],
+)
 
 
 def make_environment(model: Model, port: int) -> Mapping[str, str]:
@@ -116,18 +132,17 @@ def make_environment(model: Model, port: int) -> Mapping[str, str]:
         "MLSERVER_METRICS_PORT": str(find_free_port()),
         "MLSERVER_PARALLEL_WORKERS": "0",
         "MLSERVER_DEBUG": "false",
+        "RECORDED_ANSWERS": str(RECORDED_ANSWERS),
+        "TRITON_FOLDER": str(CACHE / "triton"),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
 
 
-def write_mlserver_model() -> None:
-    """Write the folder that MLServer takes its model's settings from."""
-    folder = CACHE / "mlserver"
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "name": "fashion",
-        "implementation": "benchmarks.contenders.mlserver_runtime.FashionRuntime",
-        "max_batch_size": 64,
-        "max_batch_time": 0.001,
-    }
-    (folder / "model-settings.json").write_text(json.dumps(settings))
+def write_mlserver_models() -> None:
+    """Write the folders that MLServer takes its model's settings from: with its adaptive batching, and without."""
+    settings = {"name": "fashion", "implementation": "benchmarks.contenders.mlserver_runtime.FashionRuntime"}
+    batching = {"max_batch_size": 64, "max_batch_time": 0.001}
+    for name, more in (("mlserver", batching), ("mlserver-unbatched", {})):
+        folder = CACHE / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model-settings.json").write_text(json.dumps({**settings, **more}))

@@ -10,18 +10,19 @@ from benchmarks.before import COMPARED_AT, EARLIER
 from benchmarks.lineup import CONSTANT, GRANIAN, LINEUP, SERVICE, Contender
 from benchmarks.measure import CONCURRENCIES, LOADS
 from benchmarks.production import OFF, ON, PRODUCTION_AT, PRODUCTION_FORMS
-from benchmarks.results import Comparison, Loop, Overload, Results, Round, Row, Spread, Throughputs, need
+from benchmarks.protocol_figures import tabulate_footprints, tabulate_latency, tabulate_processor, tabulate_throughput
+from benchmarks.protocols import SPEAKERS
+from benchmarks.results import Comparison, Loop, Overload, Protocols, Results, Round, Row, Spread, Throughputs, need
 from benchmarks.targets import (
     AGAINST_BEFORE,
     AGAINST_OFF,
-    digits,
     get_throughput,
     judge,
     share_of_before,
     share_of_limit,
     share_of_off,
-    show,
 )
+from benchmarks.verdicts import digits, show
 
 README = Path(__file__).with_name("README.md")
 PLOT = README.with_name("results") / "latest.png"
@@ -46,6 +47,8 @@ def _write_all(run: Results, plot: Path) -> Iterator[str]:
     if run.is_quick:
         yield "**These are from a quick run, which only shows that all works: they say nothing of speed.**\n"
     yield from _section("Targets", _targets(run))
+    if run.protocols is not None:
+        yield from _section("The inference protocols", _tabulate_protocols(run.protocols))
     if run.comparison is not None:
         yield from _section("Against an earlier revision, side by side", _compare(run.comparison))
     if run.production:
@@ -97,6 +100,15 @@ def _describe(overload: Overload) -> str:
     return f"At ten times the capacity, {due:,.0f} requests were due in {overload.seconds:g} s: {shares}."
 
 
+def _tabulate_protocols(protocols: Protocols) -> Iterator[str]:
+    yield f"Right answers a second, in {len(protocols.rounds)} round(s). A ratio is of figures of the same round.\n"
+    for tabulate in (tabulate_throughput, tabulate_processor, tabulate_latency, tabulate_footprints):
+        yield from _table(*tabulate(protocols))
+        yield ""
+    for name, error in protocols.errors.items():
+        yield f"- {name}: {error}"
+
+
 def _compare(comparison: Comparison) -> Iterator[str]:
     head = ("form", "concurrency", "before", "now", "ratio", "target", "now, granian", "ratio")
     rows = []
@@ -110,8 +122,7 @@ def _compare(comparison: Comparison) -> Iterator[str]:
                 show(comparison.collect(partial(share_of_before, form=form, concurrency=at, name=name)))
                 for name in (SERVICE.name, GRANIAN.name)
             )
-            target = f"≥ {AGAINST_BEFORE[form]:g}" if form in AGAINST_BEFORE else ""
-            rows.append((form, str(at), before, now, ratio, target, granian, granian_ratio))
+            rows.append((form, str(at), before, now, ratio, f"≥ {AGAINST_BEFORE:g}", granian, granian_ratio))
     yield f"Right answers a second: revision {comparison.revision} and now. A ratio is of figures of the same round.\n"
     yield from _table(head, rows)
 
@@ -300,7 +311,7 @@ def _engine_ms(round_: Round, size: int) -> float:
 def _machine(run: Results) -> Iterator[str]:
     yield from _table(("", ""), run.machine.items())
     yield ""
-    titles = {contender.name: contender.title for contender in LINEUP}
+    titles = {contender.name: contender.title for contender in (*LINEUP, *(each for each, _ in SPEAKERS))}
     yield from _table(("server", "version"), ((titles[name], version) for name, version in run.versions.items()))
 
 

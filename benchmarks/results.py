@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import TypeAdapter
 
+from benchmarks.compiled_load import Burst
 from benchmarks.load import Tally
 from benchmarks.servers import Memory
 
@@ -157,6 +158,46 @@ class SlowCallersRound:
     """Requests that were refused or failed beside them."""
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """What a worker costs before anyone asks much of it."""
+
+    start_s: float
+    """From the start of the process to the first right answer."""
+    rss: int
+    """Resident bytes after some hundred answers."""
+
+
+@dataclass
+class ProtocolRound:
+    """The inference protocols, once."""
+
+    engine_s: dict[int, float] = field(default_factory=dict)
+    """The engine alone: seconds an image, by batch size."""
+    bursts: dict[str, dict[int, dict[str, Burst]]] = field(default_factory=dict)
+    """By form, concurrency and server."""
+    footprints: dict[str, Footprint] = field(default_factory=dict)
+    """Of the earlier revision, and of the service with gRPC and without."""
+
+
+@dataclass
+class Protocols:
+    """The service beside its limits and others that speak the same protocols."""
+
+    rounds: list[ProtocolRound] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    """Why figures are missing, by server and form."""
+
+    def list_servers(self) -> set[str]:
+        """List those that have figures."""
+        forms = [by_concurrency for round_ in self.rounds for by_concurrency in round_.bursts.values()]
+        return {name for form in forms for bursts in form.values() for name in bursts}
+
+    def collect(self, figure: Callable[[ProtocolRound], float]) -> "Spread | None":
+        """Compute a figure in each round; rounds that cannot give it are left out."""
+        return _collect(self.rounds, figure)
+
+
 @dataclass
 class Results:
     """A whole run."""
@@ -169,6 +210,7 @@ class Results:
     comparison: Comparison | None = None
     production: list[Throughputs] = field(default_factory=list)
     """With all that serves its operation on, and off."""
+    protocols: Protocols | None = None
     overload: Overload | None = None
     slow_callers: list[SlowCallersRound] = field(default_factory=list)
     ceiling: float | None = None
@@ -182,13 +224,17 @@ class Results:
 
     def collect(self, figure: Callable[[Round], float]) -> "Spread | None":
         """Compute a figure in each round; rounds that cannot give it are left out."""
-        values = []
-        for round_ in self.rounds:
-            with contextlib.suppress(
-                KeyError, ZeroDivisionError, MissingFigureError
-            ):  # a contender has failed, or was not asked for
-                values.append(figure(round_))
-        return Spread.of(values)
+        return _collect(self.rounds, figure)
+
+
+def _collect(rounds: Sequence[T], figure: Callable[[T], float]) -> "Spread | None":
+    values = []
+    for round_ in rounds:
+        with contextlib.suppress(
+            KeyError, ZeroDivisionError, MissingFigureError
+        ):  # a contender has failed, or was not asked for
+            values.append(figure(round_))
+    return Spread.of(values)
 
 
 @dataclass(frozen=True)

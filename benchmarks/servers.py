@@ -70,6 +70,15 @@ class Server:
                 pss, rss, processes = pss + sizes["Pss"], rss + sizes["Rss"], processes + 1
         return Memory(pss, rss, processes)
 
+    def measure_processor_s(self) -> float:
+        """Give the processor time that the threads of all its processes have taken so far."""
+        nanoseconds = 0
+        for pid in self.find_processes():
+            for schedule in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with contextlib.suppress(OSError):
+                    nanoseconds += int(schedule.read_text().split()[0])
+        return nanoseconds / 1e9
+
     def forget_peak(self) -> None:
         """Begin anew to look for the most memory that is held at once."""
         for pid in self.find_processes():

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.before import COMPARED_AT, EARLIER
@@ -10,7 +9,9 @@ from benchmarks.inputs import FORMS
 from benchmarks.lineup import PEERS, SERVICE
 from benchmarks.measure import CONCURRENCIES
 from benchmarks.production import OFF, ON, PRODUCTION_AT, PRODUCTION_FORMS
+from benchmarks.protocol_figures import judge_protocols
 from benchmarks.results import Loop, Results, Round, Row, Spread, Throughputs, need
+from benchmarks.verdicts import Verdict, at_least, at_most, once
 
 _MB = 1e6
 _TWICE = 2.0
@@ -18,26 +19,16 @@ _DEADLINE_S = 10  # the service's default
 
 _MODELS = (("the tutorial's model", False), ("the project's model", True))
 
-AGAINST_BEFORE = {"index": 0.88, "array": 0.86, "multipart": 0.78}
-"""The least share of the earlier revision's throughput, by form of request."""
+AGAINST_BEFORE = 0.97
+"""The least share of the earlier revision's throughput."""
 AGAINST_OFF = 0.98
 """The least share of the throughput without all that serves the operation."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One row of the table of targets."""
-
-    figure: str
-    target: str
-    measured: str
-    is_met: bool | None
-    """`None` where there is nothing to judge by."""
 
 
 def judge(run: Results) -> list[Verdict]:
     """Hold a run against every target."""
     return [
+        *(judge_protocols(run.protocols) if run.protocols else ()),
         *_judge_comparison(run),
         *_judge_production(run),
         *_judge_shares(run),
@@ -69,11 +60,11 @@ def get_throughput(round_: Throughputs, name: str, form: str, concurrency: int) 
 
 def _judge_comparison(run: Results) -> Iterator[Verdict]:
     for concurrency in COMPARED_AT:
-        for form, least in AGAINST_BEFORE.items():
+        for form in FORMS:
             share = partial(share_of_before, form=form, concurrency=concurrency)
             spread = run.comparison.collect(share) if run.comparison else None
-            yield _at_least(
-                f"throughput against the earlier revision, concurrency {concurrency}, {form}", least, spread
+            yield at_least(
+                f"throughput against the earlier revision, concurrency {concurrency}, {form}", AGAINST_BEFORE, spread
             )
 
 
@@ -90,13 +81,13 @@ def _judge_production(run: Results) -> Iterator[Verdict]:
         for form in PRODUCTION_FORMS:
             spread = Spread.of([share_of_off(pair, form, concurrency) for pair in run.production])
             figure = f"throughput with metrics and logs against without, concurrency {concurrency}, {form}"
-            yield _at_least(figure, AGAINST_OFF, spread)
+            yield at_least(figure, AGAINST_OFF, spread)
 
 
 def _judge_shares(run: Results) -> Iterator[Verdict]:
     for form in FORMS:
         spread = run.collect(partial(share_of_limit, form=form, concurrency=16))
-        yield _at_least(f"throughput as a share of the limit, concurrency 16, {form}", 0.85, spread)
+        yield at_least(f"throughput as a share of the limit, concurrency 16, {form}", 0.85, spread)
 
 
 def _judge_peers(run: Results) -> Iterator[Verdict]:
@@ -104,20 +95,20 @@ def _judge_peers(run: Results) -> Iterator[Verdict]:
         for model, has_own in _MODELS:
             spread = run.collect(partial(_against_peers, concurrency=concurrency, has_own=has_own))
             figure = f"against the fastest peer on the same JSON body, concurrency {concurrency}, {model}"
-            yield _at_least(figure, 2, spread, "×")
+            yield at_least(figure, 2, spread, "×")
     for concurrency in (16, 64):
         spread = run.collect(partial(_against_tutorial, concurrency=concurrency))
-        yield _at_least(f"against the tutorial's pattern, concurrency {concurrency}", 150, spread, "×")
+        yield at_least(f"against the tutorial's pattern, concurrency {concurrency}", 150, spread, "×")
     for form in FORMS:
         name = f"p50 at concurrency 1, above the constant route plus the engine at batch 1, {form}"
-        yield _at_most(name, 0.10, run.collect(partial(_overhead_ms, form=form)), "ms")
+        yield at_most(name, 0.10, run.collect(partial(_overhead_ms, form=form)), "ms")
 
 
 def _judge_twice(run: Results) -> Iterator[Verdict]:
-    yield _at_least("goodput at twice the capacity, as a share of peak, array", 0.75, run.collect(_goodput_share))
+    yield at_least("goodput at twice the capacity, as a share of peak, array", 0.75, run.collect(_goodput_share))
     for form in SERVICE.open_forms:
         refusal = run.collect(partial(_refusal_ms, form=form))
-        yield _at_most(f"time to refuse at twice the capacity, p99, {form}", 20, refusal, "ms")
+        yield at_most(f"time to refuse at twice the capacity, p99, {form}", 20, refusal, "ms")
 
 
 def _judge_overload(run: Results) -> Iterator[Verdict]:
@@ -125,11 +116,11 @@ def _judge_overload(run: Results) -> Iterator[Verdict]:
     if overload is None:
         return
     flood = f"ten times the capacity for {overload.seconds:g} s"
-    yield _at_most(f"{flood}: the slowest accepted request", _DEADLINE_S, _once(overload.longest_s), "s")
-    yield _at_most(f"{flood}: requests neither answered in time nor refused", 0, _once(overload.failed))
-    yield _at_most(f"{flood}: most memory, above that before", 20, _once(overload.grown_bytes / _MB), "MB")
+    yield at_most(f"{flood}: the slowest accepted request", _DEADLINE_S, once(overload.longest_s), "s")
+    yield at_most(f"{flood}: requests neither answered in time nor refused", 0, once(overload.failed))
+    yield at_most(f"{flood}: most memory, above that before", 20, once(overload.grown_bytes / _MB), "MB")
     recovered_s = math.inf if overload.recovered_s is None else overload.recovered_s
-    yield _at_most(f"{flood}: until answers are as fast as before", 1, _once(recovered_s), "s")
+    yield at_most(f"{flood}: until answers are as fast as before", 1, once(recovered_s), "s")
 
 
 def _judge_slow_callers(run: Results) -> Iterator[Verdict]:
@@ -137,29 +128,29 @@ def _judge_slow_callers(run: Results) -> Iterator[Verdict]:
     if not rounds:
         return
     beside = "half of the capacity beside 500 slow callers"
-    yield _at_most(
+    yield at_most(
         f"{beside}: p99 over that without", 1.5, Spread.of([at.beside_ms / at.alone_ms for at in rounds]), "×"
     )
-    yield _at_most(f"{beside}: requests refused or failed", 0, Spread.of([at.lost for at in rounds]))
+    yield at_most(f"{beside}: requests refused or failed", 0, Spread.of([at.lost for at in rounds]))
 
 
 def _judge_process(run: Results) -> Iterator[Verdict]:
     for model, has_own in _MODELS:
         start = run.collect(partial(_start_s, has_own=has_own))
-        yield _at_most(f"start to first right answer, compiled form in the cache, {model}", 1, start, "s")
+        yield at_most(f"start to first right answer, compiled form in the cache, {model}", 1, start, "s")
         rss = run.collect(partial(_resident_mb, has_own=has_own))
-        yield _at_most(f"resident memory of one worker, after the closed loops, {model}", 130, rss, "MB")
+        yield at_most(f"resident memory of one worker, after the closed loops, {model}", 130, rss, "MB")
     speed_up = run.collect(lambda round_: need(round_.two_workers) / need(round_.one_worker))
-    yield _at_least("two workers on two cores, against one, engine-bound work", 1.8, speed_up, "×")
+    yield at_least("two workers on two cores, against one, engine-bound work", 1.8, speed_up, "×")
 
 
 def _judge_once(run: Results) -> Iterator[Verdict]:
     for load, lag_ms in run.lag_ms.items():
-        yield _at_most(f"event-loop lag, p99, {load}", 5, _once(lag_ms), "ms")
+        yield at_most(f"event-loop lag, p99, {load}", 5, once(lag_ms), "ms")
     if run.rss_after:
         (few, before), (many, after) = sorted(run.rss_after.items())
         name = f"memory after {many:,} predictions, against after {few:,}"
-        yield _at_most(name, 2, _once((after - before) / _MB), "MB")
+        yield at_most(name, 2, once((after - before) / _MB), "MB")
 
 
 def _rows(round_: Round, *, has_own: bool) -> Mapping[str, Row]:
@@ -203,33 +194,3 @@ def _start_s(round_: Round, *, has_own: bool) -> float:
 
 def _resident_mb(round_: Round, *, has_own: bool) -> float:
     return need(_rows(round_, has_own=has_own)["service"].memory).rss / _MB
-
-
-def _once(value: float) -> Spread:
-    return Spread(value, value, value)
-
-
-def show(spread: Spread | None, unit: str = "") -> str:
-    """Write a figure: the median, with the lowest and the highest where there were several rounds."""
-    if spread is None:
-        return "—"
-    median = digits(spread.median)
-    span = "" if spread.low == spread.high else f" ({digits(spread.low)}–{digits(spread.high)})"
-    return f"{median}{f' {unit}' if unit else ''}{span}"
-
-
-def digits(value: float) -> str:
-    """Write a number with as many digits as it is good for."""
-    if abs(value) >= 100:  # noqa: PLR2004  # three digits in all
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"  # noqa: PLR2004  # the same
-
-
-def _at_least(figure: str, least: float, spread: Spread | None, unit: str = "") -> Verdict:
-    is_met = None if spread is None else spread.median >= least
-    return Verdict(figure, f"≥ {least:g} {unit}".strip(), show(spread, unit), is_met)
-
-
-def _at_most(figure: str, most: float, spread: Spread | None, unit: str = "") -> Verdict:
-    is_met = None if spread is None else spread.median <= most
-    return Verdict(figure, f"≤ {most:g} {unit}".strip(), show(spread, unit), is_met)
