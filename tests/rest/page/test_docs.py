@@ -20,7 +20,7 @@ def execute(operation: Locator, *, takes_file: bool) -> str:
     status = operation.locator(".live-responses-table tbody .response-col_status")
     expect(status).to_be_visible()
     answered = status.inner_text().strip()
-    operation.locator(".opblock-summary-control").dispatch_event("click")  # closed: the page is slow with all of them open
+    operation.locator(".opblock-summary-control").dispatch_event("click")  # the page is slow with all of them open
     return answered
 
 
@@ -41,7 +41,7 @@ def test_every_operation_can_be_executed(surveyed: ServerProcess, open_page: Ope
     statuses = {}
     sections = page.locator(".opblock-tag-section").all()
     for section in sections:
-        section.locator(".opblock-tag").dispatch_event("click")  # closed: the page is slow with all of them open
+        section.locator(".opblock-tag").dispatch_event("click")  # the page is slow with all of them open
     for section in sections:
         section.locator(".opblock-tag").dispatch_event("click")
         for operation in section.locator(".opblock").all():
