@@ -259,7 +259,7 @@ def parse_numbers(
         name: what the request calls the tensor.
         values: its elements, row by row.
         datatype: one of `NUMBERS`.
-        shape: of the values, so that the place of a wrong one is named as image, row and column.
+        shape: that the values are said to have; where it is theirs, a wrong one is named by image, row and column.
         may_hold_booleans: whether there may be booleans among the values; `False` saves looking for them.
 
     Raises:
