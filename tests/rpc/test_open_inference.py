@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from PIL import Image
+from pydantic import SecretStr
 
 from fashion_api.rpc.messages import POOL
 from fashion_api.rpc.messages import open_inference_pb2 as v2
@@ -373,6 +374,18 @@ def test_the_server_is_described() -> None:
             assert "statistics" in found.extensions
             (model,) = (await ask(client, "RepositoryIndex")).models
             assert (model.name, model.version, model.state) == (NAME, "1", "READY")
+
+    run(test())
+
+
+def test_whether_the_server_lives_and_is_ready_needs_no_key() -> None:
+    """As over REST."""
+
+    async def test() -> None:
+        async with connect(api_keys=(SecretStr("k"),)) as client:
+            assert (await ask(client, "ServerLive")).live
+            assert (await ask(client, "ServerReady")).ready
+            assert (await refuse(client.start(V2 + "RepositoryIndex", b""))).code() is CODES.UNAUTHENTICATED
 
     run(test())
 

@@ -7,7 +7,7 @@ none of its type is the caller's mistake.
 import asyncio
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, TypeAlias
@@ -23,12 +23,11 @@ from fashion_api.errors import (
     DeadlineExceededError,
     Fault,
     InvalidRequestError,
-    NotReadyError,
-    OverloadedError,
 )
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.amounts import check_amount, name_mistake
 from fashion_api.rpc.method_server import Handler
+from fashion_api.rpc.open_calls import OpenCalls, find_task
 from fashion_api.rpc.statuses import Status, UnknownCallError, explain
 from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
@@ -49,19 +48,14 @@ from fashion_api.wire.trace_context import (
 
 MODEL_VERSION = "x-model-version"
 """In the trailing metadata: the version of the model, which is its digest."""
-_STOPPING = "the service is stopping"
 _OK = 200
 _CANCELLED = 499
 _TIMED_OUT = 504
 _CLOSING_S = 0.01
 """How long gRPC may take to say that it has closed a call, as one whose message is too large."""
-_MAX_GUESTS = 100
-"""The most open calls that need no key."""
 _UNCOUNTED_BYTES = 16 * 1024
 _OTHER_FIELDS = 1000
 """The most fields of a large message beside those of images: there may be one for each picture file."""
-_SLOW_S = 1.0
-"""From then on a message that has not arrived is slow."""
 _WINDOW = 16
 """The most requests of one stream that are answered at once."""
 _WINDOW_BYTES = 64 * 1024
@@ -100,7 +94,8 @@ class InStream(NamedTuple):
 class Openly(NamedTuple):
     """Answers a stream of requests, or one, that need no key and are never refused."""
 
-    answer: Callable[[AsyncIterator[Any]], AsyncIterator[Message]]
+    answer: Callable[[ModelFollower, AsyncIterator[Any]], AsyncIterator[Message]]
+    """Is given what has the service in force, as streams may outlast a service."""
 
 
 class Method(NamedTuple):
@@ -155,16 +150,7 @@ class Calls:
         self._find_trace: Callable[[Headers], TraceContext | None] = (
             begin_span if settings.tracing else read_trace_context
         )
-        self._open: dict[asyncio.Task[Any], None] = {}
-        self._idle: dict[asyncio.Task[Any], None] = {}  # those of them that have no request, the longest first
-        self._guests: dict[asyncio.Task[Any], str] = {}  # calls that need no key, with their peers
-        self._reasons: dict[asyncio.Task[Any], Exception] = {}  # of calls that are ended from here
-        self._slow: dict[asyncio.Task[Any], None] = {}  # those whose message has not come for some time, the same
-        self._most_slow = max(1, settings.max_body_memory_bytes // settings.max_upload_bytes)
-        self._busy = 0  # calls of one request, and requests of streams, that are not yet answered
-        self._is_stopping = False
-        self._has_finished = asyncio.Event()
-        self._most = settings.max_connections
+        self._calls = OpenCalls(settings)
         self.handlers: Mapping[str, Handler] = {method.path: self._make_handler(method) for method in methods}
         """What handles the calls of each method, by its path."""
         self.unknown: Handler = self._make_handler(None)
@@ -191,12 +177,10 @@ class Calls:
         record = RequestRecord(find_request_id(headers) or make_request_id(), started_at=started_at, trace=trace)
         record.route = None if method is None else method.path
         self._describe(context, record, self._follower.service)
-        task = _find_task()
-        self._open[task] = None
         try:
             reply = await self._serve(method, context, headers, record)
         except asyncio.CancelledError:
-            reason = self._reasons.get(task)
+            reason = self._calls.find_reason(find_task())
             if reason is None:  # its caller has left, or its time is over
                 record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
                 raise
@@ -207,7 +191,6 @@ class Calls:
             record.status = _OK
             return reply
         finally:
-            self._forget(task)
             self._add_event(record)
         with suppress(grpc.aio.InternalError):  # the call is over already
             await context.abort(status.code, status.details)
@@ -219,86 +202,7 @@ class Calls:
         Args:
             timeout_s: how long they have to finish; those that are not over then are refused.
         """
-        self._is_stopping = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                if self._busy:
-                    await self._has_finished.wait()
-        for task in (*self._open, *self._guests):
-            self._end(task, NotReadyError(_STOPPING))
-
-    def _end(self, task: asyncio.Task[Any], reason: Exception) -> None:
-        """End a call from here, if that is not done yet."""
-        if task not in self._reasons:
-            self._reasons[task] = reason
-            self._idle.pop(task, None)
-            task.cancel()
-
-    @contextmanager
-    def _watch_reading(self) -> Iterator[None]:
-        """Where too many messages arrive slowly, end the call that has waited for its own for longest.
-
-        What has arrived of a message is known to gRPC only, and takes its memory.
-        """
-        task = _find_task()
-        timer = asyncio.get_running_loop().call_later(_SLOW_S, self._mark_slow, task)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._slow.pop(task, None)
-
-    def _mark_slow(self, task: asyncio.Task[Any]) -> None:
-        self._slow[task] = None
-        if len(self._slow) > self._most_slow:
-            first = next(iter(self._slow))
-            del self._slow[first]
-            self._end(first, OverloadedError("the message stalled, and its memory was needed for another"))
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._open.pop(task, None)
-        self._idle.pop(task, None)
-        self._guests.pop(task, None)
-        self._reasons.pop(task, None)
-
-    def _welcome(self, context: Context) -> None:
-        """Let a call pass that needs no key; where there are too many, end one of the connection that has the most."""
-        task = _find_task()
-        del self._open[task]
-        self._guests[task] = context.peer()
-        if len(self._guests) - sum(guest in self._reasons for guest in self._guests) > _MAX_GUESTS:
-            ((peer, _),) = Counter(self._guests.values()).most_common(1)
-            first = next(guest for guest, its_peer in self._guests.items() if its_peer == peer)
-            self._end(first, OverloadedError("too many calls are open that need no key"))
-
-    def _make_room(self) -> None:
-        """Where too many calls are open, end the one that has had no request for longest.
-
-        Raises:
-            OverloadedError: each has one.
-        """
-        if len(self._open) - len(self._reasons) > self._most:
-            if not self._idle:
-                raise OverloadedError(f"{self._most} calls are open already")
-            self._end(next(iter(self._idle)), OverloadedError("the call had no request, and its room was needed"))
-
-    def _begin_request(self) -> None:
-        """Count a request until it is answered.
-
-        Raises:
-            NotReadyError: the service is stopping.
-        """
-        self._check_running()
-        self._busy += 1
-
-    def _check_running(self) -> None:
-        if self._is_stopping:
-            raise NotReadyError(_STOPPING)
-
-    def _finish_requests(self, count: int = 1) -> None:
-        self._busy -= count
-        if self._is_stopping and not self._busy:
-            self._has_finished.set()
+        await self._calls.stop(timeout_s)
 
     def _describe(self, context: Context, record: RequestRecord, service: Service) -> None:
         """Set the trailing metadata of a call."""
@@ -312,31 +216,31 @@ class Calls:
 
     async def _serve(self, method: Method | None, context: Context, headers: Headers, record: RequestRecord) -> bytes:
         if method is None:
+            with self._calls.admit():
+                self._admit(context, headers, record)
+                raise UnknownCallError("there is no such method")
+        kind, answer = method.request, method.answer
+        if isinstance(answer, Openly):
+            with self._calls.welcome(context.peer()):
+                return await self._serve_openly(kind, answer, context)
+        with self._calls.admit():
             self._admit(context, headers, record)
-            raise UnknownCallError("there is no such method")
-        if isinstance(method.answer, Openly):
-            self._welcome(context)
-            return await self._serve_openly(method.request, method.answer, context)
-        self._admit(context, headers, record)
-        if isinstance(method.answer, InStream):
-            return await self._serve_stream(method.request, method.answer, context, record)
-        self._begin_request()
-        try:
-            return await self._serve_one(method.request, method.answer, context, record)
-        finally:
-            self._finish_requests()
+            if isinstance(answer, InStream):
+                return await self._serve_stream(kind, answer, context, record)
+            self._calls.begin_request()
+            try:
+                return await self._serve_one(kind, answer, context, record)
+            finally:
+                self._calls.finish_requests()
 
     def _admit(self, context: Context, headers: Headers, record: RequestRecord) -> None:
         """Let a call pass, before anything of its messages is read.
 
         Raises:
-            NotReadyError: the service is stopping.
             OverloadedError: too many are under way.
             UnauthenticatedError: it has no valid key.
         """
         service = self._follower.service
-        self._check_running()
-        self._make_room()
         service.request_limit.check()
         record.key_name = service.keys.identify(headers)
         if service.rate_limit is not None:
@@ -347,7 +251,7 @@ class Calls:
             while (content := await context.read()) is not grpc.aio.EOF:
                 yield self._parse(kind, content)
 
-        async for reply in answer.answer(read()):
+        async for reply in answer.answer(self._follower, read()):
             await _write(context, reply)
         return b""
 
@@ -357,7 +261,7 @@ class Calls:
         remaining_s = context.time_remaining()
         if remaining_s is not None:  # the caller has set a deadline
             timeout_s = min(timeout_s, remaining_s)
-        with self._watch_reading():
+        with self._calls.watch_reading():
             try:
                 async with asyncio.timeout_at(taken_at + timeout_s):
                     content = await context.read()
@@ -374,7 +278,7 @@ class Calls:
         self, kind: type[Message], answer: InStream, context: Context, record: RequestRecord
     ) -> bytes:
         """Answer the requests of a stream, several at a time, and write the answers in the requests' order."""
-        stream = _find_task()
+        stream = find_task()
         answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue()
         sizes: deque[int] = deque()  # of the requests that are not yet answered
         has_room = asyncio.Event()
@@ -382,10 +286,10 @@ class Calls:
 
         async def read_all() -> None:
             while (content := await context.read()) is not grpc.aio.EOF:
-                self._idle.pop(stream, None)
-                is_late = self._is_stopping  # it is refused, and not waited for
+                self._calls.set_idle(stream, is_idle=False)
+                is_late = self._calls.is_stopping  # it is refused, and not waited for
                 if not is_late:
-                    self._begin_request()
+                    self._calls.begin_request()
                     sizes.append(len(content))
                 answering = self._answer_in_stream(kind, answer, record, content, is_late=is_late)
                 await answers.put(group.create_task(answering))
@@ -394,7 +298,7 @@ class Calls:
                     await has_room.wait()
             await answers.put(None)
 
-        self._idle[stream] = None
+        self._calls.set_idle(stream, is_idle=True)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(read_all())
@@ -403,11 +307,11 @@ class Calls:
                     has_room.set()
                     if sizes:
                         sizes.popleft()
-                        self._finish_requests()
+                        self._calls.finish_requests()
                     if not sizes:
-                        self._idle[stream] = None
+                        self._calls.set_idle(stream, is_idle=True)
         finally:
-            self._finish_requests(len(sizes))
+            self._calls.finish_requests(len(sizes))
         return b""
 
     async def _answer_in_stream(
@@ -422,7 +326,7 @@ class Calls:
         try:
             request = self._parse(kind, content)
             if is_late:
-                self._check_running()
+                self._calls.check_running()
             with self._hold(record, content, taken_at, deadline) as call:
                 reply = await answer.answer(call, request)
             record.status = _OK
@@ -491,12 +395,6 @@ class Calls:
                 record.batches,
             )
         )
-
-
-def _find_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  # for the type checker
-    return task
 
 
 async def _write(context: Context, reply: Message) -> None:

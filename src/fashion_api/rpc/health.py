@@ -17,7 +17,9 @@ from grpc_health.v1.health_pb2 import (
 
 from fashion_api.rpc.calls import Openly, list_methods
 from fashion_api.rpc.statuses import UnknownServiceError
+from fashion_api.service.following import ModelFollower
 
+_Requests = AsyncIterator[HealthCheckRequest]
 SERVICE = DESCRIPTOR.services_by_name["Health"]
 
 
@@ -39,22 +41,24 @@ class Health:
         """Say from now on that calls are not taken."""
         self._is_over.set()
 
-    async def _check(self, requests: AsyncIterator[HealthCheckRequest]) -> AsyncIterator[HealthCheckResponse]:
+    async def _check(self, _: ModelFollower, requests: _Requests) -> AsyncIterator[HealthCheckResponse]:
         async for request in requests:
             if request.service not in self._services:
                 raise UnknownServiceError(f"there is no service {request.service:.100}")
             yield HealthCheckResponse(status=self._find_status(request.service))
             return
 
-    async def _list(self, requests: AsyncIterator[HealthListRequest]) -> AsyncIterator[HealthListResponse]:
-        async for _ in requests:
+    async def _list(
+        self, _: ModelFollower, requests: AsyncIterator[HealthListRequest]
+    ) -> AsyncIterator[HealthListResponse]:
+        async for _request in requests:
             statuses = {
                 service: HealthCheckResponse(status=self._find_status(service)) for service in sorted(self._services)
             }
             yield HealthListResponse(statuses=statuses)
             return
 
-    async def _watch(self, requests: AsyncIterator[HealthCheckRequest]) -> AsyncIterator[HealthCheckResponse]:
+    async def _watch(self, _: ModelFollower, requests: _Requests) -> AsyncIterator[HealthCheckResponse]:
         async for request in requests:
             yield HealthCheckResponse(status=self._find_status(request.service))
             if request.service in self._services and not self._is_over.is_set():

@@ -1,6 +1,6 @@
 """The Open Inference Protocol over gRPC, `inference.GRPCInferenceService`, with the extensions of Triton's servers."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -10,9 +10,10 @@ from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotRead
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.resizing import choose_resize
-from fashion_api.rpc.calls import Call, InStream, infer, list_methods
+from fashion_api.rpc.calls import Call, InStream, Openly, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
 from fashion_api.rpc.statuses import UnsupportedCallError
+from fashion_api.service.following import ModelFollower
 from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
@@ -63,12 +64,20 @@ _WANTS_EMPTY_FINAL: Final = "triton_enable_empty_final_response"
 """A parameter of Triton's clients: each answer of ours has content, the last one too."""
 
 
-async def _answer_server_live(_call: Call, _request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
-    return pb.ServerLiveResponse(live=True)
+async def _answer_server_live(
+    _: ModelFollower, requests: AsyncIterator[pb.ServerLiveRequest]
+) -> AsyncIterator[pb.ServerLiveResponse]:
+    async for _request in requests:
+        yield pb.ServerLiveResponse(live=True)
+        return
 
 
-async def _answer_server_ready(call: Call, _request: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
-    return pb.ServerReadyResponse(ready=not call.service.is_draining)
+async def _answer_server_ready(
+    follower: ModelFollower, requests: AsyncIterator[pb.ServerReadyRequest]
+) -> AsyncIterator[pb.ServerReadyResponse]:
+    async for _request in requests:
+        yield pb.ServerReadyResponse(ready=not follower.service.is_draining)
+        return
 
 
 async def _answer_model_ready(call: Call, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
@@ -335,8 +344,8 @@ def _wrong(where: str, message: str) -> InvalidRequestError:
 METHODS: Final = list_methods(
     SERVICE,
     {
-        "ServerLive": _answer_server_live,
-        "ServerReady": _answer_server_ready,
+        "ServerLive": Openly(_answer_server_live),
+        "ServerReady": Openly(_answer_server_ready),
         "ModelReady": _answer_model_ready,
         "ServerMetadata": _describe_server,
         "ModelMetadata": _describe_model,

@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR
 
 from fashion_api.rpc.calls import Method, Openly, list_methods
 from fashion_api.rpc.messages import POOL
+from fashion_api.service.following import ModelFollower
 
 _SERVICE = DESCRIPTOR.services_by_name["ServerReflection"]
 _FIRST_VERSION, _VERSION = ".v1alpha.", ".v1."
@@ -23,7 +24,7 @@ def make_reflection(services: Iterable[ServiceDescriptor]) -> list[Method]:
         POOL.Add(FileDescriptorProto.FromString(service.file.serialized_pb))
     servicer = reflection.ReflectionServicer([service.full_name for service in described], POOL)
 
-    async def answer(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    async def answer(_: ModelFollower, requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
         async for reply in servicer.ServerReflectionInfo(requests, None):
             yield reply
 

@@ -74,4 +74,6 @@ def explain(error: Exception, *, request_id: str) -> Status:
     if kind is _INTERNAL:
         logger.error("request failed: %s", error, exc_info=error, extra={"request_id": request_id})
         details = f"something went wrong here; the log has it under the request id {request_id}"
+    elif kind.code is StatusCode.UNAUTHENTICATED:
+        details = "a valid API key is needed, in the metadata: x-api-key: KEY, or authorization: Bearer KEY"
     return Status(kind.code, details[:_MAX_DETAILS], int(kind.http_status), kind.refusal)

@@ -6,7 +6,17 @@ from typing import NamedTuple
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 
-PROBES = frozenset(["/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/grpc.health.v1.Health/Check"])
+PROBES = frozenset(
+    [
+        "/livez",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+        "/grpc.health.v1.Health/Check",
+        "/inference.GRPCInferenceService/ServerLive",
+        "/inference.GRPCInferenceService/ServerReady",
+    ]
+)
 """Routes that machines ask every few seconds: they are logged at level debug, and not traced."""
 
 
