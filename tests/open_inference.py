@@ -137,7 +137,9 @@ BAD: Mapping[str, Bad] = {
     "no data": Bad(_of(data=...), "has no data"),
     # Shapes
     "shape absent": Bad(_of(shape=...), "inputs[0].shape: is missing"),
-    "shape empty": Bad(_of(shape=[]), "has the shape [], but must have [n, 28, 28, 1] or [n, 28, 28] or [n, 784]"),
+    "shape empty": Bad(
+        _of(shape=[]), "has the shape [], but must have [n, 28, 28, 1] or [n, 28, 28] or [n, 784]: n images, rows"
+    ),
     "shape of no image": Bad(_of(shape=[0, 28, 28, 1], data=[]), "holds 0 images"),
     "shape negative": Bad(_of(shape=[-1, 28, 28, 1]), "holds -1 images"),
     "shape fractional": Bad(_of(shape=[1.5, 28, 28, 1]), "must have whole numbers, not 1.5"),
@@ -204,9 +206,13 @@ BAD: Mapping[str, Bad] = {
         _of(data=_floats(), datatype="FP32"), 'declare pixels from 0 to 1 by the parameter pixel_range: "0-1"'
     ),
     "floats over 1": Bad(
-        _of(data=_floats(1.5), datatype="FP32", parameters={"pixel_range": "0-1"}), "from 0 to 1, not 1.5"
+        _of(data=_floats(1.5), datatype="FP32", parameters={"pixel_range": "0-1"}),
+        "from 0 to 1, not 1.5; send pixels from 0 to 255 without",
     ),
-    "whole numbers from 0 to 1": Bad(_of(parameters={"pixel_range": "0-1"}), "pixels from 0 to 1 must be floats"),
+    "whole numbers from 0 to 1": Bad(
+        _of(parameters={"pixel_range": "0-1"}),
+        "pixels from 0 to 1 must be floats; send pixels from 0 to 255 without the parameter pixel_range",
+    ),
     "a pixel range that is none": Bad(infer(parameters={"pixel_range": "0-2"}), "not '0-2'"),
     "five lists": Bad(_of(data=[[[[[1]]]]]), "has more than 4 lists within one another"),
     "100,000 brackets": Bad(Request(_MANY_LISTS), "too many brackets within one another"),

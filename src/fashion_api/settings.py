@@ -228,11 +228,10 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 picks a free one.")
     tls_cert: Path | None = Field(
         None,
-        description="The certificate, and those up to its root, in PEM, for https; read anew on SIGHUP; unset: http.",
+        description="The certificate, and those up to its root, in PEM, for https and gRPC; read anew on SIGHUP; "
+        "unset: neither is encrypted.",
     )
-    tls_key: Path | None = Field(
-        None, description="The private key of FASHION_TLS_CERT, in PEM, without a password; unset: http."
-    )
+    tls_key: Path | None = Field(None, description="The private key of FASHION_TLS_CERT, in PEM, without a password.")
     metrics: bool = Field(
         default=True,
         description="Whether requests, batches and predictions are counted, and given at /metrics: true or false.",
@@ -340,13 +339,18 @@ class Settings(BaseSettings):
         None, description="What clients of the inference protocols call the model; unset: its own name."
     )
     served_version: int = Field(
-        1, ge=1, le=2**63 - 1, description="The version by which clients of the inference protocols ask for the model."
+        1,
+        ge=1,
+        le=2**63 - 1,
+        description="The version by which clients of the inference protocols ask: a positive whole number.",
     )
     served_input: str = Field(
         "image", min_length=1, description="What clients of the inference protocols call the model's input."
     )
     served_output: Annotated[str, AfterValidator(_check_served_output)] = Field(
-        "probabilities", min_length=1, description="What they call its first output, the probabilities of the classes."
+        "probabilities",
+        min_length=1,
+        description="What clients of the inference protocols call the model's first output, the probabilities.",
     )
     serving_default_range: Literal["0-1", "0-255"] = Field(
         "0-1",

@@ -73,6 +73,35 @@ def test_model_that_is_not_compiled_is_a_note(port: str, capsys: pytest.CaptureF
     assert "fashion_mnist.h5 (fashion_mnist " in checks["other models"]["detail"]
 
 
+def test_names_for_other_protocols_are_said(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What clients of other protocols ask for is said: the model's name and version, and the port for gRPC."""
+    monkeypatch.setenv("FASHION_SERVED_NAME", "mine")
+    monkeypatch.setenv("FASHION_SERVED_VERSION", "7")
+    _, found = ask(["--port", port, "--model-path", str(MODELS / "compact.h5")], capsys)
+    protocols = found["checks"]["protocols"]
+    assert protocols["state"] == "ok"
+    assert protocols["detail"] == "/v1 and /v2 have the model mine, version 7; no port for gRPC is set"
+
+
+@pytest.mark.usefixtures("own_data")
+@pytest.mark.parametrize(("is_free", "state"), [(True, "ok"), (False, "wrong")], ids=["free", "in use"])
+def test_port_for_grpc_is_tried(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_free: bool, state: str
+) -> None:
+    """A port for gRPC that is in use keeps the service from starting."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        other = sock.getsockname()[1]
+        if is_free:
+            sock.close()
+        monkeypatch.setenv("FASHION_GRPC_PORT", str(other))
+        _, found = ask(["--port", port, "--model-path", "none.h5"], capsys)
+    assert found["checks"]["gRPC"]["state"] == state
+    assert ("is free" if is_free else "in use") in found["checks"]["gRPC"]["detail"]
+
+
 def test_named_folder_without_data_keeps_it_from_serving(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Where a folder is named that has no test set, the service does not start, and that is said."""
     status, found = ask(["--port", port, "--data-dir", "none"], capsys)

@@ -197,13 +197,17 @@ WRONG: Mapping[str, tuple[tfs.PredictRequest | bytes, str]] = {
     "-1": (give(make_typed("DT_INT32", "int_val", [-1] + [0] * 783)), "not -1"),
     "half out of range": (give(make_typed("DT_HALF", "half_val", [70_000] + [0] * 783)), "not 70000"),
     "NaN": (give(make_content("DT_FLOAT", pixels(np.nan, "<f4"))), "image[0][0][0]"),
+    "whole numbers where 0 to 1 is meant": (
+        give(make_content("DT_UINT8", pixels(1, "u1")), ""),
+        "must be floats; the signature pixels takes pixels from 0 to 255",
+    ),
     "2 where 0 to 1 is meant": (give(make_content("DT_FLOAT", pixels(2, "<f4")), ""), "the signature pixels"),
     "0 to 1 where 0 to 255 is meant": (
         give(make_content("DT_FLOAT", pixels(0.5, "<f4"))),
         "the signature serving_default",
     ),
     "a picture among pixels": (give(make_typed("DT_STRING", "string_val", [PICTURE], (1,))), "images"),
-    "pixels among pictures": (give(make_tensor(images(3)), "images"), "must be picture files"),
+    "pixels among pictures": (give(make_tensor(images(3)), "images"), "send numbers to the signature pixels"),
     "no picture": (give(make_typed("DT_STRING", "string_val", [b"hello"], (1,)), "images"), "image[0]"),
     "pictures in bytes": (give(make_content("DT_STRING", PICTURE, (1,)), "images"), "they are in `string_val`"),
 }

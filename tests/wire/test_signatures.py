@@ -161,12 +161,15 @@ def test_pixels_of_every_type_are_read(service: Service, name: str, datatype: st
 
 
 @pytest.mark.parametrize(
-    ("name", "datatype", "kind"),
-    [("images", "FP32", "picture files, of the type DT_STRING"), ("pixels", BYTES, "numbers, of the type DT_UINT8")],
+    ("name", "datatype", "said"),
+    [
+        ("images", "FP32", "send numbers to the signature pixels; images takes picture files, of the type DT_STRING"),
+        ("pixels", BYTES, "send picture files to the signature images; pixels takes numbers, of the type DT_UINT8"),
+    ],
 )
-def test_type_of_another_signature_is_refused(service: Service, name: str, datatype: str, kind: str) -> None:
+def test_type_of_another_signature_is_refused(service: Service, name: str, datatype: str, said: str) -> None:
     """Picture files are no numbers, and the other way round; the error names the signature that is meant."""
-    with pytest.raises(InvalidRequestError, match=f"must be {kind}, in the signature {name}; the signature pixels"):
+    with pytest.raises(InvalidRequestError, match=said):
         finish_steps(read_input(service, find_signature(service, name), Tensor("image", datatype, (1,), [b""])))
 
 

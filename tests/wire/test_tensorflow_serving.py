@@ -336,11 +336,11 @@ MISTAKES: dict[str, tuple[object, str]] = {
     # Picture files
     "a picture in a signature of numbers": (
         {"instances": pictures(1)},
-        "must be numbers, of the type DT_FLOAT, in the signature serving_default; the signature pixels takes numbers",
+        "send picture files to the signature images; serving_default takes numbers, of the type DT_FLOAT",
     ),
     "numbers in place of pictures": (
         {"signature_name": "images", "instances": pixels(1)},
-        'instances[0]: must be {"b64": "…"} and nothing else',
+        'instances[0]: must be {"b64": "…"} and nothing else, a picture file in base64; the signature pixels takes',
     ),
     "text in place of pictures": (
         {"signature_name": "images", "instances": ["GIF89a"]},

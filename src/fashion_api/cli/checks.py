@@ -21,6 +21,7 @@ from fashion_api.inference.loading import LoadedModel, load_model_file
 from fashion_api.inference.model_file import ModelFile, read_model_file
 from fashion_api.inference.onnx_engine import count_usable_cores
 from fashion_api.pictures.data_set import find_data_set
+from fashion_api.server.grpc_port import check_installed, hold_port
 from fashion_api.server.processes import listen
 from fashion_api.server.tls import check_certificate
 from fashion_api.service.keys import ApiKeys
@@ -71,6 +72,10 @@ def check_all(settings: Settings) -> Iterator[Check]:
     yield _check_tensorflow()
     yield from _check_files(settings)
     yield _check_address(settings)
+    if file is not None:
+        yield _check_protocols(settings, file)
+    if settings.grpc_port is not None:
+        yield _check_grpc(settings)
 
 
 def find_settings(settings: Settings, *, env_file: Path = Path(".env")) -> list[SettingInForce]:
@@ -210,6 +215,28 @@ def _check_address(settings: Settings) -> Check:
             return Check("address", "note", f"a service answers at {address} already; another needs another port")
         return Check("address", "wrong", str(error))
     return Check("address", "ok", f"{address} is free")
+
+
+def _check_protocols(settings: Settings, file: ModelFile) -> Check:
+    """Say what clients of other inference protocols ask for."""
+    name = settings.served_name or file.name
+    grpc = "no port for gRPC is set" if settings.grpc_port is None else f"gRPC on port {settings.grpc_port}"
+    return Check("protocols", "ok", f"/v1 and /v2 have the model {name}, version {settings.served_version}; {grpc}")
+
+
+def _check_grpc(settings: Settings) -> Check:
+    address = f"{settings.host}:{settings.grpc_port}"
+    try:
+        check_installed(settings)
+    except SettingsError as error:
+        return Check("gRPC", "wrong", str(error))
+    try:
+        with hold_port(settings):
+            return Check("gRPC", "ok", f"installed; {address} is free")
+    except SettingsError as error:
+        if _is_service(settings):
+            return Check("gRPC", "note", f"{address} is in use, as a service answers already")
+        return Check("gRPC", "wrong", str(error))
 
 
 def _is_service(settings: Settings) -> bool:

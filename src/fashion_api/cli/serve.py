@@ -21,6 +21,7 @@ def serve(settings: Settings) -> Status:
     """Run the HTTP service.
 
     Its page is at /, its documentation at /docs. Ctrl-C stops it, and lets it finish what is under way.
+    .env.example has every setting, those of other inference protocols and of gRPC too.
 
     Examples:
         fashion-api serve

@@ -39,6 +39,12 @@ OF_A_BODY = (problems.TOO_SLOW, problems.TOO_LARGE, problems.UNSUPPORTED, proble
 """The problems of an operation that reads a body."""
 OF_A_PREDICTION = (problems.NOT_READY, problems.OVERLOADED, problems.DEADLINE)
 """The problems of an operation that has images classified."""
+_PROTOCOL_MEANINGS = {
+    problems.NOT_FOUND: "There is no model of this name, or it has no such version.",
+    problems.INVALID: "Something in the request is wrong; `error` says what. The same request will fail again.",
+    INTERNAL: "A fault of the service, not of the request; the log has it under the response's `X-Request-ID`.",
+}
+"""What problems mean where an answer has nothing but `error`."""
 
 
 _DESCRIPTION = """\
@@ -87,7 +93,8 @@ def protocol_responses(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     for kind in (*kinds, INTERNAL):
         content = {JSON: {"schema": _refer_to(ProtocolError)}}
         entry = described.setdefault(int(find_protocol_status(kind)), {"description": "", "content": content})
-        entry["description"] = f"{entry['description']} **{kind.title}**: {kind.meaning}".strip()
+        meaning = _PROTOCOL_MEANINGS.get(kind, kind.meaning)
+        entry["description"] = f"{entry['description']} **{kind.title}**: {meaning}".strip()
     return described
 
 

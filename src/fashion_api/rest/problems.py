@@ -36,6 +36,7 @@ PROBLEMS_PATH = "/problems"
 RETRY_AFTER_S = 1
 _OF_A_PROTOCOL = re.compile(r"/v[12](/.*)?", re.IGNORECASE | re.DOTALL)
 """The paths of the inference protocols: their clients take the message from the member `error`."""
+_VERB_AS_A_PATH = re.compile(r"/v1/models/.+(/predict)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -199,15 +200,12 @@ class Problem(NamedTuple):
     """Of the response, besides those of its kind."""
 
 
-_INTERNAL_PROBLEM = Problem(INTERNAL, "something went wrong here; the log has it under the request_id")
-
-
 def explain(error: Exception, *, request_id: str) -> Problem:
     """Give the problem that an error is to the caller; a fault of the service is logged, and nothing of it is shown."""
     kind = next((_KIND_OF[cls] for cls in type(error).__mro__ if cls in _KIND_OF), None)
     if kind is None:
         logger.error("request failed: %s", error, exc_info=error, extra={"request_id": request_id})
-        return _INTERNAL_PROBLEM
+        return Problem(INTERNAL, f"something went wrong here; the log has it under the request id {request_id}")
     if kind is NO_DATA:  # its text names folders, which are the operator's to know
         return Problem(
             kind,
@@ -321,15 +319,22 @@ async def _answer_http_exception(request: Request, error: Exception, *, has_docs
     kind = _KIND_OF_STATUS.get(status) or ProblemKind(
         status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
     )
+    path, methods = request.scope["path"], _list_methods(request.scope)
     details = {
-        NOT_FOUND: f"there is nothing at {request.scope['path']}{'; /docs shows what there is' if has_docs else ''}",
-        METHOD_NOT_ALLOWED: f"{request.method} is not for this address",
+        NOT_FOUND: f"there is nothing at {path}{_find_verb(path)}{'; /docs shows what there is' if has_docs else ''}",
+        METHOD_NOT_ALLOWED: f"{request.method} is not for this address; ask it by {' or '.join(methods)}",
     }
     response = _respond(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))
     response.headers.update(getattr(error, "headers", None) or {})
     if kind is METHOD_NOT_ALLOWED:
-        response.headers["allow"] = ", ".join(_list_methods(request.scope))
+        response.headers["allow"] = ", ".join(methods)
     return response
+
+
+def _find_verb(path: str) -> str:
+    """Say how a path is written whose verb has a slash before it."""
+    found = _VERB_AS_A_PATH.search(path)
+    return f"; did you mean {path[: found.start(1)]}:predict?" if found else ""
 
 
 def _list_methods(scope: Scope) -> list[str]:

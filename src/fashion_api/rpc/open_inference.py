@@ -19,7 +19,7 @@ from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
 from fashion_api.wire import served_model
 from fashion_api.wire.inference_terms import (
-    ADVICE,
+    advise,
     check_input,
     check_input_form,
     check_parameters,
@@ -280,13 +280,14 @@ def _read_inference(
     of_input = _read_parameters(given.parameters)
     check_input_form(given.name, given.datatype, of_input)
     max_images = find_max_images(settings, model.input)
+    pixel_range = read_pixel_range(parameters, of_input)
     images, _ = yield from read_tensor(
         _read_values(request, given, model.input, max_images=max_images),
         model.input,
         max_images=max_images,
-        pixel_range=read_pixel_range(parameters, of_input),
+        pixel_range=pixel_range,
         resize=choose_resize(settings, model.input),
-        advice=ADVICE,
+        advice=advise(pixel_range),
     )
 
     def write(predictions: Predictions) -> pb.ModelInferResponse:

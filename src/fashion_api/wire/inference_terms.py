@@ -27,8 +27,6 @@ Parameters = Mapping[str, object]
 
 PIXEL_RANGE: Final = "pixel_range"
 CLASSIFICATION: Final = "classification"
-ADVICE: Final = f'; declare pixels from 0 to 1 by the parameter {PIXEL_RANGE}: "0-1"'
-"""How a caller says that pixels are from 0 to 1."""
 
 _TIMEOUT: Final = "timeout"
 _TIMEOUT_UNIT_S: Final = 1e-6
@@ -76,6 +74,13 @@ def read_pixel_range(parameters: Parameters, of_input: Parameters) -> PixelRange
     if given == "0-1":
         return "0-1"
     raise _wrong(f"parameters.{PIXEL_RANGE}", f'must be "0-1" or "0-255", not {_name(given)}')
+
+
+def advise(pixel_range: PixelRange) -> str:
+    """Say how pixels of the other range are sent."""
+    if pixel_range == "0-1":
+        return f"; send pixels from 0 to 255 without the parameter {PIXEL_RANGE}"
+    return f'; declare pixels from 0 to 1 by the parameter {PIXEL_RANGE}: "0-1"'
 
 
 def check_input(settings: Settings, names: Sequence[str]) -> None:

@@ -23,10 +23,10 @@ from fashion_api.pictures.resizing import choose_resize
 from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.inference_terms import (
-    ADVICE,
     OutputTensor,
     Parameters,
     WantedOutput,
+    advise,
     check_input,
     check_input_form,
     check_parameters,
@@ -165,7 +165,7 @@ def _read_document(service: Service, fields: _Fields, document: object, rest: me
     spec, settings = service.model.input, service.settings
     most = find_max_images(settings, spec)
     if tensor.datatype != BYTES:
-        images = read_numbers(tensor, spec, max_images=most, pixel_range=pixel_range, advice=ADVICE)
+        images = read_numbers(tensor, spec, max_images=most, pixel_range=pixel_range, advice=advise(pixel_range))
         return Job(images, write, timeout_s)
     steps = read_tensor(tensor, spec, max_images=most, resize=choose_resize(settings, spec))
     return _finish_pictures(steps, write, timeout_s)

@@ -187,10 +187,12 @@ def read_input(service: Service, signature: Signature, tensor: Tensor) -> Genera
     """
     wanted = signature.input
     if (tensor.datatype == BYTES) != (wanted.datatype == BYTES):
-        kind = "picture files" if wanted.datatype == BYTES else "numbers"
+        given, kind, other = ("numbers", "picture files", PIXELS)
+        if tensor.datatype == BYTES:
+            given, kind, other = ("picture files", "numbers", IMAGES)
         raise _wrong(
-            f"must be {kind}, of the type {TENSORFLOW_TYPES[wanted.datatype]}, in the signature {signature.name}; "
-            f"the signature {PIXELS} takes numbers, {IMAGES} picture files",
+            f"send {given} to the signature {other}; {signature.name} takes {kind}, of the type "
+            f"{TENSORFLOW_TYPES[wanted.datatype]}",
             tensor.name,
         )
     spec, settings = service.model.input, service.settings

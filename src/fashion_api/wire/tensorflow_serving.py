@@ -15,6 +15,7 @@ from fashion_api.service.service import Service
 from fashion_api.wire.json_body import JSON, may_hold_booleans, read_json, refuse_mark
 from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
 from fashion_api.wire.signatures import (
+    PIXELS,
     PREDICT_METHOD,
     SIGNATURES,
     STATE,
@@ -161,7 +162,8 @@ def _read_files(found: _Input) -> Generator[None, None, Tensor]:
 def _decode(where: str, value: object) -> bytes:
     text = value.get(_BASE64) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(text, str):
-        raise _wrong(where, f'must be {{"{_BASE64}": "…"}} and nothing else, a picture file in base64')
+        wanted = f'must be {{"{_BASE64}": "…"}} and nothing else, a picture file in base64'
+        raise _wrong(where, f"{wanted}; the signature {PIXELS} takes numbers")
     try:
         return read_base64(text)
     except ImageError as error:

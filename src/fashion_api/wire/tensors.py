@@ -143,7 +143,8 @@ def count_elements(name: str, datatype: str, shape: Sequence[int], spec: InputSp
     found = tuple(shape[: _MAX_RANK + 1])
     if not any(len(found) == len(other) and found[1:] == other[1:] for other in accepted):
         wanted = " or ".join(f"[{', '.join(map(str, other))}]" for other in accepted)
-        raise _wrong(name, f"has the shape {_write_shape(shape)}, but must have {wanted}".replace("-1", "n"))
+        meaning = "n picture files" if datatype == BYTES else "n images, rows, columns, channels last"
+        raise _wrong(name, f"has the shape {_write_shape(shape)}, but must have {wanted}: {meaning}".replace("-1", "n"))
     if not 1 <= found[0] <= max_images:
         raise _wrong(name, f"holds {found[0]} images, but one request may hold 1 to {max_images}")
     return math.prod(found)
@@ -172,7 +173,7 @@ def _read_pixels(name: str, values: Array, pixel_range: PixelRange, advice: str)
         return values
     most = 1 if pixel_range == "0-1" else _PIXEL_MAX
     if pixel_range == "0-1" and values.dtype.kind != "f":
-        raise _wrong(name, "pixels from 0 to 1 must be floats")
+        raise _wrong(name, f"pixels from 0 to 1 must be floats{advice}")
     if not (values.min() >= 0 and values.max() <= most):  # NaN is neither
         is_right = (values >= 0) & (values <= most)
         place = tuple(int(index) for index in np.argwhere(~is_right)[0])

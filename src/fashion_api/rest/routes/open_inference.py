@@ -35,7 +35,7 @@ from fashion_api.wire.open_inference_models import (
 )
 from fashion_api.wire.served_model import check_ready
 
-TAG = "open inference protocol"
+TAG = "Open Inference Protocol"
 MODEL = "/v2/models/{name}"
 ASKED = protocol_responses(problems.NOT_READY, problems.OVERLOADED)
 ASKED_OF_MODEL: dict[str, Any] = {
