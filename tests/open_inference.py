@@ -223,12 +223,15 @@ BAD: Mapping[str, Bad] = {
     "a million values": Bad(Request(b"[" + b"1," * 1_000_000 + b"1]"), "far more lists or values"),
     # Picture files
     "a length of bytes that lies": Bad(_files(b"\x09\0\0\0abc"), "image[0]: is cut short"),
+    "millions of empty files": Bad(_files(bytes(4 * 100_000)), "has more than 1 elements, as many as its shape means"),
     "a length of bytes over the body": Bad(_files(b"\xff\xff\xff\xffabc"), "image[0]: is cut short"),
     "lengths of bytes past the body": Bad(
         infer_binary(pack(b"abc") + b"\x04\0\0\0abc", shape=[2], datatype="BYTES"), "image[1]: is cut short"
     ),
-    "half a length of bytes": Bad(_files(pack(b"abc") + b"\0\0"), "image[1]: is cut short"),
-    "one element too many": Bad(_files(pack(b"a", b"b")), "has 2 values, but its shape [1] means 1"),
+    "half a length of bytes": Bad(
+        infer_binary(pack(b"abc") + b"\0\0", shape=[2], datatype="BYTES"), "image[1]: is cut short"
+    ),
+    "one element too many": Bad(_files(pack(b"a", b"b")), "has more than 1 elements, as many as its shape means"),
     "no picture": Bad(_files(pack(b"hello, world")), "image[0]: this is not a picture"),
     "an empty picture": Bad(_files(pack(b"")), "image[0]: the file is empty"),
     "a broken picture": Bad(_files(pack(picture_files.truncated_png())), "image[0]: the file begins"),

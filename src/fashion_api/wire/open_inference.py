@@ -43,6 +43,7 @@ from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
     Tensor,
+    count_elements,
     flatten,
     list_shapes,
     parse_numbers,
@@ -247,7 +248,9 @@ def _read_input(service: Service, request: dict[str, Any], rest: memoryview) -> 
     datatype = _read_text("inputs[0]", given, "datatype")
     check_input_form(name, datatype, of_input)
     shape = _read_shape(given)
+    spec = service.model.input
     data = given.get("data")
+    values: Any
     if _BINARY_SIZE not in of_input:
         if len(rest):
             raise _wrong(
@@ -255,11 +258,16 @@ def _read_input(service: Service, request: dict[str, Any], rest: memoryview) -> 
             )
         if data is None:
             raise _wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
-        values = _read_data(service.model.input, name, datatype, data)
+        values = _read_data(spec, name, datatype, data)
     elif data is not None:
         raise _wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
     else:
-        values = _read_binary(name, datatype, of_input[_BINARY_SIZE], rest)
+        content = _check_binary(name, of_input[_BINARY_SIZE], rest)
+        if datatype == BYTES:
+            most = find_max_images(service.settings, spec)
+            values = unpack_bytes(name, content, most=count_elements(name, datatype, shape, spec, max_images=most))
+        else:
+            values = unpack_numbers(name, content, datatype)
     return Tensor(name, datatype, shape, values), of_input
 
 
@@ -300,14 +308,14 @@ def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
     return contents
 
 
-def _read_binary(name: str, datatype: str, given: object, rest: memoryview) -> Any:  # noqa: ANN401  # as in `Tensor`
+def _check_binary(name: str, given: object, rest: memoryview) -> memoryview:
     where = f"{name}.parameters.{_BINARY_SIZE}"
     size = to_whole_number(given)
     if size is None or size < 0:
         raise _wrong(where, f"must be a number of bytes, not {name_value(given)}")
     if size != len(rest):
         raise _wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
-    return unpack_bytes(name, rest) if datatype == BYTES else unpack_numbers(name, rest, datatype)
+    return rest
 
 
 def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable[[Predictions], Reply]:

@@ -202,7 +202,7 @@ def unpack_numbers(name: str, content: bytes | memoryview, datatype: str) -> Arr
     return (values.astype(np.uint32) << 16).view(np.float32) if datatype == BF16 else values
 
 
-def unpack_bytes(name: str, content: bytes | memoryview, *, most: float = math.inf) -> list[bytes]:
+def unpack_bytes(name: str, content: bytes | memoryview, *, most: int) -> list[bytes]:
     """Read the elements of a `BYTES` tensor: each is its length, four bytes in little-endian order, and its content.
 
     Raises:
