@@ -269,6 +269,8 @@ class Calls:
                 raise BodyTimeoutError(f"the message did not arrive within {timeout_s:g} s") from None
         if content is grpc.aio.EOF:
             await asyncio.sleep(_CLOSING_S)
+            if context.time_remaining() == 0:
+                raise DeadlineExceededError("the message did not arrive within the call's time")
             raise InvalidRequestError([Fault("", "the call has no message")])
         with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
             self._describe(context, record, call.service)  # the model may have changed since
