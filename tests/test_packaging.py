@@ -347,7 +347,7 @@ def test_packages_that_a_message_offers_are_the_extra() -> None:
 
 
 def test_packages_that_a_message_offers_for_grpc_are_of_the_extra() -> None:
-    """Where gRPC is missing, what the message says to install is in the versions that the extra wants, and is enough."""
+    """Where gRPC is missing, the message says what to install: enough, and in the versions of the extra."""
     extra = {found.name: found for found in map(Requirement, PROJECT["project"]["optional-dependencies"]["grpc"])}
     offered = {found.name: found for found in map(Requirement, shlex.split(INSTALL_GRPC.removeprefix("pip install ")))}
     assert offered["grpcio"].specifier == extra["grpcio"].specifier  # the only one that has an upper limit
