@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from fashion_api.cli.main import run
 from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW
+from fashion_api.server.grpc_port import INSTALL_GRPC
 from fashion_api.service.tracing import INSTALL_OPENTELEMETRY
 from fashion_api.settings import ENV_PREFIX, Settings
 
@@ -343,6 +344,15 @@ def test_packages_that_a_message_offers_are_the_extra() -> None:
     """Where OpenTelemetry is missing, what the message says to install is what the extra holds."""
     offered = set(INSTALL_OPENTELEMETRY.removeprefix("pip install ").split())
     assert offered == {Requirement(entry).name for entry in PROJECT["project"]["optional-dependencies"]["tracing"]}
+
+
+def test_packages_that_a_message_offers_for_grpc_are_of_the_extra() -> None:
+    """Where gRPC is missing, the message says what to install: enough, and in the versions of the extra."""
+    extra = {found.name: found for found in map(Requirement, PROJECT["project"]["optional-dependencies"]["grpc"])}
+    offered = {found.name: found for found in map(Requirement, shlex.split(INSTALL_GRPC.removeprefix("pip install ")))}
+    assert offered["grpcio"].specifier == extra["grpcio"].specifier  # the only one that has an upper limit
+    brought = {Requirement(entry).name for name in offered for entry in metadata.requires(name) or ()}
+    assert extra.keys() <= offered.keys() | brought
 
 
 def test_the_image_sends_nothing_to_the_makers_of_its_engine() -> None:

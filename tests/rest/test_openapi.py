@@ -278,6 +278,20 @@ def test_statuses_of_each_operation_are_described(document: dict[str, Any]) -> N
     assert described == STATUSES
 
 
+def test_problems_of_protocols_are_described_by_what_their_answers_have(document: dict[str, Any]) -> None:
+    """Answers under /v1 and /v2 have one member, `error`, and no description speaks of others."""
+    described = [
+        (path, response["description"])
+        for path, item in document["paths"].items()
+        if path.startswith(("/v1", "/v2"))
+        for operation in item.values()
+        for response in operation["responses"].values()
+    ]
+    assert any("`error`" in description for _, description in described)
+    others = ("`errors`", "`detail`", "request_id", "test image")
+    assert not [found for found in described if any(other in found[1] for other in others)]
+
+
 @pytest.mark.parametrize("operation", [name for name in STATUSES if name.split()[1] not in HEALTH])
 def test_overload_is_described(client: TestClient, operation: str) -> None:
     """What an operation answers where too many requests are under way is among its statuses."""

@@ -42,6 +42,7 @@ OF_A_PREDICTION = (problems.NOT_READY, problems.OVERLOADED, problems.DEADLINE)
 _PROTOCOL_MEANINGS = {
     problems.NOT_FOUND: "There is no model of this name, or it has no such version.",
     problems.INVALID: "Something in the request is wrong; `error` says what. The same request will fail again.",
+    problems.UNSUPPORTED: "The body has a content coding that is not read; `Accept-Encoding` names those that are.",
     INTERNAL: "A fault of the service, not of the request; the log has it under the response's `X-Request-ID`.",
 }
 """What problems mean where an answer has nothing but `error`."""

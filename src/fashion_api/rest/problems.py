@@ -334,7 +334,7 @@ async def _answer_http_exception(request: Request, error: Exception, *, has_docs
 def _find_verb(path: str) -> str:
     """Say how a path is written whose verb has a slash before it."""
     found = _VERB_AS_A_PATH.search(path)
-    return f"; did you mean {path[: found.start(1)]}:predict?" if found else ""
+    return f"; ask {path[: found.start(1)]}:predict" if found else ""
 
 
 def _list_methods(scope: Scope) -> list[str]:

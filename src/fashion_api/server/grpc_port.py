@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-INSTALL_GRPC = "pip install grpcio grpcio-health-checking grpcio-reflection"
+INSTALL_GRPC = "pip install 'grpcio>=1.85,<1.86' grpcio-health-checking grpcio-reflection"
 """What installs the extra `grpc`."""
 _MODULES = ("grpc", "grpc_health", "grpc_reflection")
 _SHARE_OF_FILES = 4

@@ -113,7 +113,9 @@ class Metrics:
         gauge = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livesum")
         said = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livemax")
         self._requests = counter(
-            "fashion_requests", "Answers; status 499: the caller left before.", ["route", "method", "status"]
+            "fashion_requests",
+            "Answers, of gRPC with HTTP's status; 499: the caller left before.",
+            ["route", "method", "status"],
         )
         self._durations = histogram(
             "fashion_request_duration_seconds",

@@ -109,7 +109,7 @@ def test_prediction_is_answered(path: str, *, has_fast_path: bool) -> None:
         ("GET", f"{MODEL}:predict", 405, "GET is not for this address; ask it by POST"),
         ("DELETE", f"{MODEL}:predict", 405, "DELETE is not for this address"),
         ("POST", MODEL, 405, "POST is not for this address; ask it by GET"),
-        ("POST", f"{MODEL}/predict", 404, f"there is nothing at {MODEL}/predict; did you mean {MODEL}:predict?"),
+        ("POST", f"{MODEL}/predict", 404, f"there is nothing at {MODEL}/predict; ask {MODEL}:predict"),
         ("GET", "/v1/unknown", 404, "there is nothing at /v1/unknown"),
         ("GET", "/v1/", 404, "there is nothing at /v1/"),
         ("GET", "/v1", 404, "there is nothing at /v1"),
