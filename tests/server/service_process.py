@@ -120,11 +120,15 @@ class ServiceProcess:
         """Wait for its end; gives the exit status."""
         return self.process.wait(LIMIT_S)
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """End all of it by force."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
+
+    def end(self) -> None:
+        """End all of it by force, and what reads it."""
+        self.kill()
         if self.process.stderr is not None:
             self.process.stderr.close()
 
@@ -153,6 +157,12 @@ class Service(ServiceProcess):
         """Wait until workers have become ready so many times, and accept connections."""
         self.log.wait_for("is ready after" if self._has_supervisor else ": ready: http", times=times)
         connect(self.port).close()
+
+    def end(self) -> None:
+        """End all of it by force, once its log is read."""
+        self.kill()
+        self.log.wait_for_end()
+        super().end()
 
     def stop(self) -> int:
         """End it as an operator would; gives the exit status."""

@@ -195,7 +195,7 @@ def load_walked_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no 
             # In a thread of its own, Keras forgets the variables without values.
             with ThreadPoolExecutor(1) as executor:
                 executor.submit(_load_outline, path).result()
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
+            model = _load(path)
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
     _replace_activations(model, has_old_hard_sigmoid=is_of_keras_2(file.version))
@@ -220,6 +220,22 @@ def _load_outline(path: Path) -> Any:  # noqa: ANN401  # Keras ships no types
     import keras  # noqa: PLC0415  # see load_keras_model
 
     with keras.StatelessScope(initialize_variables=False):
+        return _load(path)
+
+
+def _load(path: Path) -> Any:  # noqa: ANN401  # Keras ships no types
+    """Load a model; once more where Keras has taken one of its layers for another.
+
+    Keras 3 tells the layers of a `.keras` from one another by their address. A `Bidirectional` makes a layer and lets
+    it go; in one of a hundred trials the next one's had the same address, and ran in the wrong direction.
+    """
+    import keras  # noqa: PLC0415  # see load_keras_model
+
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except ValueError as error:
+        if "go_backwards" not in str(error):
+            raise
         return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
