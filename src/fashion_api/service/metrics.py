@@ -201,24 +201,24 @@ class Metrics:
             self._gauges[name].set(value)
 
     def count_requests(self, events: Sequence[RequestEvent]) -> None:
-        """Count requests that are over."""
+        """Count requests that are over; the requests come last: whoever reads them has all else of them too."""
+        for reason, count in Tally(event.refusal for event in events if event.refusal).items():
+            self._refusals.labels(reason).inc(count)
+        if work := [event.work for event in events if event.work is not None]:
+            self._count_work(work)
         answers: dict[tuple[str | None, str, int], list[float]] = {}
         for event in events:
             answers.setdefault((event.route, event.method, event.status), []).append(event.duration_ms)
         for (route, method, status), durations_ms in answers.items():
             known = method if method in _METHODS else _OTHER_METHOD
-            self._requests.labels(route or NO_ROUTE, known, str(status)).inc(len(durations_ms))
             self._durations.labels(route or NO_ROUTE).observe_all(np.array(durations_ms) / 1e3)
-        for reason, count in Tally(event.refusal for event in events if event.refusal).items():
-            self._refusals.labels(reason).inc(count)
-        if work := [event.work for event in events if event.work is not None]:
-            self._count_work(work)
+            self._requests.labels(route or NO_ROUTE, known, str(status)).inc(len(durations_ms))
 
     def count_refused_connection(self, status: int, reason: str) -> None:
         """Count what was refused before it was a request: bytes that are no HTTP, say."""
-        self._requests.labels(NO_ROUTE, _OTHER_METHOD, str(status)).inc()
         self._durations.labels(NO_ROUTE).observe(0.0)
         self._refusals.labels(reason).inc()
+        self._requests.labels(NO_ROUTE, _OTHER_METHOD, str(status)).inc()
 
     def count_batches(self, images: Sequence[int]) -> None:
         """Count batches, by their images."""

@@ -150,8 +150,8 @@ class Service:
         batches = batcher.take_batches()
         self.statistics.add_batches(batches)
         if self.settings.metrics:
-            self.metrics.count_requests(events)
             self.metrics.count_batches([batch.images for batch in batches])
+            self.metrics.count_requests(events)
         if self.spans is not None:
             self.spans.write(events, batches)
 
