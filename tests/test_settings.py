@@ -330,6 +330,31 @@ def test_metrics_have_another_port(monkeypatch: pytest.MonkeyPatch, env_file: Pa
         load_settings(Settings, env_file=env_file)
 
 
+@pytest.mark.parametrize("other", ["PORT", "METRICS_PORT"])
+def test_grpc_has_another_port(other: str, monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """One port for gRPC and for anything else stops the start with a message that names the setting."""
+    monkeypatch.setenv(f"FASHION_{other}", "9000")
+    monkeypatch.setenv("FASHION_GRPC_PORT", "9000")
+    with pytest.raises(SettingsError, match=r"^FASHION_GRPC_PORT: 9000 is another port's number"):
+        load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "a:b", "a?b", "a#b", "a%b", "a\tb", ".", "..", "stats"])
+def test_served_name_can_stand_in_an_address(name: str, monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """A name that an address cannot have in its place, or that leads elsewhere there, stops the start."""
+    monkeypatch.setenv("FASHION_SERVED_NAME", name)
+    with pytest.raises(SettingsError, match=r"^FASHION_SERVED_NAME: "):
+        load_settings(Settings, env_file=env_file)
+
+
+@pytest.mark.parametrize("name", ["label", "class_id", "probability", "novelty", "accepted"])
+def test_served_output_is_no_other_output(name: str, monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """The probabilities cannot have the name of another output."""
+    monkeypatch.setenv("FASHION_SERVED_OUTPUT", name)
+    with pytest.raises(SettingsError, match=f"^FASHION_SERVED_OUTPUT: {name} is the name of another output"):
+        load_settings(Settings, env_file=env_file)
+
+
 def test_limit_without_a_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
     """An infinite limit on images stops the start with a message that names the setting: unset, there is none."""
     monkeypatch.setenv("FASHION_RATE_LIMIT", "inf")

@@ -120,7 +120,13 @@ def _is_of_a_model(path: Path, served: Path) -> bool:
     return path == served or path.suffix in _MODEL_SUFFIXES or is_manifest or path.name == "README.md"
 
 
+_NO_NAMES = (".", "..", "stats")
+"""What leads elsewhere where an address has a model's name."""
+
+
 def _check_served_name(name: str | None) -> str | None:
+    if name in _NO_NAMES:
+        raise ValueError(f"{name} stands for something else in addresses: choose another name")
     if name is not None and not re.fullmatch(r"[^/:?#%\s\x00-\x1f\x7f]+", name):
         raise ValueError("must be a name without spaces and without any of / : ? # %, as it stands in addresses")
     return name

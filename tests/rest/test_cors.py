@@ -18,6 +18,13 @@ def test_every_response_names_the_origin(make_client: MakeClient, path: str) -> 
     assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
+def test_pages_may_read_the_protocols_headers(make_client: MakeClient) -> None:
+    """A page may read which model has answered, and where the binary data of an answer begin."""
+    response = make_client(cors_origins=(ORIGIN,)).get("/v2/models", headers={"Origin": ORIGIN})
+    exposed = response.headers["access-control-expose-headers"].lower()
+    assert all(name in exposed for name in ("x-model-version", "inference-header-content-length"))
+
+
 def test_refusal_names_the_origin(make_client: MakeClient) -> None:
     """A request without a key is refused in a way that a page may read."""
     client = make_client(cors_origins=(ORIGIN,), api_keys=(SecretStr("key"),))

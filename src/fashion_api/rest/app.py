@@ -195,6 +195,7 @@ def _make_cors(origins: Sequence[str]) -> Middleware:
             "RateLimit",
             "RateLimit-Policy",
             "Inference-Header-Content-Length",
+            "X-Model-Version",
         ],
         max_age=3600,
     )

@@ -114,7 +114,7 @@ class Metrics:
         said = partial(prometheus.Gauge, registry=registry, multiprocess_mode="livemax")
         self._requests = counter(
             "fashion_requests",
-            "Answers, of gRPC with HTTP's status; 499: the caller left before.",
+            "Answers; those of gRPC have the status that HTTP has for theirs; 499: the caller left before.",
             ["route", "method", "status"],
         )
         self._durations = histogram(
