@@ -243,7 +243,9 @@ WORKERS = pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two wor
 def serve_unread(file: Path, workers: int, **environment: str) -> Iterator[tuple[ServiceProcess, int]]:
     """A service, and its port, whose standard error is a pipe that nobody reads; it logs to a file as well."""
     settings = {"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file), **environment}
-    service = ServiceProcess(settings, is_forked=True)
+    service = ServiceProcess(
+        settings
+    )  # no fork, which would fail where its standard error cannot be flushed at the end
     try:
         while not (file.exists() and file.read_text().count(": ready: ") == workers):
             os.sched_yield()
