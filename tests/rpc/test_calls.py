@@ -389,7 +389,7 @@ class TestDeadlines:
         run(test())
 
     def test_a_deadline_that_passes_at_once_leaves_one_line_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Whether the call is still taken in, or even answered, is a matter of luck."""
+        """Whether the call is taken in, answered, or refused as the server has ended by then, is a matter of luck."""
 
         async def test() -> None:
             async with connect() as client:
@@ -401,7 +401,7 @@ class TestDeadlines:
         run(test())
         statuses = [event.status for event in get_events(caplog)]
         assert len(statuses) <= 10
-        assert set(statuses) <= {200, 408, 499, 504}
+        assert set(statuses) <= {200, 408, 499, 503, 504}
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 

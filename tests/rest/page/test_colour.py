@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.fakes import COLOUR_LABELS
 from tests.rest.page.conftest import OpenPage
@@ -36,7 +36,7 @@ def test_photograph_keeps_its_colours(in_colour: ServerProcess, open_page: OpenP
     choose(page, as_file(photograph()))
     expect(page.locator(".given img")).to_have_js_property("naturalWidth", 32)
     expect(page.locator(".steps")).to_have_text("32 × 32 pixels, in colour: fitted whole, with black beside it.")
-    expect(page.get_by_text("Light and dark")).to_have_count(0)
+    expect(page.get_by_text("Light and dark")).to_be_hidden()
     with page.expect_request("**/predictions?*") as asked:
         answer = ask(page)
     sent = decode(read_images(asked.value)[0])
@@ -48,6 +48,22 @@ def test_photograph_keeps_its_colours(in_colour: ServerProcess, open_page: OpenP
     expect(heat).to_have_js_property("width", 32)
     answer.get_by_text("Take it away").click()
     expect(answer.locator("pre")).to_contain_text(read_images(asked.value)[0])
+
+
+def test_picture_that_is_there_before_the_model_is_known_has_its_controls(
+    in_colour: ServerProcess, open_page: OpenPage
+) -> None:
+    """A person may choose a picture while the page still waits for the model's card."""
+    page = open_page(in_colour)
+    held: list[Route] = []
+    page.route("**/api/v1/model", lambda route: held.append(route))  # noqa: PLW0108  # Playwright sets an attribute on it
+    page.reload()
+    choose(page, as_file(photograph()))
+    expect(page.get_by_role("group", name="Fit")).to_be_visible()
+    assert held
+    held.pop().continue_()
+    expect(page.get_by_role("heading", name="What is this?")).to_be_visible()
+    expect(page.get_by_role("group", name="Light and dark")).to_have_count(0)
 
 
 def test_drawing_is_of_three_equal_channels(in_colour: ServerProcess, open_page: OpenPage) -> None:

@@ -14,6 +14,7 @@ export function takeCard({ calibration, input, words }) {
   settings.coverages = Object.keys(calibration?.prediction_sets.thresholds ?? {}).sort();
   settings.words = words;
   settings.isGrey = input.channels === 1;
+  document.body.classList.toggle('in-colour', !settings.isGrey); // pictures may have been there before
 }
 
 /** What a person can do about each flaw of a picture that is not accepted. */

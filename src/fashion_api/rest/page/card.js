@@ -118,9 +118,11 @@ export class Card {
           'div',
           { class: 'controls' },
           h('div', { class: 'buttons' }, this._turnButton, this._uncropButton),
-          settings.isGrey
-            ? segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert }))
-            : null,
+          h(
+            'div',
+            { class: 'for-grey' },
+            segmented('Light and dark', INVERT, this._options.invert, (invert) => this._set({ invert })),
+          ),
           segmented('Fit', FIT, this._options.fit, (fit) => this._set({ fit })),
           this._crop.numbers,
         ),
