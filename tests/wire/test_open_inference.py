@@ -142,6 +142,27 @@ def test_binary_pixels_are_read(service: Service, content: bytes, changes: dict[
     np.testing.assert_array_equal(read(service, infer_binary(content, **changes)).images, IMAGES[9:10])
 
 
+def test_same_json_again_is_read_with_the_data_behind_it(service: Service) -> None:
+    """What was read of a caller's JSON holds for that JSON, not for the data, the model or the names that are set."""
+    first, second = infer_binary(), infer_binary(IMAGES[3].tobytes())
+    short = first._replace(body=first.body[:-1])
+    for request, image in ((first, IMAGES[9]), (second, IMAGES[3]), (first, IMAGES[9])):
+        np.testing.assert_array_equal(read(service, request).images, [image])
+    with pytest.raises(InvalidRequestError, match="says 784 bytes, but 783 come"):
+        read(service, short)
+    with pytest.raises(InvalidRequestError, match="'image' is no input of the model; it has one, x"):
+        read(fake_service(served_input="x"), first)
+
+
+def test_output_of_the_same_json_is_that_of_the_model(service: Service) -> None:
+    """A model that comes in another's place may have other outputs."""
+    text = infer(tensor(data=..., parameters={"binary_data_size": 784}), outputs=[{"name": "novelty"}]).body
+    request = Request(text + PIXELS, ((LENGTH, str(len(text))),))
+    assert read_json(ask(service, request))["outputs"][0]["name"] == "novelty"
+    with pytest.raises(InvalidRequestError, match="'novelty' is no output of the model"):
+        read(fake_service(FakeClassifier()), request)
+
+
 def test_binary_pictures_are_read(service: Service) -> None:
     """Picture files are read from bytes, each with its length."""
     content = pack(picture_files.grey_png(), picture_files.grey_jpeg())

@@ -275,7 +275,7 @@ def _read_inference(
     check_parameters(parameters)
     timeout_s = read_timeout_s(parameters)
     wanted = choose_outputs(service, [(output.name, _read_parameters(output.parameters)) for output in request.outputs])
-    check_input(settings, [given.name for given in request.inputs])
+    check_input(settings.served_input, [given.name for given in request.inputs])
     given = request.inputs[0]
     of_input = _read_parameters(given.parameters)
     check_input_form(given.name, given.datatype, of_input)

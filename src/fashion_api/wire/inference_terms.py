@@ -8,7 +8,6 @@ from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.service.service import Service
-from fashion_api.settings import Settings
 from fashion_api.wire.tensors import (
     BYTES,
     NUMBERS,
@@ -83,13 +82,16 @@ def advise(pixel_range: PixelRange) -> str:
     return f'; declare pixels from 0 to 1 by the parameter {PIXEL_RANGE}: "0-1"'
 
 
-def check_input(settings: Settings, names: Sequence[str]) -> None:
+def check_input(wanted: str, names: Sequence[str]) -> None:
     """Check that a request has the model's input, once, and no other.
+
+    Args:
+        wanted: what the model's input is called.
+        names: those of the request's inputs.
 
     Raises:
         InvalidRequestError: it has not.
     """
-    wanted = settings.served_input
     if len(names) == 1 and names[0] == wanted:
         return
     if not names:

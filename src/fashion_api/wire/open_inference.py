@@ -6,6 +6,7 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protoc
 https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
 
+import functools
 import math
 import re
 import zlib
@@ -36,12 +37,13 @@ from fashion_api.wire.inference_terms import (
     read_pixel_range,
     read_timeout_s,
 )
-from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, parse_json, read_json, refuse_mark
+from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, may_hold_booleans, parse_json, read_json, refuse_mark
 from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step
 from fashion_api.wire.served_model import DATATYPE
 from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
+    PixelRange,
     Tensor,
     count_elements,
     flatten,
@@ -70,6 +72,8 @@ _IN_BINARY_ONLY: Final = ("FP16", "BF16")
 _CODING = re.compile(r"\s*(gzip|x-gzip|deflate)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
 _LEVEL: Final = 1
 _GZIP_WBITS, _ZLIB_WBITS = 31, 15
+_KEPT_BYTES: Final = 1024
+"""JSON up to this size is kept with what was read in it."""
 
 
 class _Fields(NamedTuple):
@@ -80,12 +84,29 @@ class _Fields(NamedTuple):
     accept_encoding: str
 
 
+class _Asked(NamedTuple):
+    """What the JSON of a request says."""
+
+    request_id: str
+    timeout_s: float
+    outputs: Sequence[tuple[str, Parameters]]
+    are_binary: Sequence[bool]
+    """Whether each output is sent as binary data; of none, the first."""
+    name: str
+    """The input's, as what follows."""
+    datatype: str
+    shape: list[int]
+    pixel_range: PixelRange
+    binary_size: object
+    """Bytes of its binary data; `None` where it has none."""
+    data: object
+
+
 class _Answer(NamedTuple):
     """How the answer to a request is written."""
 
     wanted: Sequence[WantedOutput]
     are_binary: Sequence[bool]
-    """Whether each output is sent as binary data."""
     request_id: str = ""
 
 
@@ -101,10 +122,10 @@ def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | Job
         raise _wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
     else:
         text, rest = body[:length], memoryview(body)[length:]
-    refuse_mark(text)
     if len(text) > UNCOUNTED_BYTES:
         return _read_large(service, fields, text, rest)
-    return _read_document(service, fields, _parse(text, fields), rest)
+    read = _read_text_again if len(text) <= _KEPT_BYTES and length is not None else _read_text
+    return _read_asked(service, fields, read(text, service.settings.served_input, is_all=length is None), text, rest)
 
 
 def _read_fields(head: RequestHead) -> _Fields:
@@ -122,13 +143,19 @@ def _read_fields(head: RequestHead) -> _Fields:
     return _Fields(length, accept_encoding)
 
 
-def _parse(text: bytes, fields: _Fields) -> object:
+def _read_text(text: bytes, served_input: str, *, is_all: bool) -> _Asked:
+    refuse_mark(text)
     try:
-        return parse_json(text)
+        document = parse_json(text)
     except InvalidRequestError as error:
-        if fields.header_length is None and _BINARY_SIZE.encode() in text:
+        if is_all and _BINARY_SIZE.encode() in text:
             raise _wrong("", f"{error}; before binary data, {HEADER_LENGTH} must say how long the JSON is") from None
         raise
+    return _read_document(document, served_input)
+
+
+_read_text_again = functools.lru_cache(maxsize=256)(_read_text)
+"""For JSON before binary data: one caller's is the same in all of its requests, as a rule."""
 
 
 def _read_raw(service: Service, fields: _Fields, body: bytes) -> Job[Reply]:
@@ -146,12 +173,14 @@ def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview
     most = find_max_images(service.settings, spec)
     pixels = spec.height * spec.width
     lists = most * (pixels + spec.height + 1)  # one around each pixel too
+    refuse_mark(text)
     document = yield from read_json(text, max_lists=lists, max_values=lists + most * pixels * spec.channels)
-    found = _read_document(service, fields, document, rest)
+    asked = _read_document(document, service.settings.served_input)
+    found = _read_asked(service, fields, asked, text, rest)
     return found if isinstance(found, Job) else (yield from found)
 
 
-def _read_document(service: Service, fields: _Fields, document: object, rest: memoryview) -> Job[Reply] | JobSteps:
+def _read_document(document: object, served_input: str) -> _Asked:
     request = _check_object("", document)
     request_id = request.get("id", "")
     if not isinstance(request_id, str):
@@ -159,17 +188,40 @@ def _read_document(service: Service, fields: _Fields, document: object, rest: me
     parameters = _read_parameters("", request)
     check_parameters(parameters)
     timeout_s = read_timeout_s(parameters)
-    answer = _read_outputs(service, request, parameters, request_id)
-    tensor, of_input = _read_input(service, request, rest)
-    write = _make_writer(service, fields, answer)
-    pixel_range = read_pixel_range(parameters, of_input)
+    outputs, are_binary = _read_outputs(request, parameters)
+    given = _read_input(request, served_input)
+    of_input = _read_parameters("inputs[0].", given)
+    datatype = _read_string("inputs[0]", given, "datatype")
+    check_input_form(served_input, datatype, of_input)
+    return _Asked(
+        request_id,
+        timeout_s,
+        outputs,
+        are_binary,
+        served_input,
+        datatype,
+        _read_shape(given),
+        read_pixel_range(parameters, of_input),
+        of_input.get(_BINARY_SIZE),
+        given.get("data"),
+    )
+
+
+def _read_asked(
+    service: Service, fields: _Fields, asked: _Asked, text: bytes, rest: memoryview
+) -> Job[Reply] | JobSteps:
+    """Read the values of what is asked for in `text`, the JSON; `rest` is the binary data behind it."""
     spec, settings = service.model.input, service.settings
     most = find_max_images(settings, spec)
+    answer = _Answer(choose_outputs(service, asked.outputs), asked.are_binary, asked.request_id)
+    write = _make_writer(service, fields, answer)
+    tensor = Tensor(asked.name, asked.datatype, asked.shape, _read_values(asked, text, rest, spec, most=most))
     if tensor.datatype != BYTES:
+        pixel_range = asked.pixel_range
         images = read_numbers(tensor, spec, max_images=most, pixel_range=pixel_range, advice=advise(pixel_range))
-        return Job(images, write, timeout_s)
+        return Job(images, write, asked.timeout_s)
     steps = read_tensor(tensor, spec, max_images=most, resize=choose_resize(settings, spec))
-    return _finish_pictures(steps, write, timeout_s)
+    return _finish_pictures(steps, write, asked.timeout_s)
 
 
 def _finish_pictures(
@@ -206,7 +258,7 @@ def _read_parameters(where: str, owner: dict[str, Any]) -> Parameters:
     return cast("Parameters", parameters)
 
 
-def _read_text(where: str, owner: dict[str, Any], name: str) -> str:
+def _read_string(where: str, owner: dict[str, Any], name: str) -> str:
     if name not in owner:
         raise _wrong(f"{where}.{name}", "is missing")
     value = owner[name]
@@ -215,19 +267,20 @@ def _read_text(where: str, owner: dict[str, Any], name: str) -> str:
     return value
 
 
-def _read_outputs(service: Service, request: dict[str, Any], parameters: Parameters, request_id: str) -> _Answer:
+def _read_outputs(request: dict[str, Any], parameters: Parameters) -> tuple[list[tuple[str, Parameters]], list[bool]]:
+    """Read the names and parameters of the outputs that are asked for, and whether each is sent as binary data."""
     are_binary = _read_boolean("parameters", parameters, _BINARY_OUTPUT, default=False)
     outputs = _read_list(request, "outputs")
     if not outputs:
-        return _Answer(choose_outputs(service, ()), (are_binary,), request_id)
+        return [], [are_binary]
     asked: list[tuple[str, Parameters]] = []
     forms: list[bool] = []
     for position, output in enumerate(outputs):
         where = f"outputs[{position}]"
         of_output = _read_parameters(f"{where}.", output)
-        asked.append((_read_text(where, output, "name"), of_output))
+        asked.append((_read_string(where, output, "name"), of_output))
         forms.append(_read_boolean(f"{where}.parameters", of_output, _BINARY_DATA, default=are_binary))
-    return _Answer(choose_outputs(service, asked), forms, request_id)
+    return asked, forms
 
 
 def _read_boolean(where: str, parameters: Parameters, name: str, *, default: bool) -> bool:
@@ -237,38 +290,33 @@ def _read_boolean(where: str, parameters: Parameters, name: str, *, default: boo
     return value
 
 
-def _read_input(service: Service, request: dict[str, Any], rest: memoryview) -> tuple[Tensor, Parameters]:
+def _read_input(request: dict[str, Any], served_input: str) -> dict[str, Any]:
+    """Give the one input."""
     if "inputs" not in request:
-        raise _wrong("inputs", f"is missing; the model has one input, {service.settings.served_input}")
+        raise _wrong("inputs", f"is missing; the model has one input, {served_input}")
     inputs = _read_list(request, "inputs")
-    names = [_read_text(f"inputs[{position}]", item, "name") for position, item in enumerate(inputs)]
-    check_input(service.settings, names)
-    (given,), (name,) = inputs, names
-    of_input = _read_parameters("inputs[0].", given)
-    datatype = _read_text("inputs[0]", given, "datatype")
-    check_input_form(name, datatype, of_input)
-    shape = _read_shape(given)
-    spec = service.model.input
-    data = given.get("data")
-    values: Any
-    if _BINARY_SIZE not in of_input:
+    check_input(
+        served_input, [_read_string(f"inputs[{position}]", item, "name") for position, item in enumerate(inputs)]
+    )
+    return inputs[0]
+
+
+def _read_values(asked: _Asked, text: bytes, rest: memoryview, spec: InputSpec, *, most: int) -> Any:  # noqa: ANN401  # as in `Tensor`
+    name, datatype = asked.name, asked.datatype
+    if asked.binary_size is None:
         if len(rest):
             raise _wrong(
                 "", f"the body goes on for {len(rest)} bytes after its JSON, but no input has a {_BINARY_SIZE}"
             )
-        if data is None:
+        if asked.data is None:
             raise _wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
-        values = _read_data(spec, name, datatype, data)
-    elif data is not None:
+        return _read_data(spec, name, datatype, asked.data, may_hold_booleans=may_hold_booleans(text))
+    if asked.data is not None:
         raise _wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
-    else:
-        content = _check_binary(name, of_input[_BINARY_SIZE], rest)
-        if datatype == BYTES:
-            most = find_max_images(service.settings, spec)
-            values = unpack_bytes(name, content, most=count_elements(name, datatype, shape, spec, max_images=most))
-        else:
-            values = unpack_numbers(name, content, datatype)
-    return Tensor(name, datatype, shape, values), of_input
+    content = _check_binary(name, asked.binary_size, rest)
+    if datatype == BYTES:
+        return unpack_bytes(name, content, most=count_elements(name, datatype, asked.shape, spec, max_images=most))
+    return unpack_numbers(name, content, datatype)
 
 
 def _read_shape(given: dict[str, Any]) -> list[int]:
@@ -286,13 +334,14 @@ def _read_shape(given: dict[str, Any]) -> list[int]:
     return cast("list[int]", lengths)
 
 
-def _read_data(spec: InputSpec, name: str, datatype: str, data: object) -> Any:  # noqa: ANN401  # as in `Tensor`
+def _read_data(spec: InputSpec, name: str, datatype: str, data: object, *, may_hold_booleans: bool) -> Any:  # noqa: ANN401  # as in `Tensor`
     if datatype in _IN_BINARY_ONLY:
         raise _wrong(name, f"has the data type {datatype}, which is read as binary data only")
     values, _ = flatten(name, data)
     if datatype == BYTES:
         return _read_pictures(name, values)
-    return parse_numbers(name, values, datatype, (len(values) // math.prod(spec.shape), *spec.shape))
+    shape = (len(values) // math.prod(spec.shape), *spec.shape)
+    return parse_numbers(name, values, datatype, shape, may_hold_booleans=may_hold_booleans)
 
 
 def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
