@@ -6,7 +6,7 @@ PYTHON ?=
 ARGS ?=
 
 # How the tests are spread over processes: make test PARALLEL= for one.
-PARALLEL ?= --numprocesses auto --dist loadfile
+PARALLEL ?= --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 BIN := .venv/bin
 # Written when the packages for serving and training, or for development too, were installed.

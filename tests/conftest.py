@@ -24,6 +24,23 @@ from tests.raw_http import LIMIT_S
 
 MODEL = Path(__file__).parents[1] / "models" / "fashion_mnist.h5"
 _PAGE = "tests/rest/page/"
+_LONGEST = (
+    _PAGE,
+    "tests/rest/test_generated_requests.py",
+    "tests/server/test_stopping.py",
+    "tests/docs/test_pages.py",
+    "tests/server/test_supervisor.py",
+    "tests/training/fit/test_training.py",
+    "tests/inference/test_old_models.py",
+    "tests/server/test_log_queue.py",
+    "tests/inference/test_model_process.py",
+    "tests/contract/",
+    "tests/server/test_metrics.py",
+    "tests/training/evaluate/test_evaluation.py",
+    "tests/server/test_asgi_servers.py",
+    "tests/cli/test_train.py",
+)
+"""What takes longest, each more than 15 s."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -48,6 +65,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _FilesA
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many processes again as there are cores: for a third of their time the tests wait."""
     return 3 * (os.cpu_count() or 1) // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that all processes end together."""
+    ranks = {start: rank for rank, start in enumerate(_LONGEST)}
+    items.sort(key=lambda item: next((ranks[start] for start in _LONGEST if item.nodeid.startswith(start)), len(ranks)))
 
 
 def pytest_collection_finish() -> None:

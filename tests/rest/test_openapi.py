@@ -319,12 +319,12 @@ def test_overload_is_described(client: TestClient, operation: str) -> None:
         "/v2/models/{name}/trace/setting",
     ],
 )
-def test_unknown_content_coding_is_described(client: TestClient, document: dict[str, Any], path: str) -> None:
+def test_unknown_content_coding_is_described(client: TestClient, path: str) -> None:
     """Where a body is read, 415 for its content coding is described."""
-    method, operation = list(document["paths"][path].items())[-1]
+    operation = f"POST {path}" if f"POST {path}" in STATUSES else f"GET {path}"
     headers = {"Content-Encoding": "br", "Content-Type": "application/json"}
-    answer = client.request(method, path.format(**PATHS), content=b"{}", headers=headers)
-    assert (answer.status_code, "415" in operation["responses"]) == (415, True)
+    answer = client.request(operation.split(maxsplit=1)[0], path.format(**PATHS), content=b"{}", headers=headers)
+    assert (answer.status_code, 415 in STATUSES[operation]) == (415, True)
 
 
 @pytest.mark.parametrize(

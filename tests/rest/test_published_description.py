@@ -30,7 +30,7 @@ def report(description: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("schemathesis")
     file, events = folder / "openapi.json", folder / "events.ndjson"
     file.write_text(json.dumps(description))
-    flags = (*FLAGS, "--max-examples=25", "--exclude-checks=positive_data_acceptance")
+    flags = (*FLAGS, "--max-examples=12", "--exclude-checks=positive_data_acceptance")
     with serve_app("uvicorn", "tests.served_app:app", FASHION_SERVED_NAME="fashion") as server:
         done = run_schemathesis(folder, str(file), f"--url={server.url}", *flags, f"--report-ndjson-path={events}")
     return Report(done.stdout, done.returncode, [json.loads(line) for line in events.read_text().splitlines()])

@@ -8,6 +8,7 @@ import os
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -54,4 +55,9 @@ def _run(arguments: tuple[str, ...], cwd: Path, env: dict[str, str], stderr: Con
 
     from fashion_api.__main__ import main  # noqa: PLC0415  # the tests' own process needs nothing of it
 
-    main()
+    try:
+        main()
+    finally:
+        with suppress(OSError):
+            sys.stderr.flush()
+        sys.stderr = None  # an interpreter passes over what it cannot flush there; a fork would fail

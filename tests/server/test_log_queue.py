@@ -2,10 +2,10 @@
 
 import io
 import logging
-import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +22,8 @@ from fashion_api.settings import Settings
 from tests.server.service_process import LIMIT_S, ServiceProcess, connect, get, serve
 
 logger = logging.getLogger("fashion_api.test")
+_PAUSE_S = 0.005
+"""Between two looks at what a service has done."""
 EVENT = RequestEvent(1_800_000_000.0, "GET", "/predict", 200, 1.0, "abc")
 
 
@@ -239,16 +241,18 @@ def test_log_file_is_opened_anew_on_demand(settings: Settings, tmp_path: Path, w
 WORKERS = pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
 
 
+def _wait_until_ready(file: Path, workers: int) -> None:
+    while not (file.exists() and file.read_text().count(": ready: ") == workers):
+        time.sleep(_PAUSE_S)
+
+
 @contextmanager
 def serve_unread(file: Path, workers: int, **environment: str) -> Iterator[tuple[ServiceProcess, int]]:
     """A service, and its port, whose standard error is a pipe that nobody reads; it logs to a file as well."""
     settings = {"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file), **environment}
-    service = ServiceProcess(
-        settings
-    )  # no fork, which would fail where its standard error cannot be flushed at the end
+    service = ServiceProcess(settings, is_forked=True)
     try:
-        while not (file.exists() and file.read_text().count(": ready: ") == workers):
-            os.sched_yield()
+        _wait_until_ready(file, workers)
         yield service, int(file.read_text().split("will serve on http://127.0.0.1:")[1].split()[0])
     finally:
         service.end()
@@ -328,8 +332,7 @@ def test_standard_error_on_a_full_disk_ends_nothing(tmp_path: Path, workers: int
     with open("/dev/full", "w") as full:  # noqa: PTH123  # no path of a file
         service = ServiceProcess({"FASHION_WORKERS": str(workers), "FASHION_LOG_FILE": str(file)}, stderr=full.fileno())
     try:
-        while not (file.exists() and file.read_text().count(": ready: ") == workers):
-            os.sched_yield()
+        _wait_until_ready(file, workers)
         service.send(signal.SIGTERM)
         assert service.wait() == 0
     finally:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.server.service_process import ROOT, Service, ask, begin_request, conn
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
+_PAUSE_S = 0.005
+"""Between two looks at what a service has done."""
 STATUSES = pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
 )
@@ -49,7 +52,7 @@ def test_signal_is_obeyed_while_the_model_loads(workers: int, signum: int, statu
 def _wait_for_handler(pid: int) -> None:
     """Wait until a process handles SIGTERM."""
     while not _handles(pid, signal.SIGTERM):
-        os.sched_yield()
+        time.sleep(_PAUSE_S)
 
 
 def _handles(pid: int, signum: int) -> bool:
@@ -182,6 +185,6 @@ def test_hangup_during_the_start_is_passed_over(workers: int) -> None:
         _wait_for_handler(service.pid)
         while not service.log.find(": ready: http"):
             os.killpg(service.pid, signal.SIGHUP)
-            os.sched_yield()
+            time.sleep(_PAUSE_S)
         service.wait_until_ready(times=workers)
         assert not service.log.find("ended")
