@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import gc
+import logging
 import os
 import re
 import time
@@ -84,6 +85,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(("FASHION_", "OTEL_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Put the root logger back as pytest had set it up."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)  # which all other loggers are told
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(scope="session")

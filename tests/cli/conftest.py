@@ -1,23 +1,10 @@
 """What the tests of the commands share."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.idx import write_small_data_set
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Put the root logger back as pytest had set it up."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)  # which all other loggers are told
-    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(autouse=True)
