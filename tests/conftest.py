@@ -79,12 +79,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them, and those of OpenTelemetry."""
-    for name in list(os.environ):
-        if name.upper().startswith(("FASHION_", "OTEL_")):
-            monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in list(os.environ):
+            if name.upper().startswith(("FASHION_", "OTEL_")):
+                monkeypatch.delenv(name)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ KEY = "generated-key"
 STATEFUL = "Stateful tests"
 """What schemathesis calls requests that it makes of the answers to others, whose operations it does not name."""
 FLAGS = ("--seed=1", "--generation-database=none", "--continue-on-failure")
-RUNS = {"open": ("", ("--max-examples=12",)), "guarded": (KEY, ("--max-examples=8", "--phases=fuzzing"))}
+RUNS = {"open": ("", ("--max-examples=12",)), "guarded": (KEY, ("--max-examples=2", "--phases=fuzzing"))}
 """Of each run, the API key and how much is generated."""
 
 

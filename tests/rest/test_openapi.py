@@ -55,16 +55,22 @@ def _list(examples: list[object] | dict[str, Any]) -> list[Any]:
     return list(examples.values()) if isinstance(examples, dict) else examples
 
 
-@pytest.fixture
-def document(client: TestClient) -> dict[str, Any]:
-    described: dict[str, Any] = client.get("/openapi.json").json()
+def make_app() -> ServiceApp:
+    return create_app(Settings(_env_file=None), load_model=model_loader(), load_test_set=load_fake_test_set)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """What a running service gives."""
+    with TestClient(make_app()) as client:
+        described: dict[str, Any] = client.get("/openapi.json").json()
     return described
 
 
 @pytest.fixture
-def app(settings: Settings) -> ServiceApp:
+def app() -> ServiceApp:
     """An app that was not started."""
-    return create_app(settings, load_model=model_loader(), load_test_set=load_fake_test_set)
+    return make_app()
 
 
 def test_labels_of_the_model_are_listed(document: dict[str, Any]) -> None:
@@ -162,9 +168,16 @@ def test_licence_and_server_are_named(document: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("size", [(28, 28), (32, 20)], ids=["28x28", "32x20"])
-@pytest.mark.parametrize("labels", [FASHION_MNIST_LABELS, ("cat", "dog")], ids=["garments", "animals"])
-@pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+@pytest.mark.parametrize(
+    ("size", "labels", "channels"),
+    [
+        ((28, 28), FASHION_MNIST_LABELS, 1),
+        ((28, 28), ("cat", "dog"), 3),
+        ((32, 20), FASHION_MNIST_LABELS, 3),
+        ((32, 20), ("cat", "dog"), 1),
+    ],
+    ids=["the project's", "square animals in colour", "garments in colour", "grey animals"],
+)
 def test_every_example_is_valid(app: ServiceApp, size: tuple[int, int], labels: tuple[str, ...], channels: int) -> None:
     """Each example and each default is valid against its schema, whatever the model takes and answers."""
     service = app.service = fake_service()
