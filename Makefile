@@ -40,8 +40,8 @@ test test-quick coverage: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV) data  ## run the tests, but for those with clients
 	$(BIN)/pytest $(PARALLEL) -m "not clients" $(ARGS)
 
-test-quick: $(DEV) data  ## run the tests that need no TensorFlow and no clients
-	$(BIN)/pytest $(PARALLEL) -m "not tensorflow and not clients" $(ARGS)
+test-quick: $(DEV) data  ## run the quick tests: no TensorFlow, browser, clients or processes of the service
+	$(BIN)/pytest $(PARALLEL) -m "not tensorflow and not clients and not browser and not services" $(ARGS)
 
 test-clients: $(DEV)  ## ask with public clients, and with generated ones; needs Node.js
 	$(BIN)/pytest -m clients $(ARGS)

@@ -10,6 +10,8 @@ from tests.docs.blocks import Block, check_json, check_text, read_blocks
 from tests.docs.desk import Desk, sit_down
 from tests.servers import ROOT, ServerProcess, serve
 
+pytestmark = pytest.mark.services
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "samples" / "README.md"]
 _RUN = ("sh", "python")
 _NEED_TENSORFLOW = ("docs/tutorial/your-own-model.md",)

@@ -14,6 +14,8 @@ import pytest
 from tests.rest.test_openapi import STATUSES
 from tests.servers import ROOT, serve_app
 
+pytestmark = pytest.mark.services
+
 KEY = "generated-key"
 STATEFUL = "Stateful tests"
 """What schemathesis calls requests that it makes of the answers to others, whose operations it does not name."""

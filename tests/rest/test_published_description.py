@@ -11,6 +11,8 @@ import yaml
 from tests.rest.test_generated_requests import FLAGS, Report, list_cases, run_schemathesis
 from tests.servers import serve_app
 
+pytestmark = pytest.mark.services
+
 DESCRIPTION = Path(__file__).with_name("open_inference_rest.yaml")
 INFER = "/v2/models/{MODEL_NAME}/versions/{MODEL_VERSION}/infer"
 EXAMPLE = {"inputs": [{"name": "image", "shape": [1, 28, 28, 1], "datatype": "UINT8", "data": [0] * 784}]}

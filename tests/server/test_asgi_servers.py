@@ -14,6 +14,8 @@ from tests.gate import Gate
 from tests.raw_http import ask, connect, write_request
 from tests.servers import ASGI_SERVERS, ServerProcess, serve_app
 
+pytestmark = pytest.mark.services
+
 APP = "tests.served_app:app"
 ROUTE = "/api/v1/test-images/{index}/prediction"
 JSON_HEAD = b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

@@ -179,6 +179,7 @@ def test_a_service_answers_calls_and_finishes_them_when_it_stops() -> None:
 
 
 @ON_LINUX
+@pytest.mark.services
 def test_several_workers_share_the_port() -> None:
     """Each of them answers, and another service cannot have it."""
     port = find_free_port()

@@ -11,7 +11,7 @@ import pytest
 from fashion_api.service.keys import make_key
 from tests.server.service_process import Service, connect, read_answer, serve
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.services, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104  # that is what is warned of
 

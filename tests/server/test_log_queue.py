@@ -21,6 +21,8 @@ from fashion_api.service.events import RequestEvent
 from fashion_api.settings import Settings
 from tests.server.service_process import LIMIT_S, ServiceProcess, connect, get, serve
 
+pytestmark = pytest.mark.services
+
 logger = logging.getLogger("fashion_api.test")
 _PAUSE_S = 0.005
 """Between two looks at what a service has done."""

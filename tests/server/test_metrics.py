@@ -18,6 +18,8 @@ from fashion_api.settings import Settings
 from tests.server.scraping import LIMIT_S, Samples, find, read, total, wait_for, wait_for_total
 from tests.server.service_process import Service, ask, begin_request, connect, serve
 
+pytestmark = pytest.mark.services
+
 PREDICTION = "/api/v1/test-images/3/prediction"
 ROUTE = "/api/v1/test-images/{index}/prediction"
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.server.service_process import ROOT, Service, ask, begin_request, connect, finish_request, get, serve
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.services, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
 _PAUSE_S = 0.005

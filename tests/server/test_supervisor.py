@@ -25,7 +25,7 @@ from tests.server.service_process import (
     serve,
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [pytest.mark.services, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 _ATTEMPTS = 3
 

@@ -17,6 +17,8 @@ from fashion_api.service.tracing import INSTALL_OPENTELEMETRY
 from tests.server.service_process import LIMIT_S, ask, connect, get, serve
 from tests.servers import ASGI_SERVERS, find_free_port, serve_app
 
+pytestmark = pytest.mark.services
+
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
