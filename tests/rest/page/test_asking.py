@@ -4,9 +4,10 @@ import base64
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.picture_files import PIXELS, grey_png
+from tests.picture_files import PIXELS, grey_png, save
 from tests.rest.page.conftest import OpenPage
 from tests.rest.page.photographs import LABEL, as_file, ask, choose, find_preview, photograph, read_images
 from tests.servers import ServerProcess
@@ -139,6 +140,21 @@ def test_picture_of_the_models_kind_is_left_as_it_is(server: ServerProcess, open
     with page.expect_request("**/api/v1/predictions?*") as asked:
         ask(page)
     assert decode(page, read_images(asked.value)[0]) == PIXELS.ravel().tolist()
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [((200, 196), "nothing else was changed"), ((200, 180), "fitted whole, with black beside it")],
+    ids=["nearly square", "wide"],
+)
+def test_black_beside_a_picture_is_spoken_of_where_it_is_seen(
+    server: ServerProcess, open_page: OpenPage, size: tuple[int, int], words: str
+) -> None:
+    """A crop by hand is never quite square; what is missing to it is less than one of the model's pixels."""
+    page = open_page(server)
+    choose(page, as_file(save(Image.new("L", size, 30), "PNG"), "plain.png"))
+    find_preview(page)
+    expect(page.locator(".steps")).to_have_text(f"28 × 28 pixels, grey: {words}.")
 
 
 def test_several_are_asked_about_at_once(server: ServerProcess, open_page: OpenPage) -> None:

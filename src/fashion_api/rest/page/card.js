@@ -212,7 +212,8 @@ export class Card {
     const { naturalWidth: width, naturalHeight: height } = this._preview;
     const aspect = (source.width * steps.crop[2] * height) / (source.height * steps.crop[3] * width);
     const shape = width === height ? 'square' : 'rectangle';
-    if (Math.abs(aspect - 1) > ROUNDING || steps.fit === 'stretch') done.push(FIT_WORDS[steps.fit](shape));
+    const isFilled = Math.abs(aspect - 1) * Math.max(width, height) < 1; // to less than a pixel
+    if (!isFilled || steps.fit === 'stretch') done.push(FIT_WORDS[steps.fit](shape));
     const size = `${width} × ${height} pixels, ${settings.isGrey ? 'grey' : 'in colour'}`;
     return `${size}: ${done.length ? done.join(', ') : 'nothing else was changed'}.`;
   }

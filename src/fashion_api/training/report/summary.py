@@ -20,7 +20,7 @@ def render_summary(record: EvaluationRecord, labels: Sequence[str]) -> str:
     if record.calibration is not None:
         before, after = record.calibration.before, record.calibration.after
         errors = (before.expected_calibration_error.value, after.expected_calibration_error.value)
-        parts.append("expected calibration error {:.4f}, with the temperature {:.4f}".format(*errors))
+        parts.append("expected calibration error {:.4f}, and {:.4f} with the temperature".format(*errors))
     if record.novelty is not None:
         kinds = (
             f"{name} {kind.refused:.1%}" for name, kind in record.novelty.report.items() if kind.refused is not None
