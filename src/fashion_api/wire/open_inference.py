@@ -91,9 +91,9 @@ class _Asked(NamedTuple):
     timeout_s: float
     outputs: Sequence[tuple[str, Parameters]]
     are_binary: Sequence[bool]
-    """Whether each output is sent as binary data; of none, the first."""
+    """Whether each output is sent as binary data; where none is named, the only one."""
     name: str
-    """The input's, as what follows."""
+    """The input's name; what follows is the input's, too."""
     datatype: str
     shape: list[int]
     pixel_range: PixelRange
