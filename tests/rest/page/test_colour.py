@@ -64,6 +64,7 @@ def test_picture_that_is_there_before_the_model_is_known_has_its_controls(
     held.pop().continue_()
     expect(page.get_by_role("heading", name="What is this?")).to_be_visible()
     expect(page.get_by_role("group", name="Light and dark")).to_have_count(0)
+    expect(page.locator(".steps")).to_contain_text("32 × 32 pixels, in colour")
 
 
 def test_drawing_is_of_three_equal_channels(in_colour: ServerProcess, open_page: OpenPage) -> None:

@@ -9,12 +9,17 @@ import { makeTakeaway } from './takeaway.js';
 /** What the person chose, for all answers to come, and what the model's card says. */
 export const settings = { coverage: '0.95', coverages: [], words: {}, isGrey: true };
 
+let announceCard;
+/** Is kept when the model's card has come: what is said of a picture depends on it, and a picture may be there before. */
+export const cardHasCome = new Promise((resolve) => (announceCard = resolve));
+
 /** Take over from the model's card for which coverages it has prediction sets, and what its pictures are. */
 export function takeCard({ calibration, input, words }) {
   settings.coverages = Object.keys(calibration?.prediction_sets.thresholds ?? {}).sort();
   settings.words = words;
   settings.isGrey = input.channels === 1;
-  document.body.classList.toggle('in-colour', !settings.isGrey); // pictures may have been there before
+  document.body.classList.toggle('in-colour', !settings.isGrey);
+  announceCard();
 }
 
 /** What a person can do about each flaw of a picture that is not accepted. */

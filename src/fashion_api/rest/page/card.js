@@ -1,6 +1,6 @@
 /** One picture of the person's: as it is, as the model gets it, and the answer. */
 
-import { settings } from './answer.js';
+import { cardHasCome, settings } from './answer.js';
 import { ask } from './api.js';
 import { announce, h, segmented, takeFocus } from './dom.js';
 import { isWhole, makeCrop, turnBox, WHOLE } from './crop.js';
@@ -169,6 +169,8 @@ export class Card {
     this._aborter = new AbortController();
     const { signal } = this._aborter;
     return attempt(this._notices, async () => {
+      await cardHasCome;
+      if (signal.aborted) return;
       const prepared = await this._requestPreparation(signal);
       this._preview.src = pngAddress(prepared.image);
       await this._preview.decode().catch(() => {}); // another one has come
