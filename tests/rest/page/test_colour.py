@@ -16,6 +16,9 @@ from tests.servers import ServerProcess, serve_app
 
 pytestmark = pytest.mark.browser
 
+_PREPARED_MS = 500
+"""In which a picture is prepared, where nothing is waited for."""
+
 
 @pytest.fixture(scope="module")
 def in_colour(browser: Browser) -> Iterator[ServerProcess]:  # noqa: ARG001  # nothing is served where there is none
@@ -60,7 +63,8 @@ def test_picture_that_is_there_before_the_model_is_known_has_its_controls(
     page.reload()
     choose(page, as_file(photograph()))
     expect(page.get_by_role("group", name="Fit")).to_be_visible()
-    assert held
+    page.wait_for_timeout(_PREPARED_MS)
+    expect(page.locator(".steps")).to_be_empty()
     held.pop().continue_()
     expect(page.get_by_role("heading", name="What is this?")).to_be_visible()
     expect(page.get_by_role("group", name="Light and dark")).to_have_count(0)
