@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import gc
 import logging
 import signal
 import socket
@@ -25,6 +24,7 @@ from fashion_api.server.accepting import Acceptor, ConnectionTable, Tls, name_ad
 from fashion_api.server.connection import App, Connections, make_protocol, track_answers
 from fashion_api.server.grpc_port import CAN_SHARE, serve_calls
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
+from fashion_api.server.process import spare_collections
 from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
 from fashion_api.server.tls import SHUTDOWN_TIMEOUT_S, reload_certificate
 from fashion_api.service.following import ModelFollower
@@ -102,7 +102,7 @@ class Worker(uvicorn.Server):
 
     @asynccontextmanager
     async def _hold(self, follower: ModelFollower) -> AsyncIterator[None]:
-        gc.freeze()
+        spare_collections()
         self._follower = follower
         service = follower.service
         service.slot = 0 if self._seat is None else self._seat.slot
