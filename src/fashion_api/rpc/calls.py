@@ -19,7 +19,6 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from fashion_api.errors import (
-    BodyTimeoutError,
     DeadlineExceededError,
     Fault,
     InvalidRequestError,
@@ -114,13 +113,20 @@ def list_methods(service: ServiceDescriptor, answers: Mapping[str, Answer | InSt
     ]
 
 
-async def infer(call: Call, steps: Generator[Step, None, Job[ReplyT]]) -> ReplyT:
-    """Read a request in steps, and have its images classified.
+async def infer(call: Call, found: Job[ReplyT] | Generator[Step, None, Job[ReplyT]]) -> ReplyT:
+    """Finish reading a request, and have its images classified.
+
+    Args:
+        call: has the request.
+        found: the job, or the steps that read it.
 
     Raises:
         FashionError: it cannot be answered.
     """
-    job = await finish_reading(call.service, steps, size=call.size, deadline=call.deadline)
+    if isinstance(found, Job):
+        job = found
+    else:
+        job = await finish_reading(call.service, found, size=call.size, deadline=call.deadline)
     deadline = min(call.deadline, call.taken_at + job.timeout_s)
     return await compute(call.service, job, call.record, deadline=deadline, whole_at=call.whole_at, wait=_wait_for)
 
@@ -215,16 +221,16 @@ class Calls:
         context.set_trailing_metadata(described)
 
     async def _serve(self, method: Method | None, context: Context, headers: Headers, record: RequestRecord) -> bytes:
-        if method is None:
-            with self._calls.admit():
-                self._admit(context, headers, record)
-                raise UnknownCallError("there is no such method")
-        kind, answer = method.request, method.answer
+        kind, answer = (Message, None) if method is None else (method.request, method.answer)
         if isinstance(answer, Openly):
             with self._calls.welcome(context.peer()):
                 return await self._serve_openly(kind, answer, context)
-        with self._calls.admit():
+        task = find_task()
+        self._calls.admit(task)
+        try:
             self._admit(context, headers, record)
+            if answer is None:
+                raise UnknownCallError("there is no such method")
             if isinstance(answer, InStream):
                 return await self._serve_stream(kind, answer, context, record)
             self._calls.begin_request()
@@ -232,6 +238,8 @@ class Calls:
                 return await self._serve_one(kind, answer, context, record)
             finally:
                 self._calls.finish_requests()
+        finally:
+            self._calls.leave(task)
 
     def _admit(self, context: Context, headers: Headers, record: RequestRecord) -> None:
         """Let a call pass, before anything of its messages is read.
@@ -256,24 +264,26 @@ class Calls:
         return b""
 
     async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
+        described = self._follower.service
         taken_at = asyncio.get_running_loop().time()
-        timeout_s = self._follower.service.settings.request_timeout_s
+        timeout_s = described.settings.request_timeout_s
         remaining_s = context.time_remaining()
         if remaining_s is not None:  # the caller has set a deadline
             timeout_s = min(timeout_s, remaining_s)
-        with self._calls.watch_reading():
-            try:
-                async with asyncio.timeout_at(taken_at + timeout_s):
-                    content = await context.read()
-            except TimeoutError:
-                raise BodyTimeoutError(f"the message did not arrive within {timeout_s:g} s") from None
+        task = find_task()
+        self._calls.begin_reading(task, taken_at, timeout_s)
+        try:
+            content = await context.read()
+        finally:
+            self._calls.finish_reading(task)
         if content is grpc.aio.EOF:
             await asyncio.sleep(_CLOSING_S)
             if context.time_remaining() == 0:
                 raise DeadlineExceededError("the message did not arrive within the call's time")
             raise InvalidRequestError([Fault("", "the call has no message")])
         with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
-            self._describe(context, record, call.service)  # the model may have changed since
+            if call.service is not described:  # the model has changed since
+                self._describe(context, record, call.service)
             return (await answer(call, self._parse(kind, content))).SerializeToString()
 
     async def _serve_stream(

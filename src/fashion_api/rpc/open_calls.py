@@ -4,18 +4,27 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
-from fashion_api.errors import NotReadyError, OverloadedError
+from fashion_api.errors import BodyTimeoutError, NotReadyError, OverloadedError
 from fashion_api.settings import Settings
 
 MAX_GUESTS = 100
 """The most open calls that need no key."""
 _SLOW_S = 1.0
 """From then on a message that has not arrived is slow."""
+_LOOK_EVERY_S = 0.1
 _STOPPING = "the service is stopping"
 
 Task = asyncio.Task[Any]
+
+
+class _Reading(NamedTuple):
+    """A call's wait for its message."""
+
+    began_at: float
+    """The event loop's time."""
+    timeout_s: float
 
 
 class OpenCalls:
@@ -26,7 +35,8 @@ class OpenCalls:
         self._most_slow = max(1, settings.max_body_memory_bytes // settings.max_upload_bytes)
         self._calls: dict[Task, None] = {}
         self._idle: dict[Task, None] = {}  # those of them that have no request, the longest first
-        self._slow: dict[Task, None] = {}  # those of them whose message is slow, the same
+        self._reading: dict[Task, _Reading] = {}  # those of them that wait for a message, the same
+        self._is_looking = False
         self._guests: dict[Task, str] = {}  # others, which need no key, with their connections
         self._reasons: dict[Task, Exception] = {}
         self._busy = 0  # calls of one request, and requests of streams, that are not yet answered
@@ -38,26 +48,24 @@ class OpenCalls:
         """Give why a call was ended from here; `None` where it was not."""
         return self._reasons.get(task)
 
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Count the current task's call while the block runs.
+    def admit(self, task: Task) -> None:
+        """Count a call, until `leave`.
 
         Raises:
             NotReadyError: the service is stopping.
             OverloadedError: too many are open, and each has a request.
         """
         self.check_running()
-        task = find_task()
         if len(self._calls) >= self._most:
             if not self._idle:
                 raise OverloadedError(f"{self._most} calls are open already")
             self._end(next(iter(self._idle)), OverloadedError("the call had no request, and its room was needed"))
         self._calls[task] = None
-        try:
-            yield
-        finally:
-            self._calls.pop(task, None)
-            self._idle.pop(task, None)
+
+    def leave(self, task: Task) -> None:
+        """Count a call no longer."""
+        self._calls.pop(task, None)
+        self._idle.pop(task, None)
 
     @contextmanager
     def welcome(self, peer: str) -> Iterator[None]:
@@ -86,30 +94,45 @@ class OpenCalls:
         else:
             self._idle.pop(task, None)
 
-    @contextmanager
-    def watch_reading(self) -> Iterator[None]:
-        """Where too many messages are slow, end the call that has waited for its own for longest.
+    def begin_reading(self, task: Task, now: float, timeout_s: float) -> None:
+        """Watch a call that waits for its message, until `finish_reading`.
 
-        What has arrived of a message is known to gRPC only, and takes its memory.
+        Where the message does not come in time, the call is ended; where too many messages are slow, the one that has
+        been waited for longest is. What has arrived of a message is known to gRPC only, and takes its memory.
+
+        Args:
+            task: the call's.
+            now: the event loop's time.
+            timeout_s: how long the message may take.
         """
-        task = find_task()
-        timer = asyncio.get_running_loop().call_later(_SLOW_S, self._mark_slow, task)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._slow.pop(task, None)
+        self._reading[task] = _Reading(now, timeout_s)
+        if not self._is_looking:
+            self._is_looking = True
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
 
-    def _mark_slow(self, task: Task) -> None:
-        self._slow[task] = None
-        if len(self._slow) > self._most_slow:
-            first = next(iter(self._slow))
-            self._end(first, OverloadedError("the message stalled, and its memory was needed for another"))
+    def finish_reading(self, task: Task) -> None:
+        """Watch it no longer."""
+        self._reading.pop(task, None)
+
+    def _look(self) -> None:
+        """End the calls whose messages are late."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for task, reading in list(self._reading.items()):
+            if now - reading.began_at >= reading.timeout_s:
+                self._end(task, BodyTimeoutError(f"the message did not arrive within {reading.timeout_s:g} s"))
+        slow = [task for task, reading in self._reading.items() if now - reading.began_at >= _SLOW_S]
+        for task in slow[: max(0, len(slow) - self._most_slow)]:
+            self._end(task, OverloadedError("the message stalled, and its memory was needed for another"))
+        self._is_looking = bool(self._reading)
+        if self._is_looking:
+            loop.call_later(_LOOK_EVERY_S, self._look)
 
     def _end(self, task: Task, reason: Exception) -> None:
         """End a call; it counts no longer."""
-        for calls in (self._calls, self._idle, self._slow, self._guests):
-            calls.pop(task, None)
+        calls: tuple[dict[Task, Any], ...] = (self._calls, self._idle, self._reading, self._guests)
+        for each in calls:
+            each.pop(task, None)
         self._reasons[task] = reason
         task.add_done_callback(self._reasons.pop)
         task.cancel()

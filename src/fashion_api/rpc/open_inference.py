@@ -1,8 +1,9 @@
 """The Open Inference Protocol over gRPC, `inference.GRPCInferenceService`, with the extensions of Triton's servers."""
 
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
@@ -19,6 +20,7 @@ from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
 from fashion_api.wire import served_model
 from fashion_api.wire.inference_terms import (
+    Parameters,
     advise,
     check_input,
     check_input_form,
@@ -30,17 +32,22 @@ from fashion_api.wire.inference_terms import (
     read_timeout_s,
 )
 from fashion_api.wire.operation import Job, Step
+from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
+    PixelRange,
     Tensor,
     check_size,
     count_elements,
     parse_numbers,
+    read_numbers,
     read_tensor,
     unpack_bytes,
     unpack_numbers,
 )
 
+_KEPT_BYTES: Final = 1024
+"""A request up to this size, without its data, is kept with what was read in it."""
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 _CONTENTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -259,10 +266,24 @@ def _refuse_in_stream(request: pb.ModelInferRequest | None, message: str) -> pb.
     return pb.ModelStreamInferResponse(error_message=message, infer_response=answer)
 
 
+class _Asked(NamedTuple):
+    """What a request says, besides its data."""
+
+    request_id: str
+    timeout_s: float
+    outputs: Sequence[tuple[str, Parameters]]
+    name: str
+    """The input's name; what follows is the input's, too."""
+    datatype: str
+    shape: Sequence[int]
+    pixel_range: PixelRange
+    has_contents: bool
+
+
 def _read_inference(
     service: Service, request: pb.ModelInferRequest
-) -> Generator[Step, None, Job[pb.ModelInferResponse]]:
-    """Read a request, in steps.
+) -> Job[pb.ModelInferResponse] | Generator[Step, None, Job[pb.ModelInferResponse]]:
+    """Read a request; its raw data are taken out of it.
 
     Raises:
         UnknownModelError: no model has this name and version.
@@ -270,37 +291,77 @@ def _read_inference(
     """
     service.check_served(request.model_name, request.model_version)
     model, settings = service.model, service.settings
+    raw = list(request.raw_input_contents)
+    request.ClearField("raw_input_contents")
+    asked = _read_asked(request, settings.served_input) if not raw else _read_again(request, settings.served_input)
+    wanted = choose_outputs(service, asked.outputs)
+    max_images = find_max_images(settings, model.input)
+    tensor = _read_values(request, asked, raw, model.input, max_images=max_images)
+
+    def write(predictions: Predictions) -> pb.ModelInferResponse:
+        outputs = compute_outputs(wanted, model, predictions)
+        described = tuple([(output.name, output.datatype, output.shape) for output in outputs])
+        begun = _begin_answer(service.served_name, settings.served_version, model.version, described)
+        answer = pb.ModelInferResponse.FromString(begun)
+        answer.id = asked.request_id
+        answer.raw_output_contents.extend([pack_output(output) for output in outputs])
+        return answer
+
+    if tensor.datatype != BYTES:
+        pixel_range = asked.pixel_range
+        advice = advise(pixel_range)
+        images = read_numbers(tensor, model.input, max_images=max_images, pixel_range=pixel_range, advice=advice)
+        return Job(images, write, asked.timeout_s)
+    steps = read_tensor(tensor, model.input, max_images=max_images, resize=choose_resize(settings, model.input))
+    return _finish_pictures(steps, write, asked.timeout_s)
+
+
+def _finish_pictures(
+    steps: Generator[Step, None, SizedImages], write: Callable[[Predictions], pb.ModelInferResponse], timeout_s: float
+) -> Generator[Step, None, Job[pb.ModelInferResponse]]:
+    found = yield from steps
+    return Job(found.images, write, timeout_s)
+
+
+def _read_again(request: pb.ModelInferRequest, served_input: str) -> _Asked:
+    """Read a request without its data; what a small one says is kept, for a caller's is the same in all, as a rule."""
+    text = request.SerializeToString()
+    return _read_text(text, served_input) if len(text) <= _KEPT_BYTES else _read_asked(request, served_input)
+
+
+@functools.lru_cache(maxsize=256)
+def _read_text(text: bytes, served_input: str) -> _Asked:
+    return _read_asked(pb.ModelInferRequest.FromString(text), served_input)
+
+
+def _read_asked(request: pb.ModelInferRequest, served_input: str) -> _Asked:
     parameters = _read_parameters(request.parameters)
     parameters.pop(_WANTS_EMPTY_FINAL, None)
     check_parameters(parameters)
-    timeout_s = read_timeout_s(parameters)
-    wanted = choose_outputs(service, [(output.name, _read_parameters(output.parameters)) for output in request.outputs])
-    check_input(settings.served_input, [given.name for given in request.inputs])
+    check_input(served_input, [given.name for given in request.inputs])
     given = request.inputs[0]
     of_input = _read_parameters(given.parameters)
     check_input_form(given.name, given.datatype, of_input)
-    max_images = find_max_images(settings, model.input)
-    pixel_range = read_pixel_range(parameters, of_input)
-    images, _ = yield from read_tensor(
-        _read_values(request, given, model.input, max_images=max_images),
-        model.input,
-        max_images=max_images,
-        pixel_range=pixel_range,
-        resize=choose_resize(settings, model.input),
-        advice=advise(pixel_range),
+    return _Asked(
+        request.id,
+        read_timeout_s(parameters),
+        [(output.name, _read_parameters(output.parameters)) for output in request.outputs],
+        given.name,
+        given.datatype,
+        tuple(given.shape),
+        read_pixel_range(parameters, of_input),
+        bool(given.contents.ListFields()),
     )
 
-    def write(predictions: Predictions) -> pb.ModelInferResponse:
-        answer = pb.ModelInferResponse(
-            model_name=service.served_name, model_version=str(settings.served_version), id=request.id
-        )
-        answer.parameters["digest"].string_param = model.version
-        for output in compute_outputs(wanted, model, predictions):
-            answer.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
-            answer.raw_output_contents.append(pack_output(output))
-        return answer
 
-    return Job(images, write, timeout_s)
+@functools.lru_cache(maxsize=64)
+def _begin_answer(name: str, version: int, digest: str, outputs: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
+    """Write what is the same in many answers."""
+    answer = pb.ModelInferResponse(model_name=name, model_version=str(version))
+    answer.parameters["digest"].string_param = digest
+    for output, datatype, shape in outputs:
+        answer.outputs.add(name=output, datatype=datatype, shape=shape)
+    return answer.SerializeToString()
 
 
 def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, object]:
@@ -310,15 +371,13 @@ def _read_parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, o
 
 
 def _read_values(
-    request: pb.ModelInferRequest, given: pb.ModelInferRequest.InferInputTensor, spec: InputSpec, *, max_images: int
+    request: pb.ModelInferRequest, asked: _Asked, raw: Sequence[bytes], spec: InputSpec, *, max_images: int
 ) -> Tensor:
-    name, datatype, shape = given.name, given.datatype, given.shape
-    contents: Sequence[tuple[Any, Any]] = given.contents.ListFields()
-    raw = request.raw_input_contents
+    name, datatype, shape = asked.name, asked.datatype, asked.shape
     if raw:
         if len(raw) != 1:
             raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
-        if contents:
+        if asked.has_contents:
             raise _wrong(name, "has both `contents` and `raw_input_contents`")
         if datatype != BYTES:
             return Tensor(name, datatype, shape, unpack_numbers(name, raw[0], datatype))
@@ -327,6 +386,7 @@ def _read_values(
     field = _CONTENTS.get(datatype)
     if field is None:
         raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
+    contents: Sequence[tuple[Any, Any]] = request.inputs[0].contents.ListFields()
     for descriptor, _ in contents:
         if descriptor.name != field:
             raise _wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")

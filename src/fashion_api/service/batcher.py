@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 import math
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _INLINE_BATCH_SIZE = 12  # on the event loop: 16 are no faster an image, and block the loop for longer
 _PATIENCE = 4  # turns of the event loop: gRPC takes in one call a turn, and a call takes some turns to be submitted
+
+_let_others_run: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # gRPC's threads, which bring calls
 
 _Outcome = Predictions | UnavailableError | EngineError
 
@@ -261,6 +264,7 @@ class Batcher:
     def _compute_next(self) -> None:
         """Compute the next batch, if anything waits, once it is full or no more requests come."""
         if self._waits_for_more():
+            _let_others_run()
             self._loop.call_soon(self._compute_next)
             return
         is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s
