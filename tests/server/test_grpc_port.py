@@ -1,6 +1,7 @@
 """gRPC beside HTTP: its port, one worker and several, and how it stops."""
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -156,6 +157,9 @@ def test_a_service_answers_calls_and_finishes_them_when_it_stops() -> None:
     with serve(FASHION_GRPC_PORT="0") as service:
         port = find_port(service)
         assert list(ask(port).outputs[0].shape) == [1, 10]
+        threads = {int(task.name) for task in Path(f"/proc/{service.pid}/task").iterdir()} - {service.pid}
+        assert os.sched_getscheduler(service.pid) == os.SCHED_OTHER
+        assert os.SCHED_BATCH in map(os.sched_getscheduler, threads), "no thread of gRPC's lets the others go on"
         assert "FASHION_GRPC_PORT: cannot listen on" in refuse_to_start(port)
         with grpc.insecure_channel(f"{LOCALHOST}:{port}") as channel:
             watch: Any = channel.unary_stream("/grpc.health.v1.Health/Watch")

@@ -105,6 +105,30 @@ def test_requests_that_come_one_a_turn_are_computed_together() -> None:
     run(test)
 
 
+def test_threads_that_bring_requests_get_their_turn() -> None:
+    """They may run while some images wait for more, and not where nothing waits or a batch is full."""
+
+    async def test() -> None:
+        turns = 0
+
+        def count() -> None:
+            nonlocal turns
+            turns += 1
+
+        batcher = Batcher(FakeClassifier(), max_batch_size=4, max_queue_size=9, timeout_s=LONG_S, let_others_run=count)
+        await batcher.classify(images(0))
+        assert turns == 0
+        answers = [batcher.submit(images(1)).answer, batcher.submit(images(2)).answer]
+        await asyncio.gather(*answers)
+        assert turns > 0
+        turns = 0
+        await batcher.classify(images(1, 2, 3, 4))
+        assert turns == 0
+        await batcher.aclose()
+
+    run(test)
+
+
 def test_request_that_comes_alone_is_computed_in_the_next_turn() -> None:
     """A request after a pause waits for no other."""
 

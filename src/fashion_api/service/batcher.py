@@ -9,7 +9,6 @@ import asyncio
 import functools
 import logging
 import math
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -29,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 _INLINE_BATCH_SIZE = 12  # on the event loop: 16 are no faster an image, and block the loop for longer
 _PATIENCE = 4  # turns of the event loop: gRPC takes in one call a turn, and a call takes some turns to be submitted
-
-_let_others_run: Callable[[], None] = getattr(os, "sched_yield", lambda: None)  # gRPC's threads, which bring calls
 
 _Outcome = Predictions | UnavailableError | EngineError
 
@@ -128,9 +125,11 @@ class Batcher:
         timeout_s: seconds from a request's submission to its deadline, for requests without a deadline of their own.
         inline_limit_s: a batch that is expected to take no longer than this is computed on the event loop, as handing
             it to the worker thread and back would take longer; 0 for never. See docs/adr/0004.
+        let_others_run: is called in the turns of the event loop in which some images wait for more, as other threads
+            may be bringing those.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is limited by
         self,
         classifier: Classifier,
         *,
@@ -138,12 +137,14 @@ class Batcher:
         max_queue_size: int,
         timeout_s: float,
         inline_limit_s: float = 0.0,
+        let_others_run: Callable[[], None] | None = None,
     ) -> None:
         self._classifier = classifier
         self._max_batch_size = max_batch_size
         self._max_queue_size = max_queue_size
         self._timeout_s = timeout_s
         self._inline_limit_s = inline_limit_s
+        self._let_others_run = let_others_run
         self._loop = asyncio.get_running_loop()
         self._queue: OrderedDict[Ticket, None] = OrderedDict()  # in order, and any of them can be removed
         self._under_way: dict[Ticket, None] = {}  # with those being computed
@@ -264,7 +265,8 @@ class Batcher:
     def _compute_next(self) -> None:
         """Compute the next batch, if anything waits, once it is full or no more requests come."""
         if self._waits_for_more():
-            _let_others_run()
+            if self._waiting_images and self._let_others_run is not None:
+                self._let_others_run()
             self._loop.call_soon(self._compute_next)
             return
         is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s

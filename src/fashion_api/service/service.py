@@ -1,6 +1,7 @@
 """The service: one model in force, with its batcher, its test set and its limits."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -46,6 +47,8 @@ def make_batcher(classifier: Classifier, settings: Settings) -> Batcher:
         max_queue_size=settings.max_queue_size,
         timeout_s=settings.request_timeout_s,
         inline_limit_s=_INLINE_LIMIT_S,
+        # gRPC's threads bring calls, see docs/adr/0013; Windows has no such function.
+        let_others_run=None if settings.grpc_port is None else getattr(os, "sched_yield", None),
     )
 
 
