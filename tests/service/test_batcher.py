@@ -106,7 +106,7 @@ def test_requests_that_come_one_a_turn_are_computed_together() -> None:
 
 
 def test_threads_that_bring_requests_get_their_turn() -> None:
-    """They may run while some images wait for more, and not where nothing waits or a batch is full."""
+    """Once a batch is computed, before the next that is not full; a request after a pause waits for none."""
 
     async def test() -> None:
         turns = 0
@@ -118,11 +118,11 @@ def test_threads_that_bring_requests_get_their_turn() -> None:
         batcher = Batcher(FakeClassifier(), max_batch_size=4, max_queue_size=9, timeout_s=LONG_S, let_others_run=count)
         await batcher.classify(images(0))
         assert turns == 0
-        answers = [batcher.submit(images(1)).answer, batcher.submit(images(2)).answer]
-        await asyncio.gather(*answers)
+        await batcher.classify(images(1))
         assert turns > 0
+        await batcher.wait_until_idle()
         turns = 0
-        await batcher.classify(images(1, 2, 3, 4))
+        await batcher.classify(images(2))
         assert turns == 0
         await batcher.aclose()
 

@@ -125,8 +125,8 @@ class Batcher:
         timeout_s: seconds from a request's submission to its deadline, for requests without a deadline of their own.
         inline_limit_s: a batch that is expected to take no longer than this is computed on the event loop, as handing
             it to the worker thread and back would take longer; 0 for never. See docs/adr/0004.
-        let_others_run: is called in the turns of the event loop in which some images wait for more, as other threads
-            may be bringing those.
+        let_others_run: is called in the turns of the event loop that go by before a batch which is not full, as other
+            threads may be bringing images.
     """
 
     def __init__(  # noqa: PLR0913  # what it is limited by
@@ -265,7 +265,7 @@ class Batcher:
     def _compute_next(self) -> None:
         """Compute the next batch, if anything waits, once it is full or no more requests come."""
         if self._waits_for_more():
-            if self._waiting_images and self._let_others_run is not None:
+            if self._let_others_run is not None:
                 self._let_others_run()
             self._loop.call_soon(self._compute_next)
             return
