@@ -1,5 +1,6 @@
 """Parsing of JSON bodies."""
 
+import json
 import math
 from contextlib import suppress
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fashion_api.errors import InvalidRequestError
-from fashion_api.wire.json_body import parse_json
+from fashion_api.wire.json_body import may_hold_booleans, parse_json
 from tests.wire.asking import the_fault
 
 
@@ -55,3 +56,27 @@ def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     """Whatever a body holds, it is parsed or refused."""
     with suppress(InvalidRequestError):
         parse_json(body)
+
+
+@given(
+    value=st.booleans(),
+    name=st.text(max_size=8),
+    others=st.lists(st.integers(0, 255) | st.text(max_size=8) | st.lists(st.integers(0, 255)), max_size=3),
+    levels=st.integers(2, 4),
+)
+def test_booleans_in_lists_within_lists_are_seen(*, value: bool, name: str, others: list[object], levels: int) -> None:
+    """A boolean in a list within a list is seen, whatever else is in the body."""
+    document: object = value
+    for _ in range(levels):
+        document = [*others, document, *others]
+    assert may_hold_booleans(json.dumps({name: document}).encode())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"images": [[[0, 255]]], "trial": True}, {"images": ["trueFalsefalse"]}, {"images": [["a curl"]]}, {"real": 1}],
+    ids=["rows of numbers", "a picture in base64", "a text in a list", "no list"],
+)
+def test_bodies_without_booleans_in_lists_are_told_apart(document: object) -> None:
+    """Bodies of pictures in base64 and of rows of numbers are known to hold no booleans in lists within lists."""
+    assert not may_hold_booleans(json.dumps(document).encode())

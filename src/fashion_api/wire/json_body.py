@@ -79,9 +79,10 @@ def refuse_mark(body: bytes) -> None:
 
 
 def may_hold_booleans(body: bytes) -> bool:
-    """Tell whether there may be booleans in the lists of a body of JSON."""
-    # Single letters are found forty times as fast as words, and rows of numbers have neither of these two.
-    span = body.find(b"["), body.rfind(b"]")
+    """Tell whether there may be booleans in those lists of a body of JSON that are within other lists."""
+    # A list of pictures in base64 has no list in it, and is not searched. Single letters are found forty times as fast
+    # as words, and rows of numbers have neither of these two.
+    span = body.find(b"[", body.find(b"[") + 1), body.rfind(b"]")
     return (body.find(b"r", *span) >= 0 or body.find(b"l", *span) >= 0) and (b"true" in body or b"false" in body)
 
 
