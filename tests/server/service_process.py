@@ -20,9 +20,9 @@ LIMIT_S = 120
 
 _BODY = b'{"images": [%s]}' % str([[0] * 28] * 28).encode()
 _HEAD = (
-    b"POST /api/v1/predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
-) % len(_BODY)
+)
 
 
 class Log:
@@ -206,9 +206,9 @@ def ask(connection: socket.socket, path: str = "/readyz") -> bytes:
     return read_answer(connection)
 
 
-def begin_request(connection: socket.socket) -> None:
+def begin_request(connection: socket.socket, path: str = "/api/v1/predictions") -> None:
     """Send the head of a request, and wait until the service waits for its body."""
-    connection.sendall(_HEAD)
+    connection.sendall(_HEAD % (path.encode(), len(_BODY)))
     assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

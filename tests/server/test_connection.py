@@ -9,7 +9,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fashion_api.server.connection import MAX_GUESTS, Connections, GuardedConnection
 from fashion_api.server.framing import MAX_FIELDS, MAX_HEAD_BYTES
+from fashion_api.server.held_connections import ANSWERS_A_RELEASE, Held, HeldConnections
 from fashion_api.settings import Settings
+from tests.clock import turn_over
 from tests.open_inference import BAD, PATH, Request, infer_binary
 from tests.server.raw_http import Caller, RunningServer, Serve, start_servers
 
@@ -538,6 +540,12 @@ class FakeTransport(asyncio.Transport):
     def abort(self) -> None:
         self.events.append("abort")
 
+    def pause_reading(self) -> None:
+        self.events.append("pause")
+
+    def resume_reading(self) -> None:
+        self.events.append("resume")
+
 
 Open = Callable[[FakeTransport], GuardedConnection]
 
@@ -604,8 +612,152 @@ class TestEnds:
             await connection.watch(send)({})
             connection.data_received(b"no size\r\n")
             assert transport.events == ["200"]
-            connection.end_answer()
+            connection.end_answer(is_overload=False)
             await asyncio.sleep(0)
 
         asyncio.run(answer())
         assert transport.events == ["200", "end"]
+
+
+class FakeServer(asyncio.Protocol):
+    """Keeps the paths of the requests that are handed to it."""
+
+    def __init__(self) -> None:
+        self.paths: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.paths.append(data.split()[1])
+
+
+class TestHolding:
+    """A connection whose request was refused for overload is not read for a while."""
+
+    @pytest.fixture
+    def connections(self, settings: Settings) -> Connections:
+        """Those of a server."""
+        return Connections(settings)
+
+    @staticmethod
+    def open_one(connections: Connections, *requests: bytes) -> tuple[GuardedConnection, FakeTransport, FakeServer]:
+        """Open a connection, on which requests come."""
+        transport, server = FakeTransport(), FakeServer()
+        connection = GuardedConnection(connections, app_state={}, inner=lambda **_: server)
+        connection.connection_made(transport)
+        for request in requests:
+            connection.data_received(request)
+        return connection, transport, server
+
+    def test_it_is_read_when_others_are_answered(self, connections: Connections) -> None:
+        """Nothing is read of it, until so many requests on others are answered that it is its turn."""
+
+        async def test() -> None:
+            refused, transport, _ = self.open_one(connections, get())
+            refused.end_answer(is_overload=True)
+            assert (transport.events, len(connections.held)) == (["pause"], 1)
+            for _ in range(ANSWERS_A_RELEASE):
+                await turn_over()
+                assert transport.events == ["pause"]
+                other, _, _ = self.open_one(connections, get())
+                other.end_answer(is_overload=False)
+            await turn_over()
+            assert (transport.events, len(connections.held)) == (["pause", "resume"], 0)
+
+        asyncio.run(test())
+
+    def test_requests_behind_wait_and_are_handed_on_in_order(self, connections: Connections) -> None:
+        """Requests that were read already wait, each for the one before, and so does what is no request."""
+
+        async def test() -> None:
+            refused, transport, server = self.open_one(connections, get(b"/1") + get(b"/2"))
+            refused.end_answer(is_overload=True)
+            refused.data_received(get(b"/3") + b"garbage\r\n")
+            await turn_over()
+            assert server.paths == [b"/1"]
+            connections.held.release_all()
+            await turn_over()
+            assert server.paths == [b"/1", b"/2"]
+            for _ in range(2):
+                assert "400" not in transport.events
+                refused.end_answer(is_overload=False)
+                await turn_over()
+            assert server.paths == [b"/1", b"/2", b"/3"]
+            assert transport.events[-3:] == ["400", "end", "resume"]
+
+        asyncio.run(test())
+
+    def test_connection_that_ends_with_the_refusal_is_not_held(self, connections: Connections) -> None:
+        """A connection that the server has closed, as that of a caller who asked for it, ends at once."""
+
+        async def test() -> None:
+            refused, transport, _ = self.open_one(connections, get())
+            transport.close()
+            refused.end_answer(is_overload=True)
+            assert (transport.events, len(connections.held)) == (["close"], 0)
+
+        asyncio.run(test())
+
+    def test_refusal_of_what_has_come_behind_ends_the_connection(self, connections: Connections) -> None:
+        """Where a body has gone wrong meanwhile, the connection ends, and is not held before."""
+
+        async def test() -> None:
+            refused, transport, _ = self.open_one(connections, CHUNKED_POST + b"\r\n")
+
+            async def send(_message: object) -> None:
+                transport.write(b"HTTP/1.1 503 Service Unavailable")
+
+            await refused.watch(send)({})
+            refused.data_received(b"no size\r\n")
+            refused.end_answer(is_overload=True)
+            await turn_over()
+            assert (transport.events, len(connections.held)) == (["503", "end"], 0)
+
+        asyncio.run(test())
+
+    def test_caller_who_leaves_is_forgotten(self, connections: Connections) -> None:
+        """Of a connection that is lost meanwhile, nothing is left."""
+
+        async def test() -> None:
+            refused, transport, _ = self.open_one(connections, get())
+            refused.end_answer(is_overload=True)
+            refused.connection_lost(None)
+            assert (len(connections.held), connections.open) == (0, set())
+            connections.held.release_all()
+            await turn_over()
+            assert transport.events == ["pause"]
+
+        asyncio.run(test())
+
+    @pytest.mark.parametrize(
+        ("path", "status", "refusals"),
+        [
+            pytest.param(b"/api/v1/test-images/9/prediction", 503, 1, id="overloaded"),
+            pytest.param(b"/api/v1/test-images?correct=false", 503, 0, id="not predicted yet"),
+            pytest.param(b"/nowhere", 404, 0, id="not found"),
+            pytest.param(b"/livez", 200, 0, id="health"),
+        ],
+    )
+    def test_refusals_for_overload_are_told_from_other_answers(
+        self, serve: Serve, path: bytes, status: int, refusals: int
+    ) -> None:
+        """Of all that the app answers, only its refusals for overload have a connection held; the next is answered."""
+        server = serve(max_queue_size=0)
+        server.connections.held = held = NotingConnections()
+        caller, other = server.connect(), server.connect()
+        caller.send(get(path) + get(b"/livez", CLOSE))
+        for _ in range(ANSWERS_A_RELEASE):
+            other.send(get())
+            other.read_until(b'{"status":"ok"}')
+        assert [answer.status for answer in caller.read_answers()] == [status, 200]
+        assert held.noted == refusals
+
+
+class NotingConnections(HeldConnections):
+    """Notes how many were held."""
+
+    def __init__(self) -> None:
+        super().__init__(keep_alive_s=75)
+        self.noted = 0
+
+    def add(self, connection: Held) -> None:
+        self.noted += 1
+        super().add(connection)

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.service_process import ROOT, Service, ask, begin_request, connect, finish_request, get, serve
+from tests.server.service_process import (
+    ROOT,
+    Service,
+    ask,
+    begin_request,
+    connect,
+    finish_request,
+    get,
+    read_answer,
+    serve,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
@@ -139,6 +149,22 @@ def test_draining_answers_ask_for_a_new_connection(workers: int) -> None:
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert b"\r\nconnection: close\r\n" in answer
         assert ask(idle) == b"" or idle.recv(1) == b""
+        assert service.wait() == 0
+
+
+def test_request_on_a_connection_that_is_held_is_answered() -> None:
+    """When the service stops, what was sent behind a request that was refused for overload is read and answered."""
+    with (  # an explanation needs a longer queue
+        serve(FASHION_MAX_QUEUE_SIZE="1", FASHION_MAX_IMAGES_PER_REQUEST="1") as service,
+        connect(service.port) as connection,
+    ):
+        begin_request(connection, "/api/v1/explanations")
+        assert finish_request(connection).startswith(b"HTTP/1.1 503 ")
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        service.send(signal.SIGTERM)
+        answer = read_answer(connection)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nconnection: close\r\n" in answer
         assert service.wait() == 0
 
 

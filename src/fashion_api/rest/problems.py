@@ -25,7 +25,7 @@ from fashion_api.errors import (
     UnsupportedCodingError,
 )
 from fashion_api.rest.content_coding import ACCEPTED as ACCEPTED_CODINGS
-from fashion_api.rest.scope import get_record, get_route_path
+from fashion_api.rest.scope import RECORD_KEY, HttpRecord, get_record, get_route_path
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import NO_STORE, Headers, Reply
 
@@ -116,7 +116,8 @@ OVERLOADED = ProblemKind(
     "overloaded",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Overloaded",
-    "Too many requests are waiting, and this one was not taken in. Try again later.",
+    "Too many requests are waiting, and this one was not taken in. Try again when the seconds of `Retry-After` have "
+    "passed; what is sent earlier on the same connection may wait until then.",
 )
 RATE_LIMITED = ProblemKind(
     "rate-limited",
@@ -278,6 +279,12 @@ def _write_problem_of(scope: Scope, problem: Problem) -> Reply:
     record = get_record(scope)
     path = get_route_path({**scope, "root_path": record.root_path})
     return write_problem(problem, path=path, instance=scope["path"], request_id=record.request_id)
+
+
+def is_overload(scope: Scope) -> bool:
+    """Tell of a request that is over whether it was refused because too many are waiting."""
+    record: HttpRecord | None = scope.get(RECORD_KEY)
+    return record is not None and record.refusal == OVERLOADED.name
 
 
 async def send_reply(send: Send, reply: Reply) -> None:

@@ -12,7 +12,8 @@ from fashion_api.service.service import Service
 if TYPE_CHECKING:
     from fashion_api.service.events import TraceContext
 
-_RECORD = "fashion_api.record"
+RECORD_KEY = "fashion_api.record"
+"""In a scope: the request's `HttpRecord`, once it has come to the app."""
 REFUSAL_KEY = "fashion_api.refusal"
 """In the `state` of a scope: a list, which has a `Refusal` once the server has answered in place of the app."""
 
@@ -43,12 +44,12 @@ class HttpRecord(RequestRecord):
 def keep_record(scope: Scope, record: HttpRecord) -> None:
     """Put a request's record into its scope."""
     record.mount = scope.get("route")
-    scope[_RECORD] = record
+    scope[RECORD_KEY] = record
 
 
 def get_record(scope: Scope) -> HttpRecord:
     """Give a request's record."""
-    record: HttpRecord = scope[_RECORD]
+    record: HttpRecord = scope[RECORD_KEY]
     return record
 
 

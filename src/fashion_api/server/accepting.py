@@ -89,6 +89,8 @@ class Acceptor:
         sock: the listening socket.
         make_protocol: makes what handles a connection.
         count_connections: gives how many the worker has.
+        limit: how many it takes in. On more, nearly all is refused: they are accepted one by one, so that the requests
+            on the others go on.
         table: the connections of all workers; `None` where there is one.
         slot: the worker's place in it.
         tls: encrypts connections, whose protocol is made when the handshake is over; `None`: they are not encrypted.
@@ -99,6 +101,7 @@ class Acceptor:
         sock: socket.socket,
         make_protocol: Callable[[], asyncio.Protocol],
         count_connections: Callable[[], int],
+        limit: int,
         *,
         table: ConnectionTable | None = None,
         slot: int = 0,
@@ -107,6 +110,7 @@ class Acceptor:
         self._sock = sock
         self._make_protocol = make_protocol
         self._count_connections = count_connections
+        self._limit = limit
         self._table = table
         self._slot = slot
         self._tls = tls
@@ -126,7 +130,7 @@ class Acceptor:
 
     def publish(self) -> int:
         """Let the other workers know how many connections this one has, and give their number."""
-        count = self._count_connections() + len(self._opening)
+        count = self._count()
         if self._table is not None:
             self._table.set(self._slot, count)
         return count
@@ -144,6 +148,9 @@ class Acceptor:
             self._table.leave(self._slot)
         self._sock.close()
 
+    def _count(self) -> int:
+        return self._count_connections() + len(self._opening)
+
     def _watch(self) -> None:
         self._timer = None
         self._loop.add_reader(self._sock, self._accept_share)
@@ -159,7 +166,7 @@ class Acceptor:
                 self._yield()
                 return
             self._yields, self._at_once = 0, 1
-            if not self._accept():
+            if not self._accept() or self._count() > self._limit:
                 return
 
     def _is_ahead(self) -> bool:

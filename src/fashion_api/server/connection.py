@@ -1,5 +1,7 @@
 """What ASGI cannot see of a connection: heads that do not end, silence, upgrade offers, bytes that are no HTTP.
 
+A connection whose request was refused for overload is not read for a while, so that TCP holds up its caller.
+
 `GuardedConnection` stands between the transport and the server's own protocol. It hands requests on once their heads
 are whole and valid, and knows bytes, timers and counts, but no request's meaning. It relies on:
 
@@ -25,12 +27,13 @@ from typing import Any, cast
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from fashion_api.errors import FashionError, HeadTimeoutError, OverloadedError
-from fashion_api.rest.problems import explain, write_problem
+from fashion_api.rest.problems import explain, is_overload, write_problem
 from fashion_api.rest.scope import REFUSAL_KEY, Refusal
 from fashion_api.server.accepting import MAX_HANDSHAKES
 from fashion_api.server.framing import Body, ChunkedBody, Head, SizedBody, drop_offers, read_head
 from fashion_api.server.gathering import GatheringTransport
 from fashion_api.server.grpc_port import find_max_connections
+from fashion_api.server.held_connections import HeldConnections
 from fashion_api.service.request_log import make_request_id
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import Reply
@@ -73,6 +76,8 @@ class Connections:
         """All of them, guests too."""
         self.guests: dict[GuardedConnection, None] = {}
         """Those beyond the limit, the oldest first."""
+        self.held = HeldConnections(settings.keep_alive_s)
+        """Those that are not read for now."""
         self.count_refusal: Callable[[int, str], None] = lambda _status, _kind: None
         """Counts a refusal by its status and its kind of problem."""
         handshakes = 0 if settings.tls_cert is None else MAX_HANDSHAKES
@@ -104,6 +109,7 @@ class Connections:
         """Forget a connection that is over."""
         self.open.discard(connection)
         self.guests.pop(connection, None)
+        self.held.discard(connection)
 
     def make_room(self) -> None:
         """Close the guest that has been silent for longest, or else the newest, where there are too many."""
@@ -182,7 +188,7 @@ class GuardedConnection(asyncio.Protocol):
         self._head = b""
         """Its head, while its body is arriving."""
         self.is_busy = False
-        """Whether that is not answered yet."""
+        """Whether that is not answered yet, or the connection is held."""
         self._has_sent = False
         """Whether its answer began before its body had come."""
         self._is_refused = False
@@ -227,6 +233,10 @@ class GuardedConnection(asyncio.Protocol):
             self._rest = b""
         self._take(data, 0)
         if self._rest and self.is_busy:
+            self._pause()
+
+    def _pause(self) -> None:
+        if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -297,9 +307,19 @@ class GuardedConnection(asyncio.Protocol):
 
         return watched
 
-    def end_answer(self) -> None:
-        """Send the answer, and go on with what has come behind its request."""
+    def end_answer(self, *, is_overload: bool) -> None:
+        """Send the answer, and go on with what has come behind its request, unless the connection is held now."""
         self._answers.flush()
+        if not is_overload:
+            self._connections.held.count_answer()
+        elif not (self._is_refused or self._transport.is_closing()):
+            self._connections.held.add(self)
+            self._pause()
+            return
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Go on with what has come behind the request that was answered."""
         self.is_busy = False
         if self._rest or self._is_paused or self._is_refused:
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -388,7 +408,7 @@ def make_protocol(
 
 
 def track_answers(app: App) -> App:
-    """Wrap an ASGI app so that each connection knows which of its requests are answered."""
+    """Wrap an ASGI app so that each connection knows which of its requests are answered, and which refused."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         connection = scope.get("state", {}).get(_STATE_KEY)
@@ -398,7 +418,7 @@ def track_answers(app: App) -> App:
         try:
             await app(scope, receive, connection.watch(send))
         finally:
-            connection.end_answer()
+            connection.end_answer(is_overload=is_overload(scope))
 
     return serve
 

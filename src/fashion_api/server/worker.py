@@ -172,6 +172,7 @@ class Worker(uvicorn.Server):
             self._sock,
             self._make_protocol,
             lambda: len(self.server_state.connections),
+            self._connections.limit,
             table=None if seat is None else seat.table,
             slot=0 if seat is None else seat.slot,
             tls=self._make_tls(),
@@ -200,6 +201,7 @@ class Worker(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Empty the backlog, close idle connections, and finish the requests that were taken in."""
+        self._connections.held.release_all()  # one may have a request that was not read
         self._acceptor.close()
         await asyncio.sleep(_LAST_ACCEPTED_S)
         # At once, for calls have the same time to finish as requests; the lifespan hook waits for them after these.

@@ -7,8 +7,17 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from fashion_api.errors import OverloadedError
+from fashion_api.errors import (
+    DataNotFoundError,
+    NotReadyError,
+    OverloadedError,
+    PendingError,
+    Quota,
+    RateLimitedError,
+    UnauthenticatedError,
+)
 from fashion_api.rest.middleware.errors import ErrorMiddleware
+from fashion_api.rest.problems import is_overload
 from fashion_api.rest.scope import HttpRecord, keep_record
 from fashion_api.service.service import Service
 from tests.asgi import Call, make_scope
@@ -48,6 +57,37 @@ def test_error_is_answered_with_its_problem() -> None:
         assert (answer.status, b'"detail":"full"' in answer.body) == (503, True)
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OverloadedError("full"), True),
+        (NotReadyError("starting"), False),
+        (DataNotFoundError("no test set"), False),
+        (PendingError("not yet"), False),
+        (RateLimitedError("too many", Quota(1, 1, 0, 1)), False),
+        (UnauthenticatedError("no key"), False),
+        (ZeroDivisionError("a fault"), False),
+    ],
+    ids=["overloaded", "not ready", "no test set", "not predicted yet", "rate limited", "without a key", "fault"],
+)
+def test_refusal_for_overload_is_known_when_the_request_is_over(error: Exception, *, expected: bool) -> None:
+    """Whoever serves the request can tell whether it was refused since too many are waiting."""
+
+    async def test() -> None:
+        scope = make_scope("GET", "/here") | {"app": fake_app()}
+        keep_record(scope, HttpRecord("the-id"))
+        assert not is_overload(scope)
+        await Call(ErrorMiddleware(raising(error)), scope).read_answer()
+        assert is_overload(scope) == expected
+
+    run(test)
+
+
+def test_request_that_has_not_come_to_the_app_is_not_refused_for_overload() -> None:
+    """Where the app has kept no record of a request, nothing was refused."""
+    assert not is_overload(make_scope("GET", "/here"))
 
 
 def test_error_that_nobody_foresaw_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
