@@ -50,6 +50,8 @@ MODEL_VERSION = "x-model-version"
 _OK = 200
 _CANCELLED = 499
 _TIMED_OUT = 504
+_EARLY_S = 0.01
+"""By how much a caller's deadline may pass before ours does: its clock began to run when it sent the call."""
 _CLOSING_S = 0.01
 """How long gRPC may take to say that it has closed a call, as one whose message is too large."""
 _UNCOUNTED_BYTES = 16 * 1024
@@ -188,7 +190,8 @@ class Calls:
         except asyncio.CancelledError:
             reason = self._calls.find_reason(find_task())
             if reason is None:  # its caller has left, or its time is over
-                record.status = _TIMED_OUT if context.time_remaining() == 0 else _CANCELLED
+                remaining_s = context.time_remaining()
+                record.status = _CANCELLED if remaining_s is None or remaining_s > _EARLY_S else _TIMED_OUT
                 raise
             status = _explain(reason, record)
         except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
