@@ -190,8 +190,7 @@ class Calls:
         except asyncio.CancelledError:
             reason = self._calls.find_reason(find_task())
             if reason is None:  # its caller has left, or its time is over
-                remaining_s = context.time_remaining()
-                record.status = _CANCELLED if remaining_s is None or remaining_s > _EARLY_S else _TIMED_OUT
+                record.status = _TIMED_OUT if _find_remaining_s(context) <= _EARLY_S else _CANCELLED
                 raise
             status = _explain(reason, record)
         except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
@@ -270,9 +269,7 @@ class Calls:
         described = self._follower.service
         taken_at = asyncio.get_running_loop().time()
         timeout_s = described.settings.request_timeout_s
-        remaining_s = context.time_remaining()
-        if remaining_s is not None:  # the caller has set a deadline
-            timeout_s = min(timeout_s, remaining_s)
+        timeout_s = min(timeout_s, _find_remaining_s(context))
         task = find_task()
         self._calls.begin_reading(task, taken_at, timeout_s)
         try:
@@ -281,7 +278,7 @@ class Calls:
             self._calls.finish_reading(task)
         if content is grpc.aio.EOF:
             await asyncio.sleep(_CLOSING_S)
-            if context.time_remaining() == 0:
+            if _find_remaining_s(context) == 0:
                 raise DeadlineExceededError("the message did not arrive within the call's time")
             raise InvalidRequestError([Fault("", "the call has no message")])
         with self._hold(record, content, taken_at, taken_at + timeout_s) as call:
@@ -410,6 +407,12 @@ class Calls:
                 record.batches,
             )
         )
+
+
+def _find_remaining_s(context: Context) -> float:
+    """Give the seconds until the deadline that a call's caller has set; without end where there is none."""
+    remaining_s: float | None = context.time_remaining()  # its type does not know that there may be none
+    return math.inf if remaining_s is None else remaining_s
 
 
 async def _write(context: Context, reply: Message) -> None:
