@@ -32,7 +32,6 @@ from fashion_api.service.batcher import Ticket
 from fashion_api.service.clients import name_client
 from fashion_api.service.events import RequestEvent, RequestRecord, TraceContext
 from fashion_api.service.following import ModelFollower
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.request_log import REQUEST_ID, RequestLog, find_request_id, make_request_id
 from fashion_api.service.service import Service
 from fashion_api.wire.computing import compute, finish_reading
@@ -355,7 +354,7 @@ class Calls:
         if len(content) > _UNCOUNTED_BYTES:
             service = self._follower.service
             spec = service.model.input
-            images = find_max_images(service.settings, spec)
+            images = service.max_images
             most_values = images * math.prod(spec.shape)
             check_amount(content, kind, most_fields=images + _OTHER_FIELDS, most_values=most_values)
         try:

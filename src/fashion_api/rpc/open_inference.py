@@ -15,7 +15,6 @@ from fashion_api.rpc.calls import Call, InStream, Openly, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
 from fashion_api.rpc.statuses import UnsupportedCallError
 from fashion_api.service.following import ModelFollower
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
 from fashion_api.wire import served_model
@@ -295,7 +294,7 @@ def _read_inference(
     request.ClearField("raw_input_contents")
     asked = _read_asked(request, settings.served_input) if not raw else _read_again(request, settings.served_input)
     wanted = choose_outputs(service, asked.outputs)
-    max_images = find_max_images(settings, model.input)
+    max_images = service.max_images
     tensor = _read_values(request, asked, raw, model.input, max_images=max_images)
 
     def write(predictions: Predictions) -> pb.ModelInferResponse:

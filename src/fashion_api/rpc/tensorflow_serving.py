@@ -11,7 +11,6 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.calls import Call, infer, list_methods
 from fashion_api.rpc.messages import tensorflow_pb2 as tf
 from fashion_api.rpc.messages import tensorflow_serving_pb2 as pb
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.operation import Job, Step
 from fashion_api.wire.signatures import (
@@ -161,7 +160,7 @@ def _read_tensor(service: Service, name: str, given: tf.TensorProto) -> Tensor:
         raise _wrong(name, "has no shape")
     shape = tuple(dim.size for dim in given.tensor_shape.dim)
     spec = service.model.input
-    size = count_elements(name, datatype, shape, spec, max_images=find_max_images(service.settings, spec))
+    size = count_elements(name, datatype, shape, spec, max_images=service.max_images)
     return Tensor(name, datatype, shape, _read_values(name, datatype, given, shape, size=size))
 
 

@@ -14,7 +14,7 @@ from fashion_api.service.following import ModelFollower
 
 logger = logging.getLogger(__name__)
 
-_ALLOCATIONS = 5_000
+_ALLOCATIONS = 2_000
 """How many more objects that may refer to others are made than freed, before Python looks for garbage among the new."""
 
 

@@ -1,6 +1,7 @@
 """The service: one model in force, with its batcher, its test set and its limits."""
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from fashion_api.service.batcher import Batcher
 from fashion_api.service.decoder import Decoder
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.keys import ApiKeys
-from fashion_api.service.limits import BodyMemory, RequestLimit
+from fashion_api.service.limits import BodyMemory, RequestLimit, find_max_images
 from fashion_api.service.metrics import Metrics
 from fashion_api.service.statistics import Statistics
 from fashion_api.service.survey import Findings, Survey
@@ -87,6 +88,11 @@ class Service:
     """What clients of the inference protocols call the model; it outlives a change of the model."""
     survey: Survey = field(init=False)
     """The model's predictions for the test set."""
+
+    @functools.cached_property
+    def max_images(self) -> int:
+        """The most images of a request."""
+        return find_max_images(self.settings, self.model.input)
 
     def __post_init__(self) -> None:
         self.served_name = self.served_name or self.settings.served_name or self.model.name

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
@@ -201,11 +203,14 @@ _TYPES: Final[Mapping[str, str]] = {"f": "FP32", "i": "INT64", "b": "BOOL"}
 """The data types of outputs, by the kind of their arrays."""
 
 
+_LITTLE_ENDIAN: Final[Mapping[str, np.dtype[Any]]] = {**NUMBERS, "BOOL": np.dtype("?")}
+
+
 def pack_output(output: OutputTensor) -> bytes:
     """Write an output's values as bytes: little-endian numbers, booleans of one byte, `BYTES` with their lengths."""
     if isinstance(output.values, list):
         return pack_bytes(output.values)
-    return output.values.astype(output.values.dtype.newbyteorder("<"), copy=False).tobytes()
+    return output.values.astype(_LITTLE_ENDIAN[output.datatype], copy=False).tobytes()
 
 
 def _name(value: object) -> str:

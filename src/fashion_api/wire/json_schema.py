@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.service.limits import find_max_explained, find_max_images
+from fashion_api.service.limits import find_max_explained
 from fashion_api.service.service import Service
 from fashion_api.wire.examples import (
     describe_confusions,
@@ -88,7 +88,7 @@ def make_bounds(service: Service) -> Bounds:
         label={"examples": labels},
         rows={"minItems": spec.height, "maxItems": spec.height},
         row=_describe_row(spec, {"type": "integer", "minimum": 0, "maximum": 255}),
-        images={"maxItems": find_max_images(service.settings, spec)},
+        images={"maxItems": service.max_images},
         base64={"examples": [picture]},
         base64_request={"value": {"images": [picture]}},
         rows_request={"value": {"images": [draw_image(spec).tolist()]}},

@@ -6,7 +6,6 @@ from fashion_api.errors import UnsupportedMediaTypeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.pictures.resizing import choose_resize
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import check_json
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, RequestHead
@@ -50,7 +49,7 @@ def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     images, resized = yield from read_images(
         body,
         model.input,
-        max_images=find_max_images(settings, model.input),
+        max_images=service.max_images,
         resize=choose_resize(settings, model.input),
     )
 
@@ -87,7 +86,7 @@ def read_files(head: RequestHead, body: bytes, *, max_files: int) -> Generator[N
 def _read_upload(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
-    files = yield from read_files(head, body, max_files=find_max_images(service.settings, model.input))
+    files = yield from read_files(head, body, max_files=service.max_images)
     images, resized = yield from decode_files(
         [file.content for file in files], model.input, choose_resize(service.settings, model.input)
     )

@@ -21,7 +21,6 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
 from fashion_api.pictures.resizing import choose_resize
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.inference_terms import (
     OutputTensor,
@@ -170,7 +169,7 @@ def _read_raw(service: Service, fields: _Fields, body: bytes) -> Job[Reply]:
 def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview) -> JobSteps:
     """Read a request whose JSON is large, in steps."""
     spec = service.model.input
-    most = find_max_images(service.settings, spec)
+    most = service.max_images
     pixels = spec.height * spec.width
     lists = most * (pixels + spec.height + 1)  # one around each pixel too
     refuse_mark(text)
@@ -212,7 +211,7 @@ def _read_asked(
 ) -> Job[Reply] | JobSteps:
     """Read the values of what is asked for in `text`, the JSON; `rest` is the binary data behind it."""
     spec, settings = service.model.input, service.settings
-    most = find_max_images(settings, spec)
+    most = service.max_images
     answer = _Answer(choose_outputs(service, asked.outputs), asked.are_binary, asked.request_id)
     write = _make_writer(service, fields, answer)
     tensor = Tensor(asked.name, asked.datatype, asked.shape, _read_values(asked, text, rest, spec, most=most))

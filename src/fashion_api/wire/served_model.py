@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from fashion_api.errors import NotReadyError
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Statistics
 from fashion_api.wire.tensors import list_outputs, list_shapes
@@ -97,7 +96,7 @@ def describe_config(service: Service) -> ServedConfig:
     model = describe_model(service)
     return ServedConfig(
         model.name,
-        find_max_images(service.settings, service.model.input),
+        service.max_images,
         model.input._replace(shape=model.input.shape[1:]),
         model.output._replace(shape=model.output.shape[1:]),
         service.settings.max_batch_size,

@@ -12,7 +12,6 @@ from fashion_api.errors import Fault, InvalidRequestError, NotReadyError, Unknow
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.pictures.resizing import choose_resize
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.operation import Step
 from fashion_api.wire.sized_images import SizedImages
@@ -200,7 +199,7 @@ def read_input(service: Service, signature: Signature, tensor: Tensor) -> Genera
         yield from read_tensor(
             tensor,
             spec,
-            max_images=find_max_images(settings, spec),
+            max_images=service.max_images,
             pixel_range=wanted.pixel_range,
             resize=choose_resize(settings, spec),
             advice=_advise(service, wanted.pixel_range),

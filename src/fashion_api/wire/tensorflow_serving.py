@@ -10,7 +10,6 @@ from fashion_api.errors import Fault, ImageError, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
-from fashion_api.service.limits import find_max_images
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import JSON, may_hold_booleans, read_json, refuse_mark
 from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
@@ -68,7 +67,7 @@ class _Input(NamedTuple):
 def _read_prediction(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     check_servable(service, *head.parameters)
     model = service.model
-    max_images = find_max_images(service.settings, model.input)
+    max_images = service.max_images
     refuse_mark(body)
     document = yield from read_json(body, **_bound_amount(model.input, max_images))
     signature, found = _find_input(service, document, max_images)
