@@ -267,8 +267,7 @@ class Calls:
     async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
         described = self._follower.service
         taken_at = asyncio.get_running_loop().time()
-        timeout_s = described.settings.request_timeout_s
-        timeout_s = min(timeout_s, _find_remaining_s(context))
+        timeout_s = min(described.settings.request_timeout_s, _find_remaining_s(context))
         task = find_task()
         self._calls.begin_reading(task, taken_at, timeout_s)
         try:

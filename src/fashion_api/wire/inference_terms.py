@@ -204,6 +204,7 @@ _TYPES: Final[Mapping[str, str]] = {"f": "FP32", "i": "INT64", "b": "BOOL"}
 
 
 _LITTLE_ENDIAN: Final[Mapping[str, np.dtype[Any]]] = {**NUMBERS, "BOOL": np.dtype("?")}
+"""How the numbers and booleans of outputs lie in a body."""
 
 
 def pack_output(output: OutputTensor) -> bytes:
