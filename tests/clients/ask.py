@@ -39,6 +39,10 @@ from fashion_api_client.api.open_inference_protocol import (
     list_inference_models,
     list_repository,
     list_system_memory,
+    unregister_cuda_memory,
+    unregister_cuda_region,
+    unregister_system_memory,
+    unregister_system_region,
 )
 from fashion_api_client.api.original_api import get_actual_label, predict_label
 from fashion_api_client.api.predictions import explain_images, predict_images, predict_upload, prepare_picture
@@ -79,6 +83,7 @@ from fashion_api_client.models import (
     ModelMetadata,
     ModelReadiness,
     NoChange,
+    NothingDone,
     PictureInput,
     PictureInputDatatype,
     PictureRows,
@@ -184,6 +189,11 @@ def ask_preparation() -> list[object]:
     picture = base64.b64decode(answer.image)
     size = [int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)]
     return ["image/png" if picture[1:4] == b"PNG" else "", size, answer.steps.turn, answer.steps.crop]
+
+
+def read_nothing(answer: object) -> dict[str, object]:
+    assert isinstance(answer, NothingDone)
+    return answer.to_dict()
 
 
 def ask_explanations() -> list[tuple[str, int]]:
@@ -360,6 +370,10 @@ CALLS: dict[str, Callable[[], object]] = {
     "list_cuda_memory": lambda: list_cuda_memory.sync(client=client),
     "find_system_memory": lambda: find_system_memory.sync("region", client=client),
     "find_cuda_memory": lambda: find_cuda_memory.sync("region", client=client),
+    "unregister_system_memory": lambda: read_nothing(unregister_system_memory.sync(client=client)),
+    "unregister_cuda_memory": lambda: read_nothing(unregister_cuda_memory.sync(client=client)),
+    "unregister_system_region": lambda: read_nothing(unregister_system_region.sync("region", client=client)),
+    "unregister_cuda_region": lambda: read_nothing(unregister_cuda_region.sync("region", client=client)),
 }
 
 json.dump({name: call() for name, call in CALLS.items()}, sys.stdout)

@@ -68,6 +68,10 @@ ANSWERS: Mapping[str, object] = {
     "list_cuda_memory": [],
     "find_system_memory": [],
     "find_cuda_memory": [],
+    "unregister_system_memory": {},
+    "unregister_cuda_memory": {},
+    "unregister_system_region": {},
+    "unregister_cuda_region": {},
 }
 """What each operation is answered, as the two scripts that ask write it."""
 

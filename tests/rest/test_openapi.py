@@ -276,6 +276,10 @@ STATUSES = {
     "GET /v2/cudasharedmemory/status": {200, 500, 503},
     "GET /v2/systemsharedmemory/region/{region}/status": {200, 500, 503},
     "GET /v2/cudasharedmemory/region/{region}/status": {200, 500, 503},
+    "POST /v2/systemsharedmemory/unregister": {200, 500, 503},
+    "POST /v2/cudasharedmemory/unregister": {200, 500, 503},
+    "POST /v2/systemsharedmemory/region/{region}/unregister": {200, 500, 503},
+    "POST /v2/cudasharedmemory/region/{region}/unregister": {200, 500, 503},
 }
 HEALTH = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 """The paths that need no key and are always answered."""

@@ -190,6 +190,12 @@ class NoChange(_Schema):
     model_config = ConfigDict(json_schema_extra={"maxProperties": 0})
 
 
+class NothingDone(_Schema):
+    """There was nothing to do."""
+
+    model_config = ConfigDict(json_schema_extra={"maxProperties": 0})
+
+
 class RepositoryQuery(_Schema):
     """Which models are asked for."""
 

@@ -249,6 +249,18 @@ const calls: { [Id in keyof operations]: () => Promise<unknown> } = {
     const answer = read(await client.GET("/v2/cudasharedmemory/region/{region}/status", { params: { path: { region: "region" } } }));
     return answer;
   },
+  async unregister_system_memory() {
+    return read(await client.POST("/v2/systemsharedmemory/unregister"));
+  },
+  async unregister_cuda_memory() {
+    return read(await client.POST("/v2/cudasharedmemory/unregister"));
+  },
+  async unregister_system_region() {
+    return read(await client.POST("/v2/systemsharedmemory/region/{region}/unregister", { params: { path: { region: "region" } } }));
+  },
+  async unregister_cuda_region() {
+    return read(await client.POST("/v2/cudasharedmemory/region/{region}/unregister", { params: { path: { region: "region" } } }));
+  },
 };
 
 const answers = await Promise.all(Object.entries(calls).map(async ([id, call]) => [id, await call()] as const));

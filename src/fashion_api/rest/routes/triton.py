@@ -1,6 +1,6 @@
 """What clients of Triton ask besides inference: the repository, settings and shared memory.
 
-What would change something is refused; routes that have no other answer are not described.
+What would change something is refused; routes that refuse whatever they are asked are not described.
 """
 
 from typing import Any
@@ -17,6 +17,7 @@ from fashion_api.wire.open_inference_answers import keep_settings, write_index
 from fashion_api.wire.open_inference_models import (
     LogSettings,
     NoChange,
+    NothingDone,
     RegionPath,
     RepositoryModel,
     RepositoryQuery,
@@ -126,10 +127,30 @@ async def register_region() -> None:
     raise InvalidRequestError([Fault("", NO_SHARED_MEMORY)])
 
 
-@router.post("/v2/cudasharedmemory/unregister", include_in_schema=False)
-@router.post("/v2/systemsharedmemory/unregister", include_in_schema=False)
-@router.post("/v2/cudasharedmemory/region/{region}/unregister", include_in_schema=False)
-@router.post("/v2/systemsharedmemory/region/{region}/unregister", include_in_schema=False)
-async def unregister_region() -> dict[str, str]:
-    """Do nothing: there is no region."""
-    return {}
+@router.post(
+    "/v2/cudasharedmemory/unregister",
+    name="unregister_cuda_memory",
+    summary="Unregister all CUDA shared memory",
+    responses=ASKED,
+)
+@router.post(
+    "/v2/systemsharedmemory/unregister",
+    name="unregister_system_memory",
+    summary="Unregister all system shared memory",
+    responses=ASKED,
+)
+@router.post(
+    "/v2/cudasharedmemory/region/{region}/unregister",
+    name="unregister_cuda_region",
+    summary="Unregister a region of CUDA shared memory",
+    **_ASKED_OF_REGION,
+)
+@router.post(
+    "/v2/systemsharedmemory/region/{region}/unregister",
+    name="unregister_system_region",
+    summary="Unregister a region of system shared memory",
+    **_ASKED_OF_REGION,
+)
+async def unregister_region(_service: ServiceDep) -> NothingDone:
+    """Nothing to do: shared memory is not offered."""
+    return NothingDone()
