@@ -222,3 +222,15 @@ class DeadlineExceededError(UnavailableError):
 
 class EngineError(FashionError):
     """The model failed on these images; the cause is logged and never shown to the caller."""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Have an error that was answered keep nothing of its request.
+
+    Its traceback has the frames that it passed, and one of them may hold the future that gave it: until Python collects
+    garbage, the two keep each other, and the request's body.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__

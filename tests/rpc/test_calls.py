@@ -21,6 +21,7 @@ from fashion_api.service.events import RequestEvent
 from fashion_api.service.rate_limit import RateLimit
 from tests.fakes import FakeClassifier, fake_model
 from tests.held import HeldClassifier
+from tests.leftovers import leaving_no_errors
 from tests.raw_http import LIMIT_S
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import (
@@ -65,6 +66,17 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
 def read_metadata(metadata: Any) -> dict[str, str]:  # noqa: ANN401  # gRPC's own
     """Give metadata by name."""
     return dict(metadata)
+
+
+def test_nothing_of_a_refused_call_is_left() -> None:
+    """Its error would keep its message until Python collects garbage, however large it is."""
+
+    async def test() -> None:
+        async with connect_held(request_timeout_s=0.1) as (client, _):
+            assert (await refuse(client.start(INFER, make_request()))).code() is CODES.DEADLINE_EXCEEDED
+
+    with leaving_no_errors():
+        run(test())
 
 
 class TestKeys:

@@ -142,11 +142,13 @@ def test_line_says_what_was_true_when_it_was_logged() -> None:
     values.append(2)
     try:
         raise ValueError("no")  # noqa: TRY301  # to have a traceback
-    except ValueError:
+    except ValueError as error:
         logger.exception("failed")
+        error.__cause__ = KeyError("later")
     stream.is_released.set()
     assert flush_log_queues()
     assert stream.getvalue().startswith("values: [1]\nfailed\nTraceback")
+    assert "later" not in stream.getvalue()
 
 
 class FullDisk(io.StringIO):

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -276,6 +277,25 @@ def test_close_waits_for_what_is_left() -> None:
         endless.may_end.set()
         await closing
         assert await task == "ended"
+
+    run(test)
+
+
+def test_nothing_of_the_last_body_is_kept() -> None:
+    """The thread waits for the next body, and keeps nothing of the last one, whose steps have it."""
+
+    async def test() -> None:
+        async with decoding() as decoder:
+            steps = count_to(2)
+            kept = weakref.ref(steps)
+            task = ask(decoder, steps)
+            del steps
+            assert await task == "2 steps"
+            del task
+            limit = time.monotonic() + LIMIT_S
+            while kept() is not None:  # until the thread has left its steps
+                assert time.monotonic() < limit
+                await asyncio.sleep(0.001)
 
     run(test)
 

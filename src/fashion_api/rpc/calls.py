@@ -22,6 +22,7 @@ from fashion_api.errors import (
     DeadlineExceededError,
     Fault,
     InvalidRequestError,
+    forget_frames,
 )
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.amounts import check_amount, name_mistake
@@ -429,6 +430,7 @@ def _explain(error: Exception, record: RequestRecord) -> Status:
     """Give the status that an error is to the caller, and keep it in the record."""
     status = explain(error, request_id=record.request_id)
     record.status, record.refusal = status.http_status, status.refusal
+    forget_frames(error)
     return status
 
 

@@ -16,6 +16,7 @@ from fashion_api.server.log_destinations import count_lines
 logger = logging.getLogger(__name__)
 
 MAX_WAITING_LINES = 20_000
+_FORMATTER = logging.Formatter()
 _FLUSH_S = 1.0
 _REPORT_S = 60.0  # between two reports of dropped lines, while lines are dropped all the time
 
@@ -40,9 +41,11 @@ class LogQueue(QueueHandler):
         self._writer.start()
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Copy a record, with its arguments filled in: they may change until it is written."""
+        """Copy a record, with its arguments and its traceback written out: they may change until it is written."""
         record = copy.copy(record)
         record.msg, record.args = record.getMessage(), None
+        if record.exc_info:
+            record.exc_text, record.exc_info = _FORMATTER.formatException(record.exc_info), None
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:

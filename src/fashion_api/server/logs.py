@@ -67,8 +67,10 @@ class _JsonFormatter(logging.Formatter):
         fields: dict[str, object] = {"message": record.getMessage()}
         if (request_id := getattr(record, "request_id", None)) is not None:
             fields["request_id"] = request_id
-        if record.exc_info:
-            fields["exc_info"] = self.formatException(record.exc_info)
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            fields["exc_info"] = record.exc_text
         (at,) = _format_times([record.created])
         return _write_json(record, at, fields)
 

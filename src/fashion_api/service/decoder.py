@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -18,7 +19,7 @@ _TURN_S = 0.002
 
 class _Task(NamedTuple):
     steps: Generator[Literal[True] | None, None, Any]
-    is_wanted: Callable[[], bool]
+    is_over: Callable[[], bool]
     done: Callable[[Any, BaseException | None], object]
 
 
@@ -62,7 +63,7 @@ class Decoder:
             self._thread = threading.Thread(target=self._run, name="decoder", daemon=True)
             self._thread.start()
         settle = partial(loop.call_soon_threadsafe, partial(_settle, result))
-        self._arrived.put(_Task(steps, lambda: not result.done(), settle))
+        self._arrived.put(_Task(steps, result.done, settle))
         self._under_way += 1
         try:
             async with asyncio.timeout_at(deadline):
@@ -82,33 +83,35 @@ class Decoder:
         tasks: deque[_Task] = deque()
         is_closing = False
         while not is_closing or tasks:
-            try:
+            is_closing = self._take_in(tasks) or is_closing
+            if tasks:
+                _take_turn(tasks, self._turn_s)
+
+    def _take_in(self, tasks: deque[_Task]) -> bool:
+        """Take in what has arrived, and wait for it where there is nothing to do; tells whether no more will arrive."""
+        with suppress(Empty):
+            while True:
                 arrived = self._arrived.get(block=not tasks)
-            except Empty:
-                pass
-            else:
-                is_closing = is_closing or arrived is None
-                if arrived is not None:
-                    tasks.append(arrived)
-                continue
-            task = tasks.popleft()
-            if _take_turn(task, self._turn_s):
-                tasks.append(task)
+                if arrived is None:
+                    return True
+                tasks.append(arrived)
+        return False
 
 
-def _take_turn(task: _Task, turn_s: float) -> bool:
-    """Run some steps; tells whether there are more."""
+def _take_turn(tasks: deque[_Task], turn_s: float) -> None:
+    """Run some steps of the first task; where there are more of them, it becomes the last."""
+    task = tasks.popleft()
     until = time.perf_counter() + turn_s
     try:
-        while task.is_wanted():
+        while not task.is_over():
             if next(task.steps) or time.perf_counter() > until:
-                return True
+                tasks.append(task)
+                return
         task.steps.close()
     except StopIteration as end:
         task.done(end.value, None)
     except Exception as error:  # noqa: BLE001  # handed on to the request that waits for it
         task.done(None, error)
-    return False
 
 
 def _settle(result: "asyncio.Future[T]", value: T, error: BaseException | None) -> None:

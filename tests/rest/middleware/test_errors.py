@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from starlette.requests import ClientDisconnect
@@ -23,6 +24,7 @@ from fashion_api.service.service import Service
 from tests.asgi import Call, make_scope
 from tests.clock import run, turn_over
 from tests.fakes import fake_app, fake_service
+from tests.leftovers import leaving_no_errors
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -111,6 +113,41 @@ def test_error_after_the_start_of_a_response_goes_to_the_server() -> None:
             await call.task
 
     run(test)
+
+
+def give_up(error: Exception) -> Endpoint:
+    """Ends as what waits for a future that fails: the future's error has the frame that has the future."""
+
+    async def wait(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answer.set_exception(error)
+        await answer
+
+    return wait
+
+
+async def wait_for_another(scope: Scope, receive: Receive, send: Send) -> None:
+    """Ends with an error that another has led to."""
+    try:
+        await give_up(OverloadedError("full"))(scope, receive, send)
+    except OverloadedError:
+        raise DataNotFoundError("none") from None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: give_up(OverloadedError("full")), lambda: give_up(ClientDisconnect()), lambda: wait_for_another],
+    ids=["refused", "disconnected", "in another"],
+)
+def test_nothing_of_an_answered_request_is_left(make: Callable[[], Endpoint]) -> None:
+    """An error would keep the request's body until Python collects garbage, however large it is."""
+
+    async def test() -> None:
+        with suppress(ClientDisconnect):
+            await ask(make())[0].task
+
+    with leaving_no_errors():
+        run(test)
 
 
 def test_disconnect_is_not_answered() -> None:

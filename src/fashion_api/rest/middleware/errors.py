@@ -5,7 +5,7 @@ import asyncio
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.errors import NotReadyError
+from fashion_api.errors import NotReadyError, forget_frames
 from fashion_api.rest.problems import REFUSALS, explain, send_problem
 from fashion_api.rest.scope import get_record, is_draining
 
@@ -23,7 +23,8 @@ class ErrorMiddleware:
         """Serve one request."""
         try:
             await self._app(scope, receive, send)
-        except ClientDisconnect:
+        except ClientDisconnect as error:
+            forget_frames(error)
             raise  # nobody is there to be answered
         except asyncio.CancelledError:
             if scope["type"] != "http" or get_record(scope).status or not is_draining(scope):
@@ -32,7 +33,10 @@ class ErrorMiddleware:
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            await _send_error(scope, send, error)
+            try:
+                await _send_error(scope, send, error)
+            finally:
+                forget_frames(error)
 
 
 async def _send_error(scope: Scope, send: Send, error: Exception) -> None:
