@@ -57,7 +57,7 @@ def infer_binary(
 ) -> Request:
     """A request with binary data; by default all lengths are right."""
     parameters = {"binary_data_size": len(content) if size is ... else size}
-    text = infer(tensor(data=..., parameters=parameters, **changes)).body
+    text = infer(tensor(**{"data": ..., "parameters": parameters, **changes})).body
     fields = () if length is None else ((LENGTH, length or str(len(text))),)
     return Request(text + content, (*fields, *more))
 
@@ -124,6 +124,7 @@ BAD: Mapping[str, Bad] = {
     "binary size huge": Bad(infer_binary(size=10**400), "more than 300 digits"),
     "binary size a text": Bad(infer_binary(size="784"), "must be a number of bytes, not a string"),
     "binary size a boolean": Bad(infer_binary(size=True), "must be a number of bytes, not a boolean"),
+    "data null beside binary data": Bad(infer_binary(data=None), "inputs[0].data: must be a list, not null"),
     "binary size null": Bad(infer_binary(size=None), "must be a string, a number or a boolean, not null"),
     "a trailing byte": Bad(Request(_BINARY.body + b"x", _BINARY.headers), "says 784 bytes, but 785 come"),
     "bytes behind JSON": Bad(
@@ -174,7 +175,7 @@ BAD: Mapping[str, Bad] = {
     "data empty": Bad(_of(data=[]), "has 0 values, but its shape"),
     "data ragged": Bad(_of(data=[VALUES[:28], VALUES[28:]]), "is ragged"),
     "data of lists and numbers": Bad(_of(data=[VALUES[:1], *VALUES[1:]]), "is ragged"),
-    "data null": Bad(_of(data=None), "has no data"),
+    "data null": Bad(_of(data=None), "inputs[0].data: must be a list, not null"),
     "data an object": Bad(_of(data={}), "must be a list, not an object"),
     "data a text": Bad(_of(data="x"), "must be a list, not a string"),
     "data with a text": Bad(_of(data=_values("a")), "image[0][7][4]: must be a whole number from 0 to 255"),
@@ -223,7 +224,7 @@ BAD: Mapping[str, Bad] = {
     "a million values": Bad(Request(b"[" + b"1," * 1_000_000 + b"1]"), "far more lists or values"),
     # Picture files
     "a length of bytes that lies": Bad(_files(b"\x09\0\0\0abc"), "image[0]: is cut short"),
-    "millions of empty files": Bad(_files(bytes(4 * 100_000)), "has more than 1 elements, as many as its shape means"),
+    "millions of empty files": Bad(_files(bytes(4 * 100_000)), "has more elements than the 1 that its shape means"),
     "a length of bytes over the body": Bad(_files(b"\xff\xff\xff\xffabc"), "image[0]: is cut short"),
     "lengths of bytes past the body": Bad(
         infer_binary(pack(b"abc") + b"\x04\0\0\0abc", shape=[2], datatype="BYTES"), "image[1]: is cut short"
@@ -231,7 +232,7 @@ BAD: Mapping[str, Bad] = {
     "half a length of bytes": Bad(
         infer_binary(pack(b"abc") + b"\0\0", shape=[2], datatype="BYTES"), "image[1]: is cut short"
     ),
-    "one element too many": Bad(_files(pack(b"a", b"b")), "has more than 1 elements, as many as its shape means"),
+    "one element too many": Bad(_files(pack(b"a", b"b")), "has more elements than the 1 that its shape means"),
     "no picture": Bad(_files(pack(b"hello, world")), "image[0]: this is not a picture"),
     "an empty picture": Bad(_files(pack(b"")), "image[0]: the file is empty"),
     "a broken picture": Bad(_files(pack(picture_files.truncated_png())), "image[0]: the file begins"),
@@ -298,6 +299,7 @@ BAD: Mapping[str, Bad] = {
     ),
     "a reserved parameter": Bad(infer(parameters={"triton_x": 1}), "parameters.triton_x: names that begin with"),
     "a timeout negative": Bad(infer(parameters={"timeout": -1}), "must be a whole number of microseconds, not -1"),
+    "a timeout that is over": Bad(infer(parameters={"timeout": 1}), "no answer within the request's time", 504),
     "a timeout a text": Bad(infer(parameters={"timeout": "x"}), "must be a whole number of microseconds, not 'x'"),
     "an id that is null": Bad(infer(id=None), "id: must be a string, not null"),
     "an id that is a number": Bad(infer(id=1), "id: must be a string, not a number"),

@@ -355,6 +355,13 @@ def test_served_output_is_no_other_output(name: str, monkeypatch: pytest.MonkeyP
         load_settings(Settings, env_file=env_file)
 
 
+def test_served_input_is_no_picture(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """TensorFlow Serving's clients write `b64` before a picture file, and the input's name before a tensor."""
+    monkeypatch.setenv("FASHION_SERVED_INPUT", "b64")
+    with pytest.raises(SettingsError, match=r"^FASHION_SERVED_INPUT: b64 stands for a picture file"):
+        load_settings(Settings, env_file=env_file)
+
+
 def test_limit_without_a_limit_is_an_error(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
     """An infinite limit on images stops the start with a message that names the setting: unset, there is none."""
     monkeypatch.setenv("FASHION_RATE_LIMIT", "inf")

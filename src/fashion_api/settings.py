@@ -136,6 +136,12 @@ FURTHER_OUTPUTS = ("label", "class_id", "probability", "novelty", "accepted")
 """What an inference protocol may ask for beside the probabilities."""
 
 
+def _check_served_input(name: str) -> str:
+    if name == "b64":
+        raise ValueError("b64 stands for a picture file in requests: choose another name")
+    return name
+
+
 def _check_served_output(name: str) -> str:
     if name in FURTHER_OUTPUTS:
         raise ValueError(f"{name} is the name of another output")
@@ -350,7 +356,7 @@ class Settings(BaseSettings):
         le=2**63 - 1,
         description="The version by which clients of the inference protocols ask: a positive whole number.",
     )
-    served_input: str = Field(
+    served_input: Annotated[str, AfterValidator(_check_served_input)] = Field(
         "image", min_length=1, description="What clients of the inference protocols call the model's input."
     )
     served_output: Annotated[str, AfterValidator(_check_served_output)] = Field(

@@ -29,16 +29,17 @@ def post(client: TestClient, body: bytes, coding: str) -> tuple[int, str]:
         (gzip.compress(BODY), "x-gzip"),
         (zlib.compress(BODY), "deflate"),
         (BODY, "identity"),
+        (gzip.compress(BODY), " gzip\t"),
         (gzip.compress(BODY + b" " * 1_000_000), "gzip"),
     ],
-    ids=["gzip", "upper case", "x-gzip", "deflate", "identity", "large"],
+    ids=["gzip", "upper case", "x-gzip", "deflate", "identity", "blanks", "large"],
 )
 def test_coded_body_is_read(client: TestClient, body: bytes, coding: str) -> None:
     """A body in gzip or deflate is answered as the same body without a coding."""
     assert post(client, body, coding)[0] == 200
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "x"])
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "x", "x-deflate", "x-identity"])
 def test_other_coding_is_refused_by_name(client: TestClient, coding: str) -> None:
     """A coding that is not read is answered 415, and the answer names it and those that are."""
     status, detail = post(client, BODY, coding)

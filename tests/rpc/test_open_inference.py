@@ -236,7 +236,7 @@ WRONG: Mapping[str, tuple[Request | bytes, str]] = {
     "BYTES whose length exceeds them": (make_raw("BYTES", b"\xff\xff\xff\xff", (1,)), "is cut short"),
     "BYTES cut in a length": (make_raw("BYTES", b"\1\0", (1,)), "is cut short"),
     "BYTES of fewer elements": (make_raw("BYTES", pack(PICTURE), (2,)), "has 1 values"),
-    "BYTES of very many": (make_raw("BYTES", bytes(4 * 1000), (1,)), "has more than 1 elements"),
+    "BYTES of very many": (make_raw("BYTES", bytes(4 * 1000), (1,)), "has more elements than the 1"),
     "BYTES without a picture": (make_raw("BYTES", pack(b"hello"), (1,)), "image[0]"),
     "no input": (change(lambda request: request.ClearField("inputs")), "the model has one input"),
     "the same input twice": (change(lambda request: request.inputs.append(of_input(request))), "2 times"),

@@ -262,6 +262,22 @@ def test_request_without_a_deadline_ends_among_those_that_have_one() -> None:
     run(test)
 
 
+def test_deadline_within_a_millisecond_leaves_others_alone() -> None:
+    """The service's own event loop counts milliseconds, and has no time for a timer that is due at once."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def test() -> None:
+        async with batcher_of(FakeClassifier()) as batcher:
+            now = asyncio.get_running_loop().time()
+            short = asyncio.create_task(batcher.classify(images(1), deadline=now + 1e-4))
+            usual = asyncio.create_task(batcher.classify(images(2)))
+            assert (await usual).class_ids.tolist() == [2]
+            await asyncio.gather(short, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test())
+
+
 def test_request_whose_timer_is_late_is_not_computed() -> None:
     """A request whose time is over when its turn comes is dropped, though its timer has not run yet."""
 

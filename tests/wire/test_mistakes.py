@@ -75,6 +75,13 @@ def test_single_wrong_pixel_keeps_its_place() -> None:
     assert refuse({"images": [rows]}) == "images[0][3][5]: must be a whole number from 0 to 255, not 256"
 
 
+def test_boolean_is_no_pixel_from_0_to_1() -> None:
+    """It is named where it stands, also where all numbers are from 0 to 1."""
+    rows: list[list[object]] = [[0] * 28 for _ in ROWS]
+    rows[3][5] = True
+    assert refuse({"images": [rows]}).startswith("images[0][3][5]: must be a whole number from 0 to 255, not")
+
+
 WANTED_COLOURS = "send 28 rows of 28 pixels [red, green, blue], whole numbers from 0 to 255"
 COLOUR_IMAGES = {
     "a grey image": (ROWS, "has pixels of one value, but this model takes images in colour"),

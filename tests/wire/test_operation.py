@@ -23,12 +23,13 @@ def test_query_is_read_as_parameters(query: bytes, parameters: dict[str, str]) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(b"content-type", "image/png"), (b"x-twice", "1"), (b"x-none", "")],
-    ids=["one", "repeated", "none"],
+    [(b"content-type", "image/png"), (b"x-twice", "1, 2"), (b"x-none", ""), (b"x-blank", "a b")],
+    ids=["one", "repeated", "none", "blanks"],
 )
 def test_header_is_found_by_its_name(name: bytes, value: str) -> None:
-    """The first header of a name is given, or an empty text."""
-    head = RequestHead((), b"", ((b"content-type", b"image/png"), (b"x-twice", b"1"), (b"x-twice", b"2")))
+    """All lines of a name are given as one (RFC 9110, section 5.3), without blanks around; none is an empty text."""
+    lines = ((b"content-type", b"image/png"), (b"x-twice", b"1"), (b"x-twice", b"2"), (b"x-blank", b"\ta b "))
+    head = RequestHead((), b"", lines)
     assert head.find_header(name) == value
 
 

@@ -346,6 +346,10 @@ MISTAKES: dict[str, tuple[object, str]] = {
         {"signature_name": "images", "instances": ["GIF89a"]},
         'instances[0]: must be {"b64": "…"} and nothing else',
     ),
+    "a tensor of another protocol": (
+        {"inputs": [{"name": "image", "shape": [1, 28, 28, 1], "datatype": "UINT8", "data": []}]},
+        "inputs[0]: must be an image as rows of numbers, not an object; a request of the Open Inference Protocol",
+    ),
     "another key beside b64": (
         {"signature_name": "images", "instances": [*pictures(1), pictures(1)[0] | {"x": 1}]},
         'instances[1]: must be {"b64": "…"} and nothing else',

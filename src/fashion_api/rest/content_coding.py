@@ -9,6 +9,7 @@ from fashion_api.wire.operation import RequestHead
 _GZIP, _DEFLATE = "gzip", "deflate"
 ACCEPTED = f"{_GZIP}, {_DEFLATE}, identity"
 """The codings that are read, as `Accept-Encoding` has them."""
+_CODINGS = {"": "", "identity": "", _GZIP: _GZIP, "x-gzip": _GZIP, _DEFLATE: _DEFLATE}  # RFC 9110, section 8.4.1.3
 _MOST_TIMES = 1032
 """How many bytes one byte of deflate can become (RFC 1951)."""
 _STEP_BYTES = 256 * 1024
@@ -21,14 +22,12 @@ def read_coding(head: RequestHead) -> str:
     Raises:
         UnsupportedCodingError: it is none that is read.
     """
-    coding = head.find_header(b"content-encoding").strip().lower().removeprefix("x-")
-    if coding in ("", "identity"):
-        return ""
-    if coding not in (_GZIP, _DEFLATE):
+    coding = head.find_header(b"content-encoding").lower()
+    if coding not in _CODINGS:
         raise UnsupportedCodingError(
             f"the body has the content coding '{coding[:100]}'; {_GZIP}, {_DEFLATE} and identity are read"
         )
-    return coding
+    return _CODINGS[coding]
 
 
 def measure_decoded(body: bytes, coding: str, *, max_bytes: int) -> int:

@@ -53,8 +53,8 @@ _DESCRIPTION = """\
 
 Pictures are of the data set's kind: {images}{expected}. Errors are
 `application/problem+json` (RFC 9457); [their kinds](problems). Those under `/v1` and `/v2`, where inference protocols
-are, are `{{"error": "…"}}`. Every `GET` answers `HEAD` too; an address that is asked by another method than those that
-are listed here answers 405, and one that is not listed 404.
+are, are `{{"error": "…"}}`. Every `GET` answers `HEAD` too; an address that is asked by another method than its own
+answers 405, and one that does not exist 404.
 """
 
 

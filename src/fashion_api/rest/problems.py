@@ -36,7 +36,7 @@ PROBLEMS_PATH = "/problems"
 RETRY_AFTER_S = 1
 _OF_A_PROTOCOL = re.compile(r"/v[12](/.*)?", re.IGNORECASE | re.DOTALL)
 """The paths of the inference protocols: their clients take the message from the member `error`."""
-_VERB_AS_A_PATH = re.compile(r"/v1/models/.+(/predict)\Z", re.IGNORECASE)
+_MODELS = "/v1/models/"
 
 
 @dataclass(frozen=True)
@@ -340,8 +340,9 @@ async def _answer_http_exception(request: Request, error: Exception, *, has_docs
 
 def _find_verb(path: str) -> str:
     """Say how a path is written whose verb has a slash before it."""
-    found = _VERB_AS_A_PATH.search(path)
-    return f"; ask {path[: found.start(1)]}:predict" if found else ""
+    model, _, verb = path.rpartition("/")
+    _, _, name = model.lower().partition(_MODELS)
+    return f"; ask {model}:predict" if name and verb.lower() == "predict" else ""
 
 
 def _list_methods(scope: Scope) -> list[str]:

@@ -25,6 +25,7 @@ from fashion_api.wire.signatures import (
     choose_outputs,
     compute_outputs,
     find_signature,
+    name_tensor,
     read_input,
 )
 from fashion_api.wire.tensors import BYTES, Array, Tensor, count_elements, parse_numbers, unpack_numbers
@@ -116,7 +117,7 @@ def _describe(signature: Signature) -> tf.SignatureDef:
 
 def _describe_tensor(signature: Signature, name: str, datatype: str, shape: tuple[int, ...]) -> tf.TensorInfo:
     return tf.TensorInfo(
-        name=f"{signature.name}_{name}:0",
+        name=name_tensor(signature, name),
         dtype=TENSORFLOW_TYPES[datatype],
         tensor_shape=_write_shape(shape),
     )

@@ -148,7 +148,8 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._queue: OrderedDict[Ticket, None] = OrderedDict()  # in order, and any of them can be removed
         self._under_way: dict[Ticket, None] = {}  # with those being computed
-        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweep_timer: asyncio.Handle | None = None
+        self._sweep_at = math.inf  # uvloop's timers do not all know it
         self._waiting_images = 0
         self._is_computing = False
         self._most_waiting = 0  # since the last batch was taken
@@ -224,7 +225,7 @@ class Batcher:
             self._idle.clear()
             self._most_waiting = self._waiting_images  # a request that comes alone after a pause waits for no other
             self._loop.call_soon(self._compute_next)
-        if self._sweep_timer is None or ticket.deadline < self._sweep_timer.when():
+        if ticket.deadline < self._sweep_at:
             self._schedule_sweep(ticket.deadline)
         return ticket
 
@@ -238,11 +239,11 @@ class Batcher:
     def _schedule_sweep(self, at: float) -> None:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
-        self._sweep_timer = self._loop.call_at(at, self._sweep)
+        self._sweep_timer, self._sweep_at = self._loop.call_at(at, self._sweep), at
 
     def _sweep(self) -> None:
         """End the requests whose deadline has passed; one timer serves all deadlines."""
-        self._sweep_timer = None
+        self._sweep_timer, self._sweep_at = None, math.inf
         now = self._loop.time()
         for ticket in [ticket for ticket in self._under_way if ticket.deadline <= now]:
             ticket.expire()

@@ -123,7 +123,7 @@ class ApiKeys:
 def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name == b"x-api-key":
-            return bytes(value)
+            return bytes(value.strip())
         if name == b"authorization" and value[:7].lower() == b"bearer ":
             return bytes(value[7:].strip())
     return b""

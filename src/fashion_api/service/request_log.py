@@ -59,7 +59,7 @@ def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Give the caller's request id, if it has sent a sane one."""
     for name, value in headers:
         if name == REQUEST_ID:
-            given: str = value.decode("latin-1")
+            given: str = value.decode("latin-1").strip()
             return given if _SANE_ID.fullmatch(given) else None
     return None
 

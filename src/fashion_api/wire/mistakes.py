@@ -64,7 +64,7 @@ def _describe_pixel_mistake(pixels: Sequence[object], shape: Shape) -> str | Non
     if depths == {0} and not is_grey:
         return "has pixels of one value, but this model takes images in colour"
     values = pixels if is_grey else chain.from_iterable(pixel for pixel in pixels if isinstance(pixel, list))
-    if all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in values):
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1 for value in values):
         return "has pixels from 0 to 1; multiply them by 255 and round"
     return None
 

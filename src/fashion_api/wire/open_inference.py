@@ -134,9 +134,10 @@ def _read_fields(head: RequestHead) -> _Fields:
         if name == _HEADER_LENGTH:
             if length is not None:
                 raise _wrong("", f"{HEADER_LENGTH} is there twice")
-            if not value.isdigit() or len(value) > _LENGTH_DIGITS:
+            digits = value.strip()
+            if not digits.isdigit() or len(digits) > _LENGTH_DIGITS:
                 raise _wrong("", f"{HEADER_LENGTH} must be a number of bytes, not '{value.decode('latin-1'):.40}'")
-            length = int(value)
+            length = int(digits)
         elif name == b"accept-encoding":
             accept_encoding = f"{accept_encoding},{value.decode('latin-1')}"
     return _Fields(length, accept_encoding)
@@ -192,6 +193,8 @@ def _read_document(document: object, served_input: str) -> _Asked:
     of_input = _read_parameters("inputs[0].", given)
     datatype = _read_string("inputs[0]", given, "datatype")
     check_input_form(served_input, datatype, of_input)
+    if given.get("data", ()) is None:
+        raise _wrong("inputs[0].data", "must be a list, not null")
     return _Asked(
         request_id,
         timeout_s,

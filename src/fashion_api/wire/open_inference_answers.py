@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
-from fashion_api.wire.json_body import read_json
+from fashion_api.wire.json_body import read_json, refuse_mark
 from fashion_api.wire.open_inference_models import (
     BatchStatistics,
     ConfigParameter,
@@ -137,12 +137,14 @@ def keep_settings(settings: SettingsT, body: bytes) -> SettingsT:
     for name, value in _read_object(body).items():
         if name not in type(settings).model_fields:
             raise _wrong(f"{name:.100}", f"is no setting; there are {', '.join(type(settings).model_fields)}")
-        if value != getattr(settings, name):
+        found = getattr(settings, name)
+        if (type(value), value) != (type(found), found):  # 1 is not true here
             raise _wrong(name, "cannot be changed by a request: who runs the service sets it")
     return settings
 
 
 def _read_object(body: bytes) -> Mapping[str, object]:
+    refuse_mark(body)
     document = finish_steps(read_json(body, max_lists=1, max_values=_MAX_VALUES)) if body else {}
     if not isinstance(document, dict):
         raise _wrong("", f"the body must be an object, not {name_json_type(document)}")

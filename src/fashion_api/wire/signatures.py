@@ -157,6 +157,14 @@ def _make_signature(  # noqa: PLR0913  # what makes a signature
     )
 
 
+def name_tensor(signature: Signature, name: str) -> str:
+    """Name an input or output as metadata do; the range of pixels is in the name, as TensorFlow has no place for it."""
+    given = signature.input
+    is_pixels = name == given.name and given.datatype != BYTES
+    suffix = f"_from_{given.pixel_range.replace('-', '_to_')}" if is_pixels else ""
+    return f"{signature.name}_{name}{suffix}:0"
+
+
 def check_inputs(signature: Signature, names: Iterable[str]) -> None:
     """Check that a request has the signature's input, and no other.
 

@@ -25,6 +25,7 @@ from fashion_api.wire.signatures import (
     check_status,
     compute_outputs,
     find_signature,
+    name_tensor,
     read_input,
 )
 from fashion_api.wire.tensorflow_serving_models import (
@@ -143,8 +144,12 @@ def _names_inputs(value: object) -> bool:
 
 
 def _read_tensor(signature: Signature, found: _Input, *, may_hold_booleans: bool) -> Generator[None, None, Tensor]:
-    if signature.input.datatype == BYTES or isinstance(found.rows[0], dict):
+    first = found.rows[0]
+    if signature.input.datatype == BYTES or (isinstance(first, dict) and _BASE64 in first):
         return (yield from _read_files(found))
+    if isinstance(first, dict):
+        other = "a request of the Open Inference Protocol goes to /v2/models/NAME/infer"
+        raise _wrong(f"{found.name}[0]", f"must be an image as rows of numbers, not an object; {other}")
     takes_whole = signature.input.pixel_range == "0-255"
     return (yield from _read_numbers(found, takes_whole=takes_whole, may_hold_booleans=may_hold_booleans))
 
@@ -244,18 +249,20 @@ def describe_metadata(service: Service, name: str, version: str = "") -> Serving
 def _describe_signature(signature: Signature) -> SignatureDef:
     given = signature.input
     return SignatureDef(
-        inputs={given.name: _describe_tensor(f"{signature.name}_{given.name}", given.datatype, given.shape)},
+        inputs={given.name: _describe_tensor(signature, given.name, given.datatype, given.shape)},
         outputs={
-            name: _describe_tensor(f"{signature.name}_{name}", output.datatype, output.shape)
+            name: _describe_tensor(signature, name, output.datatype, output.shape)
             for name, output in signature.outputs.items()
         },
         method_name=PREDICT_METHOD,
     )
 
 
-def _describe_tensor(name: str, datatype: str, shape: Sequence[int]) -> TensorInfo:
+def _describe_tensor(signature: Signature, name: str, datatype: str, shape: Sequence[int]) -> TensorInfo:
     dims = [TensorDim(size=str(size)) for size in shape]
-    return TensorInfo(dtype=TENSORFLOW_TYPES[datatype], tensor_shape=TensorShape(dim=dims), name=f"{name}:0")
+    return TensorInfo(
+        dtype=TENSORFLOW_TYPES[datatype], tensor_shape=TensorShape(dim=dims), name=name_tensor(signature, name)
+    )
 
 
 def _accept_any_type(_head: RequestHead) -> None:

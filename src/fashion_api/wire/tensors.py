@@ -212,7 +212,7 @@ def unpack_bytes(name: str, content: bytes | memoryview, *, most: int) -> list[b
     start = 0
     while start < len(content):
         if len(found) == most:
-            raise _wrong(name, f"has more than {most} elements, as many as its shape means")
+            raise _wrong(name, f"has more elements than the {most} that its shape means")
         first = start + _LENGTH_BYTES
         end = first + int.from_bytes(content[start:first], "little")
         if first > len(content) or end > len(content):

@@ -143,6 +143,7 @@ def test_repository_has_one_model(client: TestClient, body: bytes) -> None:
     [
         (b"{", "the body is not JSON"),
         (b"[]", "the body must be an object, not a list"),
+        (b"\xef\xbb\xbf{}", "begins with a byte-order mark"),
         (b'{"ready": 1}', "ready: must be a boolean"),
         (b'{"a": [' + b"[]," * 10_000 + b"1]}", "far more lists or values"),
     ],
@@ -174,6 +175,11 @@ def test_settings_are_told_and_not_changed(client: TestClient, path: str) -> Non
     assert said[0] == f"{SETTINGS[path]}: cannot be changed by a request: who runs the service sets it"
     assert said[1].startswith("x: is no setting; there are ")
     assert read(client, path) == settings
+
+
+def test_number_is_not_the_truth_value_of_a_setting(client: TestClient) -> None:
+    """1 is not `true`: who sends it means another setting than there is."""
+    assert [client.post("/v2/logging", json={"log_info": value}).status_code for value in (True, 1)] == [200, 400]
 
 
 @pytest.mark.parametrize(

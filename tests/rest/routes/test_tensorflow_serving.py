@@ -59,7 +59,7 @@ def test_metadata_are_protocol_buffers_as_json(client: TestClient, version: str)
     signatures = found["metadata"]["signature_def"]["signature_def"]
     assert list(signatures) == ["serving_default", "pixels", "images", "details"]
     assert signatures["serving_default"] == {
-        "inputs": {"image": describe("DT_FLOAT", "serving_default_image:0", -1, 28, 28, 1)},
+        "inputs": {"image": describe("DT_FLOAT", "serving_default_image_from_0_to_1:0", -1, 28, 28, 1)},
         "outputs": {"probabilities": describe("DT_FLOAT", "serving_default_probabilities:0", -1, 10)},
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
@@ -110,6 +110,7 @@ def test_prediction_is_answered(path: str, *, has_fast_path: bool) -> None:
         ("DELETE", f"{MODEL}:predict", 405, "DELETE is not for this address"),
         ("POST", MODEL, 405, "POST is not for this address; ask it by GET"),
         ("POST", f"{MODEL}/predict", 404, f"there is nothing at {MODEL}/predict; ask {MODEL}:predict"),
+        ("POST", "/v1/models//predict", 404, "there is nothing at /v1/models//predict"),
         ("GET", "/v1/unknown", 404, "there is nothing at /v1/unknown"),
         ("GET", "/v1/", 404, "there is nothing at /v1/"),
         ("GET", "/v1", 404, "there is nothing at /v1"),
