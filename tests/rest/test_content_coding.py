@@ -46,6 +46,13 @@ def test_other_coding_is_refused_by_name(client: TestClient, coding: str) -> Non
     assert (status, coding in detail, "gzip, deflate and identity" in detail) == (415, True, True)
 
 
+def test_codings_of_several_headers_are_one_list(client: TestClient) -> None:
+    """A second coding in a header of its own is refused as one behind a comma is."""
+    headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip"), ("Content-Encoding", "br")]
+    response = client.post(ROUTE, content=gzip.compress(BODY), headers=headers)
+    assert (response.status_code, "'gzip, br'" in response.json()["detail"]) == (415, True)
+
+
 @pytest.mark.parametrize(
     ("body", "coding", "message"),
     [

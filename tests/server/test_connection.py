@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -225,7 +226,7 @@ class TestSilence:
     def test_caller_who_reads_nothing_is_cut_off(self, serve: Serve) -> None:
         """A caller who asks and asks, but takes no answer, does not keep the connection."""
         server = serve(header_timeout_s=0.05)
-        server.connections.write_timeout_s = 0.05
+        server.connections.keep_alive_s = 0.05
         caller = server.connect()
         with pytest.raises(ConnectionError):
             caller.send(get(b"/openapi.json") * 1_000_000)
@@ -599,6 +600,41 @@ class TestEnds:
         connection.check(self.LATER)
         assert transport.events == ["close", "abort"]
 
+    @pytest.mark.parametrize("is_overload", [False, True], ids=["answered", "held"])
+    def test_connection_is_idle_once_a_late_body_has_come(self, open_one: Open, *, is_overload: bool) -> None:
+        """The body of a request that was answered before is no request: the time until the next one runs."""
+        transport = FakeTransport()
+
+        async def answer() -> None:
+            connection = open_one(transport)
+            connection.data_received(get(b"/livez", b"Content-Length: 5\r\n"))
+            connection.end_answer(is_overload=is_overload)
+            connection.data_received(b"hello")
+            if is_overload:
+                connection.check(self.LATER)
+                assert transport.events == ["pause"]
+                connection.go_on()
+            connection.check(0)
+            assert "close" not in transport.events
+            connection.check(self.LATER)
+            assert transport.events[-1] == "close"
+
+        asyncio.run(answer())
+
+    def test_head_that_begins_has_a_time_of_its_own(self, open_one: Open) -> None:
+        """An idle connection whose next head has begun is told that it is late."""
+        transport = FakeTransport()
+
+        async def answer() -> None:
+            connection = open_one(transport)
+            connection.data_received(get())
+            connection.end_answer(is_overload=False)
+            connection.data_received(b"GET /")
+            connection.check(self.LATER)
+            assert transport.events == ["408", "end"]
+
+        asyncio.run(answer())
+
     def test_answer_that_has_begun_is_the_only_one(self, open_one: Open) -> None:
         """Where the body goes wrong while its request is being answered, that answer is the only one."""
         transport = FakeTransport()
@@ -624,6 +660,10 @@ class FakeServer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.paths: list[bytes] = []
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self.paths.append(data.split()[1])
@@ -682,6 +722,21 @@ class TestHolding:
                 await turn_over()
             assert server.paths == [b"/1", b"/2", b"/3"]
             assert transport.events[-3:] == ["400", "end", "resume"]
+
+        asyncio.run(test())
+
+    def test_the_servers_own_pause_does_not_have_it_read(self, connections: Connections) -> None:
+        """The server, which stops reading large bodies for a while and goes on by itself, does not end the hold."""
+
+        async def test() -> None:
+            refused, transport, server = self.open_one(connections, get())
+            refused.end_answer(is_overload=True)
+            server.transport.pause_reading()
+            server.transport.resume_reading()
+            assert "resume" not in transport.events
+            connections.held.release_all()
+            await turn_over()
+            assert transport.events[-1] == "resume"
 
         asyncio.run(test())
 
@@ -755,7 +810,7 @@ class NotingConnections(HeldConnections):
     """Notes how many were held."""
 
     def __init__(self) -> None:
-        super().__init__(keep_alive_s=75)
+        super().__init__(silence_s=75)
         self.noted = 0
 
     def add(self, connection: Held) -> None:

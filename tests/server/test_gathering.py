@@ -17,6 +17,7 @@ class FakeTransport(asyncio.Transport):
         super().__init__({"peername": ("192.0.2.1", 1)})
         self.written: list[bytes] = []
         self.is_closed = False
+        self.reads = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self.is_closed:
@@ -25,6 +26,12 @@ class FakeTransport(asyncio.Transport):
 
     def close(self) -> None:
         self.is_closed = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -45,6 +52,24 @@ def test_head_is_sent_with_the_body(inner: FakeTransport, transport: GatheringTr
     for data in (HEAD, b"bo", b"dy", HEAD, b"body"):
         transport.write(data)
     assert inner.written == [HEAD + b"bo", b"dy", HEAD + b"body"]
+
+
+def test_it_is_read_when_both_want_it(inner: FakeTransport, transport: GatheringTransport) -> None:
+    """It is read while it is neither paused nor held, in whatever order that ends."""
+    reads = []
+    for change in (
+        "pause_reading",
+        "hold",
+        "resume_reading",
+        "release",
+        "hold",
+        "pause_reading",
+        "release",
+        "resume_reading",
+    ):
+        getattr(transport, change)()
+        reads.append(inner.reads)
+    assert reads == [False, False, False, True, False, False, False, True]
 
 
 def test_head_of_a_stream_does_not_wait(inner: FakeTransport, transport: GatheringTransport) -> None:

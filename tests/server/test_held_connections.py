@@ -34,8 +34,8 @@ def three(said: list[str]) -> list[FakeConnection]:
     return [FakeConnection(name, said) for name in ("first", "second", "third")]
 
 
-def hold(connections: list[FakeConnection], *, keep_alive_s: float = KEEP_ALIVE_S) -> HeldConnections:
-    held = HeldConnections(keep_alive_s)
+def hold(connections: list[FakeConnection], *, silence_s: float = KEEP_ALIVE_S) -> HeldConnections:
+    held = HeldConnections(silence_s)
     for connection in connections:
         held.add(connection)
     return held
@@ -113,10 +113,10 @@ def test_connection_is_read_before_the_server_would_close_it(three: list[FakeCon
     """However short the time is after which the server closes silent connections, one that is held is read before."""
 
     async def test() -> None:
-        keep_alive_s = RETRY_AFTER_S / 10
-        hold(three[:1], keep_alive_s=keep_alive_s)
-        asyncio.get_running_loop().call_later(keep_alive_s, said.append, "closed")
-        await put_clock_forward(keep_alive_s)
+        silence_s = RETRY_AFTER_S / 10
+        hold(three[:1], silence_s=silence_s)
+        asyncio.get_running_loop().call_later(silence_s, said.append, "closed")
+        await put_clock_forward(silence_s)
         await turn_over()
         assert said == ["first", "closed"]
 

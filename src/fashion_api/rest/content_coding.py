@@ -22,7 +22,8 @@ def read_coding(head: RequestHead) -> str:
     Raises:
         UnsupportedCodingError: it is none that is read.
     """
-    coding = head.find_header(b"content-encoding").lower()
+    given = [value for name, value in head.headers if name == b"content-encoding"]
+    coding = b", ".join(given).decode("latin-1").strip().lower()
     if coding not in _CODINGS:
         raise UnsupportedCodingError(
             f"the body has the content coding '{coding[:100]}'; {_GZIP}, {_DEFLATE} and identity are read"

@@ -76,8 +76,6 @@ class Connections:
         """All of them, guests too."""
         self.guests: dict[GuardedConnection, None] = {}
         """Those beyond the limit, the oldest first."""
-        self.held = HeldConnections(settings.keep_alive_s)
-        """Those that are not read for now."""
         self.count_refusal: Callable[[int, str], None] = lambda _status, _kind: None
         """Counts a refusal by its status and its kind of problem."""
         handshakes = 0 if settings.tls_cert is None else MAX_HANDSHAKES
@@ -86,7 +84,10 @@ class Connections:
         self.head_timeout_s = settings.header_timeout_s
         self.body_timeout_s = settings.request_timeout_s + settings.header_timeout_s
         """More than the app takes to answer that a body is late."""
-        self.write_timeout_s = float(settings.keep_alive_s)
+        self.held = HeldConnections(min(settings.keep_alive_s, self.body_timeout_s))
+        """Those that are not read for now."""
+        self.keep_alive_s = float(settings.keep_alive_s)
+        """How long a connection may be idle, or its caller read nothing."""
         self._root_path = settings.root_path
         self._health_targets = {f"{root}{path}".encode() for root in ("", settings.root_path) for path in HEALTH_PATHS}
         self._turn_s = min(1.0, settings.header_timeout_s / 4)
@@ -182,7 +183,6 @@ class GuardedConnection(asyncio.Protocol):
         self._rest = b""
         """What has come and is not taken yet, from `_rest_start` on: half a head, or what waits for an answer."""
         self._rest_start = 0
-        self._is_paused = False
         self._body: Body | None = None
         """What is missing of the request that was handed on."""
         self._head = b""
@@ -194,6 +194,7 @@ class GuardedConnection(asyncio.Protocol):
         self._is_refused = False
         self._is_ending = False
         self._due = _NEVER
+        self._idle_due = _NEVER
         self._write_due = _NEVER
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -216,7 +217,7 @@ class GuardedConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Start the time in which the caller must read something."""
-        self._write_due = self._connections.after(self._connections.write_timeout_s)
+        self._write_due = self._connections.after(self._connections.keep_alive_s)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
@@ -233,12 +234,7 @@ class GuardedConnection(asyncio.Protocol):
             self._rest = b""
         self._take(data, 0)
         if self._rest and self.is_busy:
-            self._pause()
-
-    def _pause(self) -> None:
-        if not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
+            self._answers.hold()
 
     def _take(self, data: bytes, position: int) -> None:
         """Take what there is from `position` on, up to what must wait for an answer."""
@@ -263,6 +259,7 @@ class GuardedConnection(asyncio.Protocol):
             self._rest, self._rest_start = data[start:], 0
             if self._rest and self._due == _NEVER:
                 self._due = self._connections.after(self._connections.head_timeout_s)
+                self._idle_due = _NEVER
             return len(data)
         text = self._rewrite(data[start : head.end], head) if head.has_offer or self._is_guest else None
         end = head.end + (head.body_bytes or 0)
@@ -270,7 +267,7 @@ class GuardedConnection(asyncio.Protocol):
             self._body = ChunkedBody()
         elif end > len(data):
             self._body, end = SizedBody(end - len(data)), len(data)
-        self._due = _NEVER
+        self._due = self._idle_due = _NEVER
         if self._body is not None:
             self._head = data[start : head.end]
             self._due = self._connections.after(self._connections.body_timeout_s)
@@ -292,6 +289,8 @@ class GuardedConnection(asyncio.Protocol):
         if body.is_whole:
             self._body = None
             self._due = _NEVER
+            if not self.is_busy:
+                self._be_idle()
         if passed:
             self._inner.data_received(passed)
         return end
@@ -314,15 +313,21 @@ class GuardedConnection(asyncio.Protocol):
             self._connections.held.count_answer()
         elif not (self._is_refused or self._transport.is_closing()):
             self._connections.held.add(self)
-            self._pause()
+            self._answers.hold()
             return
         self.go_on()
 
     def go_on(self) -> None:
         """Go on with what has come behind the request that was answered."""
         self.is_busy = False
-        if self._rest or self._is_paused or self._is_refused:
+        if self._body is None:
+            self._be_idle()
+        if self._rest or self._answers.is_held or self._is_refused:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _be_idle(self) -> None:
+        """Start the time until the next request; the server's own ends with the body of one that was answered."""
+        self._idle_due = self._connections.after(self._connections.keep_alive_s)
 
     def _go_on(self) -> None:
         if self._transport.is_closing():
@@ -332,9 +337,8 @@ class GuardedConnection(asyncio.Protocol):
         elif not self.is_busy:
             rest, self._rest = self._rest, b""
             self._take(rest, self._rest_start)
-        if self._is_paused and not (self._rest and self.is_busy):
-            self._is_paused = False
-            self._transport.resume_reading()
+        if self._answers.is_held and not (self._rest and self.is_busy):
+            self._answers.release()
 
     def _refuse(self, error: FashionError, head: bytes) -> None:
         """Write the problem and end the connection; `head` is the beginning of what is refused."""
@@ -384,7 +388,7 @@ class GuardedConnection(asyncio.Protocol):
             self._transport.abort()
         elif self._transport.is_closing():  # but what was written has not been read yet
             self._write_due = min(self._write_due, self._connections.after(self._connections.head_timeout_s))
-        elif turn >= self._due:
+        elif turn >= min(self._due, self._idle_due):
             self._give_up()
 
     def _give_up(self) -> None:

@@ -1,6 +1,7 @@
-"""A transport that sends the head of a response together with the beginning of its body.
+"""The transport that a server's protocol has: it gathers what is written, and two may pause its reading.
 
-Servers write the two one after the other. Each would be a system call, a packet, and a wake-up of the caller.
+Servers write the head of a response and the beginning of its body one after the other. Each would be a system call, a
+packet, and a wake-up of the caller.
 """
 
 import asyncio
@@ -12,13 +13,18 @@ _LENGTH = b"\r\ncontent-length: "
 
 
 class GatheringTransport:
-    """Stands for a transport: `write` keeps the head of a response with a length until the next `write` or `flush`."""
+    """Stands for a transport: `write` keeps the head of a response with a length until the next `write` or `flush`.
 
-    __slots__ = ("_head", "_transport")
+    It reads while neither the server's protocol has paused it, nor what stands before that has it held.
+    """
+
+    __slots__ = ("_head", "_is_paused", "_transport", "is_held")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+        self._is_paused = False
+        self.is_held = False
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a transport has
         return getattr(self._transport, name)
@@ -26,6 +32,28 @@ class GatheringTransport:
     def is_closing(self) -> bool:
         """Whether the transport is closed, or is about to be."""
         return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Have nothing more read, until `resume_reading`."""
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading, unless it is held."""
+        self._is_paused = False
+        if not self.is_held:
+            self._transport.resume_reading()
+
+    def hold(self) -> None:
+        """Have nothing more read, until `release`."""
+        self.is_held = True
+        self._transport.pause_reading()
+
+    def release(self) -> None:
+        """Go on reading, unless it is paused."""
+        self.is_held = False
+        if not self._is_paused:
+            self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
         """Send it, or keep it for a moment."""

@@ -22,12 +22,12 @@ class HeldConnections:
     """Those that are held: each until its turn comes, or its time is over. They have one timer together.
 
     Args:
-        keep_alive_s: after how many seconds without a request the server closes a connection. None is held for that
-            long, since it may have a request that is not read.
+        silence_s: after how many seconds without a request, or without its body's end, a connection is closed. None is
+            held for that long, since it may have a request that is not read.
     """
 
-    def __init__(self, keep_alive_s: float) -> None:
-        self._hold_s = min(_HOLD_S, keep_alive_s / 2)
+    def __init__(self, silence_s: float) -> None:
+        self._hold_s = min(_HOLD_S, silence_s / 2)
         self._until: dict[Held, float] = {}  # the event loop's time; the longest held first
         self._answers = 0
         self._timer: asyncio.TimerHandle | None = None

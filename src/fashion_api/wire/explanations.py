@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.occlusion import VARIANTS, cover, map_heat
@@ -21,6 +22,11 @@ _DECIMALS = 4
 def _read_images(service: Service, _head: RequestHead, body: bytes) -> JobSteps:
     model = service.model
     settings = service.settings
+    if settings.max_queue_size < VARIANTS:
+        most = f"and FASHION_MAX_QUEUE_SIZE is {settings.max_queue_size}"
+        raise InvalidRequestError(
+            [Fault("", f"nothing is explained here: an image takes {VARIANTS} of the queue, {most}")]
+        )
     images, _ = yield from read_images(
         body,
         model.input,

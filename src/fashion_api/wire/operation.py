@@ -35,9 +35,11 @@ class RequestHead(NamedTuple):
         return dict(parse_qsl(self.query.decode("latin-1"), keep_blank_values=True))
 
     def find_header(self, name: bytes) -> str:
-        """Give the value of this header (its name in lower case): of all its lines as one, or an empty text."""
-        found = [value for key, value in self.headers if key == name]
-        return b", ".join(found).decode("latin-1").strip() if found else ""
+        """Give the first header of this name (in lower case), or an empty text."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1").strip()
+        return ""
 
     def read_media_type(self) -> str:
         """Give the body's media type, in lower case and without parameters; empty where none is said."""
