@@ -1,18 +1,24 @@
 """The environments of clients: one of locked packages for each that asks, and for what generates them."""
 
 import hashlib
+import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE / ".environments"
 TYPESCRIPT = HERE / "typescript"
 BESIDE_TENSORFLOW = "tensorflow-serving"
+PERF_ANALYZER = "perf-analyzer"
+NEEDS_LINUX = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="perf_analyzer is there for Linux on x86-64 only"
+)
 _STAMP = ".installed"
 
 
@@ -37,23 +43,9 @@ def find_python(name: str) -> tuple[Path, Mapping[str, str]]:
     Modules that want TensorFlow are used beside the one that training has, by this interpreter.
     """
     folder = install_python(name)
-    if name != BESIDE_TENSORFLOW:
-        return folder / "bin" / "python", {}
-    return Path(sys.executable), {"PYTHONPATH": str(_find_packages(folder)), "TF_CPP_MIN_LOG_LEVEL": "3"}
-
-
-def link_libraries(folder: Path) -> Path:
-    """Give a folder with the libraries that `perf_analyzer` wants, by the names that it knows, out of another package.
-
-    That package's own programs know them by names with a digest in them, as tools for Linux wheels write.
-    """
-    libraries = folder / "libraries"
-    libraries.mkdir(exist_ok=True)
-    for pattern, name in (("libb64-*.so.0d", "libb64.so.0d"), ("libcudart-*.so.12*", "libcudart.so.12")):
-        (found,) = (_find_packages(folder) / "nvidia_pytriton.libs").glob(pattern)
-        if not (libraries / name).exists():
-            (libraries / name).symlink_to(found)
-    return libraries
+    if name == BESIDE_TENSORFLOW:
+        return Path(sys.executable), {"PYTHONPATH": str(_find_packages(folder)), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return folder / "bin" / "python", {"LD_LIBRARY_PATH": str(_link_libraries(folder))} if name == PERF_ANALYZER else {}
 
 
 def install_node() -> Path:
@@ -68,6 +60,21 @@ def install_node() -> Path:
         _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
         _note_installed(folder, digest)
     return folder / "node_modules"
+
+
+def _link_libraries(folder: Path) -> Path:
+    """Give a folder with the libraries that `perf_analyzer` wants, by the names that it knows, out of another package.
+
+    That package's own programs know them by names with a digest in them, as tools for Linux wheels write.
+    """
+    libraries = folder / "libraries"
+    with _lock(folder):
+        libraries.mkdir(exist_ok=True)
+        for pattern, name in (("libb64-*.so.0d", "libb64.so.0d"), ("libcudart-*.so.12*", "libcudart.so.12")):
+            (found,) = (_find_packages(folder) / "nvidia_pytriton.libs").glob(pattern)
+            if not (libraries / name).exists():
+                (libraries / name).symlink_to(found)
+    return libraries
 
 
 def _find_packages(folder: Path) -> Path:

@@ -2,11 +2,9 @@
 
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ import pytest
 
 from fashion_api.data.dataset import DataSource
 from fashion_api.settings import Settings
-from tests.clients.environments import HERE, find_python, install_python, link_libraries
+from tests.clients.environments import HERE, NEEDS_LINUX, PERF_ANALYZER, find_python, install_python
 from tests.servers import LOCALHOST, ServerProcess, find_free_port, serve
 
 pytestmark = pytest.mark.clients
@@ -134,6 +132,7 @@ def test_mlserver_infers_a_file(flags: Sequence[str], asked: Asked, tmp_path: Pa
 SERVING = ("-i", "grpc", "--service-kind=tfserving", "--model-signature-name=serving_default", "--shape=image:28,28,1")
 
 
+@NEEDS_LINUX
 @pytest.mark.parametrize(
     "flags",
     [("-i", "http"), ("-i", "grpc"), ("-i", "grpc", "--streaming"), SERVING],
@@ -141,9 +140,7 @@ SERVING = ("-i", "grpc", "--service-kind=tfserving", "--model-signature-name=ser
 )
 def test_perf_analyzer_finds_no_error(flags: Sequence[str], asked: Asked, tmp_path: Path) -> None:
     """`perf_analyzer` asks for half a minute without an error, and the service's figures agree with what it counts."""
-    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        pytest.skip("perf_analyzer is there for Linux on x86-64 only")
-    environment = install_python("perf-analyzer")
+    python, variables = find_python(PERF_ANALYZER)
     address = asked.grpc_address if "grpc" in flags else asked.server.url.removeprefix("http://")
     data: tuple[str, ...] = ()
     if flags is SERVING:
@@ -152,13 +149,13 @@ def test_perf_analyzer_finds_no_error(flags: Sequence[str], asked: Asked, tmp_pa
         data = ("-b", "1", f"--input-data={write_rows(asked, tmp_path / 'rows.json')}")
     before = asked.read_statistics()
     written = run(
-        environment / "bin" / "perf_analyzer",
+        python.parent / "perf_analyzer",
         *("-m", MODEL, "-u", address, *flags, *data),
         # However much the windows differ, three are enough.
         *(f"--measurement-interval={WINDOW_S * 1000}", f"--max-trials={WINDOWS}", "--stability-percentage=999"),
         f"--concurrency-range={CONCURRENCY}",
         cwd=tmp_path,
-        LD_LIBRARY_PATH=str(link_libraries(environment)),
+        **variables,
     )
     after = asked.read_statistics()
     requests = read_figure("Request count", written)
