@@ -338,8 +338,8 @@ class Settings(BaseSettings):
     )
     docs: bool = Field(
         default=True,
-        description="Whether the page at /, /docs, /redoc and /openapi.json are there, which need no key; false: / says "
-        "only that the service is alive, and the others are not found.",
+        description="Whether the page at /, /docs, /redoc and /openapi.json are there, which need no key; false: / "
+        "says only that the service is alive, and the others are not found.",
     )
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], *_EnvList] = Field(
         (),

@@ -669,6 +669,43 @@ class FakeServer(asyncio.Protocol):
         self.paths.append(data.split()[1])
 
 
+class TestServersEnd:
+    """The server closes a connection."""
+
+    def test_who_is_still_sending_reads_the_answer(self, settings: Settings) -> None:
+        """It would be lost to a reset while more comes that nobody reads: that is read for a while, and dropped."""
+
+        async def test() -> None:
+            transport, server = FakeTransport(), FakeServer()
+            connection = GuardedConnection(Connections(settings), app_state={}, inner=lambda **_: server)
+            connection.connection_made(transport)
+            connection.data_received(get(b"/livez", CLOSE, b"Content-Length: 9\r\n") + b"half")
+            server.transport.pause_reading()
+            server.transport.close()
+            assert (transport.events, server.transport.is_closing()) == (["pause", "resume", "end"], True)
+            connection.end_answer(is_overload=True)
+            connection.data_received(b" body" + get(b"/2"))
+            await turn_over()
+            assert server.paths == [b"/livez"]
+            connection.check(10**9)
+            assert transport.events[3:] == ["close"]
+
+        asyncio.run(test())
+
+    def test_connection_whose_request_is_whole_is_closed_at_once(self, settings: Settings) -> None:
+        """Nothing more comes."""
+
+        async def test() -> None:
+            transport, server = FakeTransport(), FakeServer()
+            connection = GuardedConnection(Connections(settings), app_state={}, inner=lambda **_: server)
+            connection.connection_made(transport)
+            connection.data_received(get(b"/livez", CLOSE))
+            server.transport.close()
+            assert transport.events == ["close"]
+
+        asyncio.run(test())
+
+
 class TestHolding:
     """A connection whose request was refused for overload is not read for a while."""
 

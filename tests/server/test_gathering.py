@@ -44,7 +44,7 @@ def inner() -> FakeTransport:
 
 @pytest.fixture
 def transport(inner: FakeTransport) -> GatheringTransport:
-    return GatheringTransport(inner)
+    return GatheringTransport(inner, inner.close)
 
 
 def test_head_is_sent_with_the_body(inner: FakeTransport, transport: GatheringTransport) -> None:

@@ -154,12 +154,17 @@ def test_draining_answers_ask_for_a_new_connection(workers: int) -> None:
 
 def test_request_on_a_connection_that_is_held_is_answered() -> None:
     """When the service stops, what was sent behind a request that was refused for overload is read and answered."""
-    with (  # an explanation needs a longer queue
-        serve(FASHION_MAX_QUEUE_SIZE="1", FASHION_MAX_IMAGES_PER_REQUEST="1") as service,
+    image = json.dumps([[0] * 28] * 28)
+    body = f'{{"images": [{", ".join([image] * 4)}]}}'  # classified 404 times
+    head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with (
+        serve(FASHION_MAX_CONCURRENT_REQUESTS="1") as service,
+        connect(service.port) as busy,
         connect(service.port) as connection,
     ):
-        begin_request(connection, "/api/v1/explanations")
-        assert finish_request(connection).startswith(b"HTTP/1.1 503 ")
+        busy.sendall(f"POST /api/v1/explanations HTTP/1.1\r\n{head}{body}".encode())
+        while not ask(connection, "/api/v1/model").startswith(b"HTTP/1.1 503 "):  # it has not come yet
+            pass
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         service.send(signal.SIGTERM)
         answer = read_answer(connection)

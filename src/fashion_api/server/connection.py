@@ -202,7 +202,7 @@ class GuardedConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._is_guest = self._connections.add(self)
         self._due = self._connections.after(_GUEST_TIMEOUT_S if self._is_guest else self._connections.head_timeout_s)
-        self._answers = GatheringTransport(self._transport)
+        self._answers = GatheringTransport(self._transport, self._close)
         self._inner.connection_made(cast("asyncio.Transport", self._answers))
         self._connections.make_room()
 
@@ -361,12 +361,21 @@ class GuardedConnection(asyncio.Protocol):
         """Have the app count the refusal with the request that it is the answer to."""
         self._refusals.append(Refusal(status, kind))
 
+    def _close(self) -> None:
+        """Close the connection as the server wants it; who is still sending a body is to read the answer before."""
+        if self._body is None:
+            self._transport.close()
+        else:
+            self._is_refused = True
+            self._end()
+
     def _end(self) -> None:
         """End the connection when the caller has read what was written, or after a while."""
         if self._is_ending or self._transport.is_closing():
             return
         self._is_ending = True
         if self._transport.can_write_eof():
+            self._answers.resume_reading()  # what comes is dropped, and the server may have paused it for good
             self._transport.write_eof()
             self._due = self._connections.after(_LINGER_S)
         else:

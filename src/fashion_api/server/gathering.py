@@ -5,6 +5,7 @@ packet, and a wake-up of the caller.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 _HEAD = b"HTTP/"
@@ -18,11 +19,13 @@ class GatheringTransport:
     It reads while neither the server's protocol has paused it, nor what stands before that has it held.
     """
 
-    __slots__ = ("_head", "_is_paused", "_transport", "is_held")
+    __slots__ = ("_close", "_head", "_is_closed", "_is_paused", "_transport", "is_held")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], object]) -> None:
         self._transport = transport
+        self._close = close
         self._head = b""
+        self._is_closed = False
         self._is_paused = False
         self.is_held = False
 
@@ -31,7 +34,7 @@ class GatheringTransport:
 
     def is_closing(self) -> bool:
         """Whether the transport is closed, or is about to be."""
-        return self._transport.is_closing()
+        return self._is_closed or self._transport.is_closing()
 
     def pause_reading(self) -> None:
         """Have nothing more read, until `resume_reading`."""
@@ -39,9 +42,9 @@ class GatheringTransport:
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on reading, unless it is held."""
-        self._is_paused = False
-        if not self.is_held:
+        """Go on reading, if it was paused, and unless it is held."""
+        was_paused, self._is_paused = self._is_paused, False
+        if was_paused and not self.is_held:
             self._transport.resume_reading()
 
     def hold(self) -> None:
@@ -71,6 +74,7 @@ class GatheringTransport:
             self._transport.write(head)
 
     def close(self) -> None:
-        """Send what was kept, and close the transport."""
+        """Send what was kept, and have the transport closed."""
         self.flush()
-        self._transport.close()
+        self._is_closed = True
+        self._close()
