@@ -461,21 +461,21 @@ def test_requests_of_one_turn_of_the_loop_share_a_short_batch() -> None:
     run(test)
 
 
-def test_the_event_loop_is_held_up_for_few_images_at_a_time() -> None:
-    """However many wait, the event loop computes twelve together, and sees to what else there is before the next."""
+def test_the_event_loop_is_held_up_for_one_batch_at_a_time() -> None:
+    """However many wait, the event loop computes one batch, and sees to what else there is before the next."""
 
     async def test() -> None:
         classifier = SizesClassifier()
-        async with batcher_of(classifier, inline_limit_s=LONG_S, max_batch_size=16) as batcher:
+        async with batcher_of(classifier, inline_limit_s=LONG_S, max_batch_size=4) as batcher:
             await batcher.classify(images(0))
-            answers = asyncio.gather(batcher.classify(images(*[9] * 12)), *ask(batcher, *map(images, range(8))))
+            answers = asyncio.gather(*ask(batcher, *map(images, range(10))))
             seen = []
             while not answers.done():
                 await asyncio.sleep(0)
                 seen.append(len(classifier.sizes))
-            assert [answer.class_ids.tolist() for answer in await answers] == [[9] * 12, *([i] for i in range(8))]
-        assert classifier.sizes == [1, 12, 8]
-        assert {1, 2, 3} <= set(seen)  # others ran between the batches
+            assert [answer.class_ids.tolist() for answer in await answers] == [[i] for i in range(10)]
+        assert classifier.sizes == [1, 4, 4, 2]
+        assert {1, 2, 3, 4} <= set(seen)  # others ran between the batches
 
     run(test)
 

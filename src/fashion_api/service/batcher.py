@@ -26,7 +26,6 @@ from fashion_api.service.events import Batch
 logger = logging.getLogger(__name__)
 
 
-_INLINE_BATCH_SIZE = 12  # on the event loop: 16 are no faster an image, and block the loop for longer
 _PATIENCE = 4  # turns of the event loop: gRPC takes in one call a turn, and a call takes some turns to be submitted
 
 _Outcome = Predictions | UnavailableError | EngineError
@@ -270,10 +269,9 @@ class Batcher:
                 self._let_others_run()
             self._loop.call_soon(self._compute_next)
             return
-        is_short = self._image_s * min(self._waiting_images, _INLINE_BATCH_SIZE) <= self._inline_limit_s
-        room = min(_INLINE_BATCH_SIZE, self._max_batch_size) if is_short else self._max_batch_size
+        is_short = self._image_s * min(self._waiting_images, self._max_batch_size) <= self._inline_limit_s
         batch = Batch(time.perf_counter())
-        parts = self._take_parts(batch, self._loop.time(), room)
+        parts = self._take_parts(batch, self._loop.time())
         if not parts:
             self._is_computing = False
             self._idle.set()
@@ -300,16 +298,17 @@ class Batcher:
 
     def _waits_for_more(self) -> bool:
         """Whether another turn of the event loop goes by before the next batch, for requests that are on their way."""
-        if self._waiting_images >= min(_INLINE_BATCH_SIZE, self._max_batch_size):
+        if self._waiting_images >= self._max_batch_size:
             return False
         if self._waiting_images > self._most_waiting:
             self._most_waiting, self._patience = self._waiting_images, _PATIENCE
         self._patience -= 1
         return self._patience >= 0
 
-    def _take_parts(self, batch: Batch, now: float, room: int) -> list[_Slice]:
-        """Take the images that have waited longest, at most `room`; end requests whose deadline has passed."""
+    def _take_parts(self, batch: Batch, now: float) -> list[_Slice]:
+        """Take the images that have waited longest, up to a full batch; end requests whose deadline has passed."""
         parts: list[_Slice] = []
+        room = self._max_batch_size
         self._most_waiting = 0
         while room and self._queue:
             request = next(iter(self._queue))

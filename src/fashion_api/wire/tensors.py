@@ -141,7 +141,7 @@ def count_elements(name: str, datatype: str, shape: Sequence[int], spec: InputSp
     """
     accepted = [(-1,), (-1, 1)] if datatype == BYTES else list_shapes(spec)
     found = tuple(shape[: _MAX_RANK + 1])
-    if not any(len(found) == len(other) and found[1:] == other[1:] for other in accepted):
+    if not found or (-1, *found[1:]) not in accepted:
         wanted = " or ".join(f"[{', '.join(map(str, other))}]" for other in accepted)
         meaning = "n picture files" if datatype == BYTES else "n images, rows, columns, channels last"
         raise _wrong(name, f"has the shape {_write_shape(shape)}, but must have {wanted}: {meaning}".replace("-1", "n"))
