@@ -1,13 +1,14 @@
 """Calls as bytes of HTTP/2, for what no gRPC client sends."""
 
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
 
 from tests.raw_http import LIMIT_S
 
@@ -48,3 +49,42 @@ def ask_raw(
 def frame(message: bytes) -> bytes:
     """Frame a message."""
     return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+@contextmanager
+def stall(port: int, calls: Iterable[tuple[bytes, bytes]]) -> Iterator[Callable[[], set[int]]]:
+    """Send calls, and take nothing of their answers while the block runs: the window of their streams has no byte.
+
+    Args:
+        port: of the server.
+        calls: the path and the message of each.
+
+    Yields:
+        a function that waits for the next calls to end, and gives all that have ended by then, the first as 0.
+    """
+    connection = H2Connection(
+        H2Configuration(header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False)
+    )
+    connection.local_settings = Settings(client=True, initial_values={SettingCodes.INITIAL_WINDOW_SIZE: 0})
+    ended: set[int] = set()
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as sock:
+        connection.initiate_connection()
+        for number, (path, message) in enumerate(calls):
+            given = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x")]
+            stream_id = 2 * number + 1
+            connection.send_headers(stream_id, [*given, (b"te", b"trailers"), (b"content-type", b"application/grpc")])
+            connection.send_data(stream_id, frame(message))
+        sock.sendall(connection.data_to_send())
+
+        def wait_for_ends() -> set[int]:
+            before = len(ended)
+            while len(ended) == before:
+                data = sock.recv(65536)
+                assert data, "the connection has ended"
+                for event in connection.receive_data(data):
+                    if isinstance(event, (StreamEnded, StreamReset)):
+                        ended.add((event.stream_id or 0) // 2)
+                sock.sendall(connection.data_to_send())
+            return ended
+
+        yield wait_for_ends

@@ -64,7 +64,8 @@ async def serve(
     service = fake_service(classifier, model=model, test_set=None, **changes)
     service.batcher = make_batcher(service.model.classifier, service.settings)
     follower = fake_follower(service)
-    calls = CallServer(follower, "127.0.0.1:0", max_connections=service.settings.max_connections)
+    most = service.settings.max_connections
+    calls = CallServer(follower, "127.0.0.1:0", max_connections=most, last_calls_s=0.01)
     await calls.start()
     try:
         yield Server(calls, follower)

@@ -513,6 +513,18 @@ class TestFaults:
 
         run(test())
 
+    def test_a_long_name_in_any_script_fits_into_its_refusal(self) -> None:
+        """Details travel in a header, in which a character may become twelve bytes."""
+
+        async def test() -> None:
+            async with connect() as client:
+                for _ in range(20):  # a header of over 8 KiB is refused now and then only
+                    refusal = await refuse(client.infer(make_request(model_name="😀" * 1000)))
+                    assert refusal.code() is CODES.NOT_FOUND
+                    assert str(refusal.details()).startswith("Request for unknown model: '😀😀")
+
+        run(test())
+
     def test_it_is_logged_with_the_requests_id(self, caplog: pytest.LogCaptureFixture) -> None:
         """And with its cause."""
 
@@ -603,7 +615,25 @@ class TestLog:
                 await wait_until(lambda: client.server.follower.service.request_limit.under_way == 0)
 
         run(test())
-        assert [event.status for event in get_events(caplog)] == [499, 504]
+        assert [(event.status, event.refusal) for event in get_events(caplog)] == [
+            (499, None),
+            (504, "deadline-exceeded"),
+        ]
+
+    def test_a_deadline_of_a_stream_is_that_of_its_requests(self, caplog: pytest.LogCaptureFixture) -> None:
+        """They have one status, and are counted as refused alike."""
+
+        async def test() -> None:
+            async with connect_held() as (client, classifier):
+                call: Any = client.channel.stream_stream(f"/{STREAM}")
+                stream = call(timeout=0.2)
+                await stream.write(make_request().SerializeToString())
+                await classifier.wait_until_entered()
+                assert await stream.code() is CODES.DEADLINE_EXCEEDED
+                await wait_until(lambda: client.server.follower.service.request_limit.under_way == 0)
+
+        run(test())
+        assert [(event.status, event.refusal) for event in get_events(caplog)] == [(504, "deadline-exceeded")] * 2
 
     def test_refusals_are_counted_by_their_kind(self, caplog: pytest.LogCaptureFixture) -> None:
         """As over HTTP."""

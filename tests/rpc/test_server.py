@@ -15,7 +15,7 @@ from fashion_api.errors import SettingsError
 from fashion_api.rpc.server import CallServer
 from fashion_api.settings import Settings
 from tests.rpc.raw_call import ask_raw, frame
-from tests.rpc.serving import INFER, Client, connect, images, make_request, read_classes, refuse, run, serve
+from tests.rpc.serving import INFER, Client, Server, connect, images, make_request, read_classes, refuse, run, serve
 from tests.rpc.test_calls import connect_held, read_one, wait_until
 
 SERVICES = ("", "inference.GRPCInferenceService", "tensorflow.serving.PredictionService")
@@ -256,7 +256,49 @@ def test_streams_without_requests_do_not_keep_the_server() -> None:
             await watched.read()
             await client.server.calls.stop()
             assert await stream.code() is CODES.UNAVAILABLE
+            assert (await watched.read()).status == NOT_SERVING
             assert await watched.code() is CODES.UNAVAILABLE
+
+    run(test())
+
+
+async def ask_until_the_end(server: Server, codes: set[grpc.StatusCode]) -> None:
+    """Ask again after each answer until there is no server any more; `codes` are those of the answers."""
+    async with server.connect() as channel:
+        client = Client(channel, server)
+        while True:
+            call = client.infer()
+            codes.add(await call.code())
+            if "failed to connect" in str(await call.details()):
+                return
+            await asyncio.sleep(0.001)
+
+
+def test_clients_that_ask_on_are_told_that_the_server_stops() -> None:
+    """None of their calls is reset: CANCELLED is tried again by no client."""
+
+    async def test() -> None:
+        async with serve() as other:
+            calls = CallServer(other.follower, "127.0.0.1:0", max_connections=10, last_calls_s=0.2)
+            await calls.start()
+            server = Server(calls, other.follower)
+            codes: list[set[grpc.StatusCode]] = [set() for _ in range(8)]
+            async with asyncio.TaskGroup() as clients:
+                for its_codes in codes:
+                    clients.create_task(ask_until_the_end(server, its_codes))
+                await wait_until(lambda: all(codes))
+                await calls.stop()
+            assert codes == [{CODES.OK, CODES.UNAVAILABLE}] * 8
+
+    run(test())
+
+
+def test_a_limit_over_what_grpc_can_count_is_taken() -> None:
+    """No message has so many bytes."""
+
+    async def test() -> None:
+        async with connect(max_upload_bytes=2**31, max_body_memory_bytes=2**31) as client:
+            assert read_classes(await client.infer()) == [3]
 
     run(test())
 

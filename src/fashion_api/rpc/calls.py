@@ -49,7 +49,6 @@ MODEL_VERSION = "x-model-version"
 """In the trailing metadata: the version of the model, which is its digest."""
 _OK = 200
 _CANCELLED = 499
-_TIMED_OUT = 504
 _EARLY_S = 0.01
 """By how much a caller's deadline may pass before ours does: its clock began to run when it sent the call."""
 _CLOSING_S = 0.01
@@ -148,9 +147,12 @@ class Calls:
         follower: has the service in force.
         methods: those that there are.
         log: takes in the calls that are over.
+        open_calls: watches those that are not.
     """
 
-    def __init__(self, follower: ModelFollower, methods: Iterable[Method], log: RequestLog) -> None:
+    def __init__(
+        self, follower: ModelFollower, methods: Iterable[Method], log: RequestLog, open_calls: OpenCalls
+    ) -> None:
         settings = follower.service.settings
         self._follower = follower
         self._log = log
@@ -158,7 +160,7 @@ class Calls:
         self._find_trace: Callable[[Headers], TraceContext | None] = (
             begin_span if settings.tracing else read_trace_context
         )
-        self._calls = OpenCalls(settings)
+        self._calls = open_calls
         self.handlers: Mapping[str, Handler] = {method.path: self._make_handler(method) for method in methods}
         """What handles the calls of each method, by its path."""
         self.unknown: Handler = self._make_handler(None)
@@ -177,6 +179,8 @@ class Calls:
     async def _handle(self, method: Method | None, context: Context) -> bytes:
         """Answer a call; the answers of streams are written on the way."""
         started_at = time.perf_counter()
+        task = find_task()
+        task.add_done_callback(self._calls.forget)
         headers = [
             (name.encode(), value if isinstance(value, bytes) else value.encode())
             for name, value in context.invocation_metadata() or ()
@@ -187,30 +191,26 @@ class Calls:
         self._describe(context, record, self._follower.service)
         try:
             reply = await self._serve(method, context, headers, record)
-        except asyncio.CancelledError:
-            reason = self._calls.find_reason(find_task())
-            if reason is None:  # its caller has left, or its time is over
-                record.status = _TIMED_OUT if _find_remaining_s(context) <= _EARLY_S else _CANCELLED
+        except asyncio.CancelledError as error:
+            forget_frames(error)  # which keep each other, and gRPC's part of the call
+            reason = self._calls.find_reason(task)
+            if reason is None:
+                _note_end(context, record)
                 raise
             status = _explain(reason, record)
         except Exception as error:  # noqa: BLE001  # the border at which errors become statuses
             status = _explain(error, record)
         else:
             record.status = _OK
+            self._calls.begin_answer(task)
             return reply
         finally:
             self._add_event(record)
+        await self._calls.wait_to_refuse()
+        self._calls.begin_answer(task)
         with suppress(grpc.aio.InternalError):  # the call is over already
             await context.abort(status.code, status.details)
         return b""
-
-    async def stop(self, timeout_s: float) -> None:
-        """Refuse new requests, finish those under way, and end all calls.
-
-        Args:
-            timeout_s: how long they have to finish; those that are not over then are refused.
-        """
-        await self._calls.stop(timeout_s)
 
     def _describe(self, context: Context, record: RequestRecord, service: Service) -> None:
         """Set the trailing metadata of a call."""
@@ -224,10 +224,10 @@ class Calls:
 
     async def _serve(self, method: Method | None, context: Context, headers: Headers, record: RequestRecord) -> bytes:
         kind, answer = (Message, None) if method is None else (method.request, method.answer)
-        if isinstance(answer, Openly):
-            with self._calls.welcome(context.peer()):
-                return await self._serve_openly(kind, answer, context)
         task = find_task()
+        if isinstance(answer, Openly):
+            self._calls.welcome(task, context.peer())
+            return await self._serve_openly(kind, answer, context)
         self._calls.admit(task)
         try:
             self._admit(context, headers, record)
@@ -262,8 +262,22 @@ class Calls:
                 yield self._parse(kind, content)
 
         async for reply in answer.answer(self._follower, read()):
-            await _write(context, reply)
+            await self._write(context, reply)
         return b""
+
+    async def _write(self, context: Context, reply: Message) -> None:
+        """Write an answer of a stream.
+
+        Raises:
+            CancelledError: the call is over.
+        """
+        task = find_task()
+        self._calls.begin_answer(task)
+        try:
+            await context.write(reply.SerializeToString())
+        except grpc.aio.InternalError:
+            raise asyncio.CancelledError from None
+        self._calls.finish_answer(task)
 
     async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
         described = self._follower.service
@@ -302,7 +316,7 @@ class Calls:
                 if not is_late:
                     self._calls.begin_request()
                     sizes.append(len(content))
-                answering = self._answer_in_stream(kind, answer, record, content, is_late=is_late)
+                answering = self._answer_in_stream(kind, answer, context, record, content, is_late=is_late)
                 await answers.put(group.create_task(answering))
                 if len(sizes) >= _WINDOW or sum(sizes) > _WINDOW_BYTES:
                     has_room.clear()
@@ -314,7 +328,7 @@ class Calls:
             async with asyncio.TaskGroup() as group:
                 group.create_task(read_all())
                 while (task := await answers.get()) is not None:
-                    await _write(context, await task)
+                    await self._write(context, await task)
                     has_room.set()
                     if sizes:
                         sizes.popleft()
@@ -325,8 +339,15 @@ class Calls:
             self._calls.finish_requests(len(sizes))
         return b""
 
-    async def _answer_in_stream(
-        self, kind: type[Message], answer: InStream, of_stream: RequestRecord, content: bytes, *, is_late: bool
+    async def _answer_in_stream(  # noqa: PLR0913  # its stream has them
+        self,
+        kind: type[Message],
+        answer: InStream,
+        context: Context,
+        of_stream: RequestRecord,
+        content: bytes,
+        *,
+        is_late: bool,
     ) -> Message:
         trace = None if of_stream.trace is None else begin_part(of_stream.trace)
         record = RequestRecord(of_stream.request_id, started_at=time.perf_counter(), trace=trace)
@@ -342,7 +363,7 @@ class Calls:
                 reply = await answer.answer(call, request)
             record.status = _OK
         except asyncio.CancelledError:
-            record.status = _CANCELLED
+            _note_end(context, record)
             raise
         except Exception as error:  # noqa: BLE001  # the same; the stream goes on
             reply = answer.refuse(request, _explain(error, record).details)
@@ -414,16 +435,12 @@ def _find_remaining_s(context: Context) -> float:
     return math.inf if remaining_s is None else remaining_s
 
 
-async def _write(context: Context, reply: Message) -> None:
-    """Write an answer of a stream.
-
-    Raises:
-        CancelledError: the call is over.
-    """
-    try:
-        await context.write(reply.SerializeToString())
-    except grpc.aio.InternalError:
-        raise asyncio.CancelledError from None
+def _note_end(context: Context, record: RequestRecord) -> None:
+    """Keep how a call ended that its caller did not wait for: its time is over, or its caller has left."""
+    if _find_remaining_s(context) <= _EARLY_S:
+        _explain(DeadlineExceededError("there was no answer within the call's time"), record)
+    else:
+        record.status = _CANCELLED
 
 
 def _explain(error: Exception, record: RequestRecord) -> Status:

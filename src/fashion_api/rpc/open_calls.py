@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from fashion_api.errors import BodyTimeoutError, NotReadyError, OverloadedError
@@ -11,8 +11,10 @@ from fashion_api.settings import Settings
 
 MAX_GUESTS = 100
 """The most open calls that need no key."""
+_MOST_UNTAKEN = 1000
+"""The most answers that wait to be taken, beside one for each call that may be open."""
 _SLOW_S = 1.0
-"""From then on a message that has not arrived is slow."""
+"""From then on a message that has not arrived is slow, and so is a caller who takes no answer."""
 _LOOK_EVERY_S = 0.1
 _STOPPING = "the service is stopping"
 
@@ -28,21 +30,40 @@ class _Reading(NamedTuple):
 
 
 class OpenCalls:
-    """The tasks of open calls. One that is ended from here is cancelled; `find_reason` says why."""
+    """The tasks of open calls. One that is ended from here is cancelled; `find_reason` says why.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: have the limits.
+        reset: ends a call that takes no answer, and so no status.
+    """
+
+    def __init__(self, settings: Settings, reset: Callable[[Task], None]) -> None:
+        self._reset = reset
         self._most = settings.max_connections
+        self._most_untaken = settings.max_connections + _MOST_UNTAKEN
+        self._untaken_s = settings.keep_alive_s
         self._most_slow = max(1, settings.max_body_memory_bytes // settings.max_upload_bytes)
         self._calls: dict[Task, None] = {}
         self._idle: dict[Task, None] = {}  # those of them that have no request, the longest first
         self._reading: dict[Task, _Reading] = {}  # those of them that wait for a message, the same
         self._is_looking = False
+        self._untaken: dict[Task, float] = {}  # those whose answers wait to be taken, since when, the longest first
         self._guests: dict[Task, str] = {}  # others, which need no key, with their connections
         self._reasons: dict[Task, Exception] = {}
+        self._tables: tuple[dict[Task, Any], ...] = (
+            self._calls,
+            self._idle,
+            self._reading,
+            self._untaken,
+            self._guests,
+            self._reasons,
+        )
         self._busy = 0  # calls of one request, and requests of streams, that are not yet answered
         self._has_finished = asyncio.Event()
         self.is_stopping = False
         """Whether new requests are refused."""
+        self._may_refuse = asyncio.Event()
+        self._may_refuse.set()
 
     def find_reason(self, task: Task) -> Exception | None:
         """Give why a call was ended from here; `None` where it was not."""
@@ -63,29 +84,29 @@ class OpenCalls:
         self._calls[task] = None
 
     def leave(self, task: Task) -> None:
-        """Count a call no longer."""
+        """Count a call no longer: it is answered."""
         self._calls.pop(task, None)
         self._idle.pop(task, None)
 
-    @contextmanager
-    def welcome(self, peer: str) -> Iterator[None]:
-        """Count the current task's call, which needs no key; where there are too many, end one.
+    def forget(self, task: Task) -> None:
+        """Know nothing more of a call: its answer has been taken, or it is over otherwise."""
+        for table in self._tables:
+            table.pop(task, None)
+
+    def welcome(self, task: Task, peer: str) -> None:
+        """Count a call that needs no key, until `forget`; where there are too many, end one.
 
         It is one of the connection that has the most, so that nobody can take the room of all.
 
         Args:
+            task: the call's.
             peer: the connection.
         """
-        task = find_task()
         self._guests[task] = peer
         if len(self._guests) > MAX_GUESTS:
             ((most, _),) = Counter(self._guests.values()).most_common(1)
             first = next(guest for guest, its_peer in self._guests.items() if its_peer == most)
             self._end(first, OverloadedError("too many calls are open that need no key"))
-        try:
-            yield
-        finally:
-            self._guests.pop(task, None)
 
     def set_idle(self, task: Task, *, is_idle: bool) -> None:
         """Say whether a call has no request."""
@@ -106,16 +127,34 @@ class OpenCalls:
             timeout_s: how long the message may take.
         """
         self._reading[task] = _Reading(now, timeout_s)
-        if not self._is_looking:
-            self._is_looking = True
-            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
+        self._begin_looking()
 
     def finish_reading(self, task: Task) -> None:
         """Watch it no longer."""
         self._reading.pop(task, None)
 
+    def begin_answer(self, task: Task) -> None:
+        """Watch a call whose answer or status is sent, until `finish_answer` or `forget`.
+
+        Where nobody takes it, the call is reset after a time; earlier, where there are too many or room is needed.
+        """
+        self._untaken[task] = asyncio.get_running_loop().time()
+        if len(self._untaken) > self._most_untaken:
+            self._drop(next(iter(self._untaken)))
+        self._begin_looking()
+
+    def finish_answer(self, task: Task) -> None:
+        """Watch it no longer."""
+        del self._untaken[task]
+        self._idle.pop(task, None)
+
+    def _begin_looking(self) -> None:
+        if not self._is_looking:
+            self._is_looking = True
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
+
     def _look(self) -> None:
-        """End the calls whose messages are late."""
+        """End the calls whose messages are late, and those whose answers are not taken."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         for task, reading in list(self._reading.items()):
@@ -124,18 +163,28 @@ class OpenCalls:
         slow = [task for task, reading in self._reading.items() if now - reading.began_at >= _SLOW_S]
         for task in slow[: max(0, len(slow) - self._most_slow)]:
             self._end(task, OverloadedError("the message stalled, and its memory was needed for another"))
-        self._is_looking = bool(self._reading)
+        for task, since in list(self._untaken.items()):
+            if now - since >= self._untaken_s:
+                self._drop(task)
+            elif now - since >= _SLOW_S:
+                self.set_idle(task, is_idle=True)
+        self._is_looking = bool(self._reading or self._untaken)
         if self._is_looking:
             loop.call_later(_LOOK_EVERY_S, self._look)
 
     def _end(self, task: Task, reason: Exception) -> None:
         """End a call; it counts no longer."""
-        calls: tuple[dict[Task, Any], ...] = (self._calls, self._idle, self._reading, self._guests)
-        for each in calls:
-            each.pop(task, None)
+        if task in self._untaken:  # a status would not be taken either
+            self._drop(task)
+            return
+        self.forget(task)
         self._reasons[task] = reason
-        task.add_done_callback(self._reasons.pop)
         task.cancel()
+
+    def _drop(self, task: Task) -> None:
+        """End a call whose caller takes nothing."""
+        self.forget(task)
+        self._reset(task)
 
     def begin_request(self) -> None:
         """Count a request until it is answered.
@@ -161,17 +210,26 @@ class OpenCalls:
         if self.is_stopping:
             raise NotReadyError(_STOPPING)
 
-    async def stop(self, timeout_s: float) -> None:
-        """Refuse new requests, finish those under way, and end all calls.
+    async def wait_to_refuse(self) -> None:
+        """Wait until a refusal may be sent: at once, except between `finish` and `end_all`."""
+        await self._may_refuse.wait()
+
+    async def finish(self, timeout_s: float) -> None:
+        """Refuse new requests, and finish those under way; from then on refusals wait.
 
         Args:
-            timeout_s: how long they have to finish; those that are not over then are refused.
+            timeout_s: how long they have to finish.
         """
         self.is_stopping = True
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 if self._busy:
                     await self._has_finished.wait()
+        self._may_refuse.clear()
+
+    def end_all(self) -> None:
+        """Refuse all calls that are still open."""
+        self._may_refuse.set()
         for task in (*self._calls, *self._guests):
             self._end(task, NotReadyError(_STOPPING))
 

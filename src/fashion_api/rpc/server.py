@@ -11,6 +11,7 @@ from fashion_api.rpc.calls import Calls
 from fashion_api.rpc.health import SERVICE as HEALTH
 from fashion_api.rpc.health import Health
 from fashion_api.rpc.method_server import MethodServer
+from fashion_api.rpc.open_calls import OpenCalls
 from fashion_api.rpc.reflection import make_reflection
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.following import ModelFollower
@@ -19,6 +20,8 @@ from fashion_api.settings import Settings
 
 _LAST_ANSWERS_S = 1.0
 """How long the last answers may take to be sent."""
+_MOST = 2**31 - 1
+"""gRPC's options are C's `int`."""
 _LEAST_PING_MS = 5000
 """Clients that send pings in order to keep a connection may send one in so many milliseconds."""
 _SERVICES = (open_inference.SERVICE, tensorflow_serving.PREDICTION_SERVICE, tensorflow_serving.MODEL_SERVICE)
@@ -32,10 +35,17 @@ class CallServer:
         address: a host's address and a port, as in `127.0.0.1:9000` or `[::1]:9000`.
         max_connections: the most that there may be.
         shares_port: whether other processes listen on the same port.
+        last_calls_s: how long calls may be on their way, and the message to clients that the server ends.
     """
 
     def __init__(
-        self, follower: ModelFollower, address: str, *, max_connections: int, shares_port: bool = False
+        self,
+        follower: ModelFollower,
+        address: str,
+        *,
+        max_connections: int,
+        shares_port: bool = False,
+        last_calls_s: float = 0.1,
     ) -> None:
         service = follower.service
         settings = service.settings
@@ -49,9 +59,11 @@ class CallServer:
             *self._health.methods,
             *make_reflection((*_SERVICES, HEALTH)),
         ]
-        self._calls = Calls(follower, methods, self._log)
+        self._last_calls_s = last_calls_s
+        self._open_calls = OpenCalls(settings, self._reset)
+        self._calls = Calls(follower, methods, self._log, self._open_calls)
         self.options: Final = (
-            ("grpc.max_receive_message_length", settings.max_upload_bytes),
+            ("grpc.max_receive_message_length", min(settings.max_upload_bytes, _MOST)),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", int(shares_port)),
             ("grpc.max_allowed_incoming_connections", max_connections),
@@ -69,6 +81,9 @@ class CallServer:
         service.on_drain.append(functools.partial(loop.call_soon_threadsafe, self._health.stop))
         self.address = address
         """The address that it listens on; before it has started, its port may be 0, for a free one."""
+
+    def _reset(self, task: asyncio.Task[Any]) -> None:
+        self._server.reset(task)
 
     def _count(self, events: list[RequestEvent]) -> None:
         self._follower.service.count(events)
@@ -116,8 +131,14 @@ class CallServer:
 
     async def _stop(self) -> None:
         self._health.stop()
-        await self._calls.stop(self._settings.drain_timeout_s)
-        await self._server.shutdown(_LAST_ANSWERS_S)
+        await self._open_calls.finish(self._settings.drain_timeout_s)
+        # From the moment that gRPC's server begins to stop, it resets calls that arrive. So those of clients that wait
+        # for each answer are let in before, and answered when their connections know that the server ends.
+        await asyncio.sleep(self._last_calls_s)
+        shutdown = asyncio.create_task(self._server.shutdown(_LAST_ANSWERS_S))
+        await asyncio.sleep(self._last_calls_s)
+        self._open_calls.end_all()
+        await shutdown
         self._log.flush()
 
 

@@ -13,7 +13,7 @@ from fashion_api.errors import FashionError
 logger = logging.getLogger(__name__)
 
 _MAX_DETAILS = 1000
-"""Characters of a message: it travels in a header, which clients limit to 8 KiB."""
+"""Bytes of a message, each of which may become three: it travels in a header, which clients limit to 8 KiB."""
 
 
 class UnknownCallError(FashionError):
@@ -76,4 +76,5 @@ def explain(error: Exception, *, request_id: str) -> Status:
         details = f"something went wrong here; the log has it under the request id {request_id}"
     elif kind.code is StatusCode.UNAUTHENTICATED:
         details = "a valid API key is needed, in the metadata: x-api-key: KEY, or authorization: Bearer KEY"
-    return Status(kind.code, details[:_MAX_DETAILS], int(kind.http_status), kind.refusal)
+    details = details.encode()[:_MAX_DETAILS].decode(errors="ignore")
+    return Status(kind.code, details, int(kind.http_status), kind.refusal)
