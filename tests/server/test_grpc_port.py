@@ -21,6 +21,7 @@ from fashion_api.server.process import own_process
 from fashion_api.service.service import make_batcher
 from fashion_api.settings import Settings
 from tests.fakes import fake_follower, fake_service
+from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import INFER, images, make_request, read_classes
 from tests.server.service_process import LIMIT_S, Service, serve
 
@@ -161,6 +162,8 @@ def test_a_service_answers_calls_and_finishes_them_when_it_stops() -> None:
         assert os.sched_getscheduler(service.pid) == os.SCHED_OTHER
         assert os.SCHED_BATCH in map(os.sched_getscheduler, threads), "no thread of gRPC's lets the others go on"
         assert "FASHION_GRPC_PORT: cannot listen on" in refuse_to_start(port)
+        refused = ask_raw(port, f"/{INFER}".encode(), frame(b""), [(b"grpc-timeout", b"none")])
+        assert int(refused[b"grpc-status"]) == grpc.StatusCode.INTERNAL.value[0]
         with grpc.insecure_channel(f"{LOCALHOST}:{port}") as channel:
             watch: Any = channel.unary_stream("/grpc.health.v1.Health/Watch")
             health = watch(b"", timeout=LIMIT_S)
@@ -179,7 +182,7 @@ def test_a_service_answers_calls_and_finishes_them_when_it_stops() -> None:
         assert service.wait() == 0
         service.log.wait_for_end()
         assert service.log.find(rf"POST /{INFER} 200")
-        assert not service.log.find("Traceback|ERROR")
+        assert not service.log.find("Traceback|ERROR|grpc-timeout")
 
 
 @ON_LINUX

@@ -146,6 +146,7 @@ async def serve_calls(follower: ModelFollower, *, shares_port: bool) -> AsyncIte
         yield None
         return
     check_installed(settings)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC's core writes of what callers send, in its own form
 
     from fashion_api.rpc.server import CallServer  # noqa: PLC0415  # only where it is used
 
