@@ -620,6 +620,18 @@ class TestLog:
             (504, "deadline-exceeded"),
         ]
 
+    def test_a_deadline_that_passes_before_the_message_comes_is_one(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The message was not too slow for the service."""
+
+        async def test() -> None:
+            async with connect() as client:
+                call: Any = client.channel.stream_unary(f"/{INFER}")
+                for _ in range(5):
+                    assert (await refuse(call(timeout=0.05))).code() is CODES.DEADLINE_EXCEEDED
+
+        run(test())
+        assert [(event.status, event.refusal) for event in get_events(caplog)] == [(504, "deadline-exceeded")] * 5
+
     def test_a_deadline_of_a_stream_is_that_of_its_requests(self, caplog: pytest.LogCaptureFixture) -> None:
         """They have one status, and are counted as refused alike."""
 

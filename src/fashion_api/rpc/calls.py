@@ -282,9 +282,10 @@ class Calls:
     async def _serve_one(self, kind: type[Message], answer: Answer, context: Context, record: RequestRecord) -> bytes:
         described = self._follower.service
         taken_at = asyncio.get_running_loop().time()
-        timeout_s = min(described.settings.request_timeout_s, _find_remaining_s(context))
+        limit_s = described.settings.request_timeout_s
+        timeout_s = min(limit_s, _find_remaining_s(context))
         task = find_task()
-        self._calls.begin_reading(task, taken_at, timeout_s)
+        self._calls.begin_reading(task, taken_at, limit_s)  # gRPC sees to the caller's own deadline
         try:
             content = await context.read()
         finally:
