@@ -230,7 +230,8 @@ def forget_frames(error: BaseException) -> None:
     Its traceback has the frames that it passed, and one of them may hold the future that gave it: until Python collects
     garbage, the two keep each other, and the request's body.
     """
-    link: BaseException | None = error
-    while link is not None:
+    links = [error]
+    for link in links:
         link.__traceback__ = None
-        link = link.__cause__ or link.__context__
+        others = (link.__cause__, link.__context__, *getattr(link, "exceptions", ()))
+        links += [other for other in others if other is not None and all(other is not known for known in links)]

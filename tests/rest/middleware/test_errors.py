@@ -150,6 +150,19 @@ def test_nothing_of_an_answered_request_is_left(make: Callable[[], Endpoint]) ->
         run(test)
 
 
+def test_error_that_leads_to_itself_is_answered() -> None:
+    """An error may be its own cause, and one of several."""
+    error = ExceptionGroup("several", [KeyError("one"), ValueError("two")])
+    error.__cause__ = error.exceptions[0]
+    error.exceptions[0].__context__ = error
+
+    async def test() -> None:
+        assert (await ask(raising(error))[0].read_answer()).status == 500
+
+    run(test)
+    assert [each.__traceback__ for each in (error, *error.exceptions)] == [None] * 3
+
+
 def test_disconnect_is_not_answered() -> None:
     """Where the caller has gone, nothing is sent."""
 
