@@ -5,7 +5,6 @@ from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
 
 from fashion_api.rest.body import read_body, start_decoding
 from fashion_api.rest.content_coding import read_coding
@@ -31,8 +30,8 @@ ReplySteps = Generator[None, None, Reply]
 class OperationRouter(APIRouter):
     """FastAPI's router, which takes operations too: the fast path answers them, and FastAPI describes them."""
 
-    def __init__(self, *, tags: list[str | Enum], route_class: type[APIRoute] = APIRoute) -> None:
-        super().__init__(tags=tags, route_class=route_class, generate_unique_id_function=name_operation)
+    def __init__(self, *, tags: list[str | Enum]) -> None:
+        super().__init__(tags=tags, generate_unique_id_function=name_operation)
         self.operations: list[Operation] = []
 
     def add_operation(self, operation: Operation, **description: Any) -> None:  # noqa: ANN401  # add_api_route's own

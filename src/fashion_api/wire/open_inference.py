@@ -399,7 +399,7 @@ def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable
         if len(parts) > 1:
             media_type = BINARY
             headers.append((_HEADER_LENGTH, b"%d" % len(parts[0])))
-        return pack_reply(Reply(200, media_type, b"".join(parts), tuple(headers)), fields.accept_encoding)
+        return _pack(Reply(200, media_type, b"".join(parts), tuple(headers)), fields.accept_encoding)
 
     return write
 
@@ -409,7 +409,7 @@ def _list_data(output: OutputTensor) -> object:
     return [text.decode() for text in values] if isinstance(values, list) else values.ravel()
 
 
-def pack_reply(reply: Reply, accept_encoding: str) -> Reply:
+def _pack(reply: Reply, accept_encoding: str) -> Reply:
     """Compress the body of an answer, where that is worth it and its caller can read it."""
     if len(reply.body) < LEAST_PACKED_BYTES:
         return reply

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from fashion_api.settings import FASHION_MNIST_LABELS
 from tests.conftest import MakeClient
 from tests.fakes import NovelClassifier
-from tests.open_inference import PATH, VALUES, infer, tensor
+from tests.open_inference import PATH, infer, tensor
 
 if TYPE_CHECKING:
     from fashion_api.rest.app import ServiceApp
@@ -175,18 +175,6 @@ def test_settings_are_told_and_not_changed(client: TestClient, path: str) -> Non
     assert said[0] == f"{SETTINGS[path]}: cannot be changed by a request: who runs the service sets it"
     assert said[1].startswith("x: is no setting; there are ")
     assert read(client, path) == settings
-
-
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", ""])
-def test_large_answer_is_packed_for_who_reads_that(client: TestClient, coding: str) -> None:
-    """Whatever is asked; a coding that is not written is as none."""
-    for images in range(1, 6):
-        client.post(PATH, content=infer(tensor(shape=[images, 28, 28, 1], data=VALUES * images)).body)
-    answer = client.get(f"{MODEL}/stats", headers={"Accept-Encoding": coding})
-    assert answer.json()["model_stats"][0]["inference_count"] == 15
-    assert (len(answer.content) >= 1024, answer.headers["vary"]) == (True, "accept-encoding")
-    assert answer.headers.get("content-encoding", "") == (coding if coding in ("gzip", "deflate") else "")
-    assert "content-encoding" not in client.get(MODEL + "/ready", headers={"Accept-Encoding": coding}).headers
 
 
 def test_number_is_not_the_truth_value_of_a_setting(client: TestClient) -> None:

@@ -1,10 +1,8 @@
 """The Open Inference Protocol (V2): health, metadata, statistics and inference."""
 
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Depends, Request
 
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep
@@ -16,11 +14,10 @@ from fashion_api.rest.openapi import (
     name_operation,
     protocol_responses,
 )
-from fashion_api.rest.problems import to_response
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.json_schema import BOUND
-from fashion_api.wire.open_inference import HEADER_LENGTH, INFER, INFER_VERSION, pack_reply
+from fashion_api.wire.open_inference import HEADER_LENGTH, INFER, INFER_VERSION
 from fashion_api.wire.open_inference_answers import write_config, write_metadata, write_server, write_statistics
 from fashion_api.wire.open_inference_models import (
     InferenceRequest,
@@ -36,7 +33,6 @@ from fashion_api.wire.open_inference_models import (
     StatisticsList,
     VersionPath,
 )
-from fashion_api.wire.operation import Reply
 from fashion_api.wire.served_model import check_ready
 
 TAG = "Open Inference Protocol"
@@ -49,26 +45,7 @@ ASKED_OF_MODEL: dict[str, Any] = {
 _VERSION = f"{MODEL}/versions/{{version}}"
 _ASKED_OF_VERSION = {**ASKED_OF_MODEL, "openapi_extra": {"parameters": describe_parameters(path=VersionPath)}}
 
-
-class PackedRoute(APIRoute):
-    """Compresses large answers for callers who read that, as operations do with theirs."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Give what answers a request."""
-        handle = super().get_route_handler()
-
-        async def handle_packed(request: Request) -> Response:
-            response = await handle(request)
-            headers = [field for field in response.raw_headers if field[0] not in (b"content-length", b"content-type")]
-            if "vary" in response.headers:  # an operation's, which has looked at it
-                return response
-            reply = Reply(response.status_code, response.headers["content-type"], bytes(response.body), tuple(headers))
-            return to_response(pack_reply(reply, ",".join(request.headers.getlist("accept-encoding"))))
-
-        return handle_packed
-
-
-router = OperationRouter(tags=[TAG], route_class=PackedRoute)
+router = OperationRouter(tags=[TAG])
 health_router = APIRouter(tags=[TAG], generate_unique_id_function=name_operation)
 
 

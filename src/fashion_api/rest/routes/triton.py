@@ -11,7 +11,7 @@ from fashion_api.errors import Fault, InvalidRequestError, NotReadyError
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep, read_request
 from fashion_api.rest.openapi import OF_A_BODY, describe_body, describe_parameters, protocol_responses
-from fashion_api.rest.routes.open_inference import ASKED, ASKED_OF_MODEL, MODEL, TAG, PackedRoute, ServedDep
+from fashion_api.rest.routes.open_inference import ASKED, ASKED_OF_MODEL, MODEL, TAG, ServedDep
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.open_inference_answers import keep_settings, write_index
 from fashion_api.wire.open_inference_models import (
@@ -25,7 +25,7 @@ from fashion_api.wire.open_inference_models import (
 )
 from fashion_api.wire.served_model import NO_CONTROL, NO_SHARED_MEMORY, describe_log_settings, describe_trace_settings
 
-router = OperationRouter(tags=[TAG], route_class=PackedRoute)
+router = OperationRouter(tags=[TAG])
 
 _MEMORIES = ("system", "cuda")
 _CHANGED = protocol_responses(*OF_A_BODY, problems.NOT_READY, problems.OVERLOADED)
