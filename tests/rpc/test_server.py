@@ -1,6 +1,7 @@
 """The gRPC server: health, reflection, what is no call, and its end."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 from pydantic import SecretStr
 
 from fashion_api.errors import SettingsError
+from fashion_api.rpc.calls import Openly
+from fashion_api.rpc.health import Health
 from fashion_api.rpc.server import CallServer
 from fashion_api.settings import Settings
+from tests.fakes import fake_follower, fake_service
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import INFER, Client, Server, connect, images, make_request, read_classes, refuse, run, serve
 from tests.rpc.test_calls import connect_held, read_one, wait_until
@@ -57,6 +61,24 @@ class TestHealth:
                 assert (await watched.read()).status == NOT_SERVING
                 assert await check(client, service) == NOT_SERVING
                 assert (await watch(client, service).read()).status == NOT_SERVING
+
+        run(test())
+
+    def test_a_drain_is_told_that_comes_while_the_first_answer_is_written(self) -> None:
+        """It was written as all was well; the next one says that it is not."""
+
+        async def test() -> None:
+            health = Health([])
+            (answer,) = (method.answer for method in health.methods if method.path == f"{HEALTH}/Watch")
+            assert isinstance(answer, Openly)
+
+            async def ask() -> AsyncIterator[HealthCheckRequest]:
+                yield HealthCheckRequest()
+
+            answers = answer.answer(fake_follower(fake_service()), ask())
+            assert await anext(answers) == HealthCheckResponse(status=SERVING)
+            health.stop()
+            assert await anext(answers) == HealthCheckResponse(status=NOT_SERVING)
 
         run(test())
 

@@ -170,14 +170,12 @@ def test_a_service_answers_calls_and_finishes_them_when_it_stops() -> None:
             assert next(health) == b"\x08\x01"
 
             def send_late() -> Any:  # noqa: ANN401  # an iterator of bytes
-                begun.set()
+                service.send(signal.SIGTERM)
                 assert next(health) == b"\x08\x02"  # not serving
                 yield make_request(images(3), model_name="fashion_mnist").SerializeToString()
 
-            begun = asyncio.Event()
             late: Any = channel.stream_unary(f"/{INFER}", None, v2.ModelInferResponse.FromString)
             answer = late.future(send_late(), timeout=LIMIT_S)
-            service.send(signal.SIGTERM)
             assert list(answer.result().outputs[0].shape) == [1, 10]
         assert service.wait() == 0
         service.log.wait_for_end()

@@ -60,8 +60,9 @@ class Health:
 
     async def _watch(self, _: ModelFollower, requests: _Requests) -> AsyncIterator[HealthCheckResponse]:
         async for request in requests:
-            yield HealthCheckResponse(status=self._find_status(request.service))
-            if request.service in self._services and not self._is_over.is_set():
+            status = self._find_status(request.service)
+            yield HealthCheckResponse(status=status)
+            if status == HealthCheckResponse.SERVING:  # it may be over by now: writing takes its time
                 await self._is_over.wait()
                 yield HealthCheckResponse(status=self._find_status(request.service))
             await asyncio.Event().wait()  # until the caller ends the call: the protocol asks for it
