@@ -89,7 +89,8 @@ def test_service_answers_while_it_drains(real_service: dict[str, str]) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_missing_model_ends_the_start(tmp_path: Path, workers: str) -> None:
     """A model that is not there ends the start with a status that is not 0; one line tells why, and no traceback."""
-    with start(("fashion_api", "serve", "--workers", workers), FASHION_MODEL_PATH=str(tmp_path / "none.h5")) as server:
+    model = str(tmp_path / "none.h5")
+    with start(("fashion_api", "serve", "--port", "0", "--workers", workers), FASHION_MODEL_PATH=model) as server:
         assert server.wait() == 1
     critical = [line for line in server.log.lines if "CRITICAL" in line]
     assert len(critical) >= 1
