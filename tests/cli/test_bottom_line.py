@@ -32,8 +32,8 @@ def test_warning_is_no_step(caplog: pytest.LogCaptureFixture) -> None:
     class Titles(Waiting):
         titles: tuple[str, ...] = ()
 
-        def update(self, title: str | None = None, *, share: float | None = None) -> None:  # noqa: ARG002  # as in Waiting
-            self.titles += (title or "",)
+        def update(self, title: str, *, share: float | None = None) -> None:  # noqa: ARG002  # as in Waiting
+            self.titles += (title,)
 
     caplog.set_level("INFO", "fashion_api")
     with Titles("first", shows_log=True) as waiting:

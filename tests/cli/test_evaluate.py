@@ -14,7 +14,7 @@ class Title(Waiting):
         super().__init__("")
         self.titles: list[str] = []
 
-    def update(self, title: str | None = None, *, share: float | None = None) -> None:
+    def update(self, title: str, *, share: float | None = None) -> None:
         """Remember a title."""
         self.titles.append(f"{title} {share}")
 

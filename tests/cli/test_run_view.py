@@ -24,8 +24,8 @@ class Title(Waiting):
         self.titles: list[str] = []
         self.shares: list[float] = []
 
-    def update(self, title: str | None = None, *, share: float | None = None) -> None:
-        self.titles.append(title or "")
+    def update(self, title: str, *, share: float | None = None) -> None:
+        self.titles.append(title)
         self.shares.append(share or 0.0)
 
 

@@ -32,11 +32,10 @@ class Waiting:
         self._line: BottomLine | None = None
         self._handler = _LogTitle(self) if shows_log else None
 
-    def update(self, title: str | None = None, *, share: float | None = None) -> None:
+    def update(self, title: str, *, share: float | None = None) -> None:
         """Say what is under way, and which share of the whole is done, from 0 to 1."""
         with self._lock:
-            self._title = self._title if title is None else title
-            self._share = self._share if share is None else share
+            self._title, self._share = title, self._share if share is None else share
             if self._line is not None:
                 self._line.update(self._title, self._share)
 
