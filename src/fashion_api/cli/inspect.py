@@ -11,7 +11,7 @@ import typer
 from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.status import Status
-from fashion_api.cli.terminal import Waiting
+from fashion_api.cli.terminal import Waiting, write_beside
 from fashion_api.errors import FlagError, ModelError
 from fashion_api.settings import Settings, name_flag
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from fashion_api.inference.model_file import ModelFile
 
 _INDENT = 14
-_WIDTH = 80
 _SHOWN_LABELS = 10
 
 
@@ -128,14 +127,7 @@ def _write(file: "ModelFile", found: "Inspection", labels: tuple[str, ...], refu
     served = f"on the {found.engine} engine" + (f" only: {found.reason}" if found.reason else "")
     rows.append(("served", f"no: {refusal}" if refusal else served))
     rows += [("missing", lack) for lack in _find_missing(file, found)]
-    return [line for name, text in rows for line in _wrap(name, text)]
-
-
-def _wrap(name: str, text: str) -> list[str]:
-    import textwrap  # noqa: PLC0415  # only where it runs
-
-    lines = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False, break_long_words=False)
-    return [f"{head:<{_INDENT}}{escape_controls(line)}" for head, line in zip([name, *[""] * len(lines)], lines)]  # noqa: B905  # as many heads as lines are needed
+    return [line for name, text in rows for line in write_beside(f"{name:<{_INDENT}}", text, indent=_INDENT)]
 
 
 def _find_missing(file: "ModelFile", found: "Inspection") -> Iterator[str]:

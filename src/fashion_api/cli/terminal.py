@@ -2,8 +2,10 @@
 
 import logging
 import sys
+import textwrap
 import threading
 import time
+from itertools import chain, repeat
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from fashion_api.cli.bottom_line import BottomLine
 
 _DELAY_S = 1.0
+_WIDTH = 80
 _LOGGER = logging.getLogger("fashion_api")
 
 
@@ -67,6 +70,13 @@ class Waiting:
             if not self._has_ended:
                 self._line = BottomLine(started_s=self._started_s)
                 self._line.update(self._title, self._share)
+
+
+def write_beside(head: str, text: str, *, indent: int) -> list[str]:
+    """Write a text in 80 columns beside a head that is `indent` wide; controls in it are written out."""
+    lines = textwrap.wrap(text, _WIDTH - indent, break_on_hyphens=False, break_long_words=False)
+    heads = chain([head], repeat(" " * indent))
+    return [f"{start}{escape_controls(line)}" for start, line in zip(heads, lines, strict=False)]
 
 
 class _LogTitle(logging.Handler):
