@@ -3,7 +3,7 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Annotated, Concatenate, Literal, ParamSpec, get_args, get_origin
@@ -148,16 +148,10 @@ def _find_choices(annotation: object) -> list[str]:
 def _describe_type(annotation: object) -> str:
     """Name the kind of value in the help."""
     kind = _strip_none(annotation)
-    if choices := _find_choices(kind):
-        return _join(choices)
+    if choices := "|".join(_find_choices(kind)):
+        return choices if len(choices) <= _WIDEST_CHOICES else "NAME"
     if kind in (int, float):
         return "NUMBER"
     if kind is Path:
         return "PATH"
     return "LIST" if get_origin(kind) is tuple else "TEXT"
-
-
-def _join(choices: Iterable[str]) -> str:
-    """Write choices as a kind of value, where they are short."""
-    joined = "|".join(choices)
-    return joined if len(joined) <= _WIDEST_CHOICES else "NAME"
