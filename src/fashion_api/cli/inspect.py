@@ -3,17 +3,16 @@
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fashion_api.cli.escaping import escape_controls
-from fashion_api.cli.flags import with_settings
+from fashion_api.cli.flags import ModelArgument, choose_model, with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting, write_beside
-from fashion_api.errors import FlagError, ModelError
-from fashion_api.settings import Settings, name_flag
+from fashion_api.errors import ModelError
+from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
     from fashion_api.inference.inspection import Inspection
@@ -34,9 +33,7 @@ _SHOWN_LABELS = 10
 )
 def inspect(
     settings: Settings,
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL.h5]", help="The same as --model-path.", show_default=False)
-    ] = None,
+    model: ModelArgument = None,
     *,
     writes_manifest: Annotated[
         bool,
@@ -57,10 +54,7 @@ def inspect(
         fashion-api inspect mine.h5 --write-manifest
         fashion-api inspect --json --pixel-range -1,1 mine.h5
     """
-    if model is not None:
-        if settings.name_source("model_path") == name_flag("model_path"):
-            raise FlagError("--model-path: the model is named twice; leave it out")
-        settings = settings.model_copy(update={"model_path": Path(model)})
+    settings = choose_model(settings, model)
     from fashion_api.inference.inspection import inspect_in_child  # noqa: PLC0415  # only where it runs
     from fashion_api.inference.model_file import read_model_file  # noqa: PLC0415  # the same
 
