@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from fashion_api.images import Images
 from fashion_api.training.synthetic.outliers import (
     CHOOSING_FAMILIES,
     CHOOSING_FONTS,
@@ -9,7 +8,6 @@ from fashion_api.training.synthetic.outliers import (
     TRAINING_FAMILIES,
     TRAINING_FONTS,
     draw_glyph,
-    draw_outliers,
 )
 
 ARTICLES = np.random.default_rng(3).integers(0, 256, (30, 28, 24), dtype=np.uint8)
@@ -53,18 +51,6 @@ def test_shuffled_article_has_the_articles_pixels() -> None:
 
     assert (image != articles[0]).any()
     assert np.isin(image, np.append(articles[0], 0)).all()
-
-
-def test_outliers_are_of_every_family() -> None:
-    """Many outliers include some of each family."""
-
-    def draw_grey(_: np.random.Generator, articles: Images) -> Images:
-        return np.full(articles.shape[1:], 9, np.uint8)
-
-    outliers = draw_outliers((draw_grey, draw_glyph(("cmr10",))), 40, articles=ARTICLES, rng=np.random.default_rng(0))
-
-    assert outliers.shape == (40, 28, 24)
-    assert 0 < (outliers == 9).all(axis=(1, 2)).sum() < 40
 
 
 def test_fonts_serve_one_purpose_each() -> None:

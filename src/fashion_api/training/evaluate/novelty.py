@@ -164,9 +164,7 @@ def _find_is_trained(model: LoadedModel) -> bool | None:
 
 def _draw_choosing(articles: Images, drawn: int) -> dict[str, Images]:
     rng = np.random.default_rng(_SEED)
-    return {
-        name: draw_outliers((family,), drawn, articles=articles, rng=rng) for name, family in CHOOSING_FAMILIES.items()
-    }
+    return {name: draw_outliers(draw, drawn, articles=articles, rng=rng) for name, draw in CHOOSING_FAMILIES.items()}
 
 
 def _share(is_true: npt.NDArray[np.bool_]) -> float:

@@ -40,11 +40,11 @@ _GREY, _SEPARATE = 0.25, 0.25  # shares of the drawings in colour
 _ON_BLACK = 0.3  # of those in two colours
 
 
-def draw_outliers(families: Sequence[Draw], count: int, *, articles: Images, rng: np.random.Generator) -> Images:
-    """Draw `count` outliers, each of a random family, of the size and the channels of `articles`."""
+def draw_outliers(draw: Draw, count: int, *, articles: Images, rng: np.random.Generator) -> Images:
+    """Draw `count` outliers of one family, of the size and the channels of `articles`."""
     outliers = np.empty((count, *articles.shape[1:]), np.uint8)
-    for index, family in enumerate(rng.integers(0, len(families), count)):
-        outliers[index] = families[family](rng, articles)
+    for index in range(count):
+        outliers[index] = draw(rng, articles)
     return outliers
 
 
