@@ -11,37 +11,6 @@ from fashion_api.training.synthetic.outliers import (
 )
 
 ARTICLES = np.random.default_rng(3).integers(0, 256, (30, 28, 24), dtype=np.uint8)
-FAMILIES = {**TRAINING_FAMILIES, **CHOOSING_FAMILIES}
-families = pytest.mark.parametrize("name", FAMILIES)
-
-
-@families
-@pytest.mark.parametrize("shape", [(28, 28), (6, 9), (1, 1)], ids=str)
-def test_outlier_has_the_articles_size(name: str, shape: tuple[int, int]) -> None:
-    """Each family draws uint8 images of the size that the articles have, whatever that is."""
-    articles = np.full((2, *shape), 90, np.uint8)
-
-    image = FAMILIES[name](np.random.default_rng(0), articles)
-
-    assert image.shape == shape
-    assert image.dtype == np.uint8
-
-
-@families
-def test_family_draws_various_images(name: str) -> None:
-    """No two of a family's images are the same."""
-    rng = np.random.default_rng(0)
-    images = {FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}
-
-    assert len(images) > 15  # a constant or a dark shape may come twice
-
-
-@families
-def test_same_generator_state_draws_the_same_image(name: str) -> None:
-    """An image depends on the random generator alone."""
-    first, second = (FAMILIES[name](np.random.default_rng(8), ARTICLES) for _ in range(2))
-
-    np.testing.assert_array_equal(first, second)
 
 
 def test_shuffled_article_has_the_articles_pixels() -> None:
