@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.inputs import CACHE
-from benchmarks.lineup import GRANIAN, SERVICE
+from benchmarks.lineup import GRANIAN, SERVICE, Contender
 from benchmarks.load import Target, run_closed
 from benchmarks.measure import CONCURRENCIES, WARM_UP_S, Bench, check
 from benchmarks.results import Comparison, Throughputs
@@ -34,12 +34,7 @@ def compare(bench: Bench, revision: str, rounds: int) -> Comparison:
         targets: dict[str, Mapping[str, Target]] = {}
         for contender in SIDE_BY_SIDE:
             settings = {"PYTHONPATH": str(source)} if contender is EARLIER else None
-            server = stack.enter_context(bench.run(contender, settings=settings))
-            by_form = {form: bench.target(contender, server, form) for form in contender.forms}
-            server.wait_for(by_form[SERVICE.forms[0]])
-            for target in by_form.values():
-                verify(target)
-            targets[contender.name] = by_form
+            targets[contender.name] = start(bench, stack, contender, forms=SERVICE.forms, settings=settings)
         return Comparison(
             revision,
             [
@@ -47,6 +42,27 @@ def compare(bench: Bench, revision: str, rounds: int) -> Comparison:
                 for number in range(rounds)
             ],
         )
+
+
+def start(
+    bench: Bench,
+    stack: ExitStack,
+    contender: Contender,
+    *,
+    forms: Sequence[str],
+    settings: Mapping[str, str] | None = None,
+) -> dict[str, Target]:
+    """Start a contender that runs until the stack is left; gives its requests by form, each of which was verified.
+
+    Raises:
+        ContenderError: it does not start, or answers wrongly.
+    """
+    server = stack.enter_context(bench.run(contender, settings=settings))
+    targets = {form: bench.target(contender, server, form) for form in forms}
+    server.wait_for(targets[forms[0]])
+    for target in targets.values():
+        verify(target)
+    return targets
 
 
 def find_model(revision: str) -> Path:

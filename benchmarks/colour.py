@@ -10,7 +10,6 @@ does nothing else.
 import argparse
 import os
 import sys
-from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
 from statistics import median
@@ -18,11 +17,10 @@ from statistics import median
 import numpy as np
 
 from benchmarks import environments
+from benchmarks.before import measure_round, start
 from benchmarks.inputs import CACHE, FORMS, Inputs, Model, classify_each
 from benchmarks.lineup import CONSTANT, SERVICE
-from benchmarks.load import run_closed
-from benchmarks.measure import CONCURRENCIES, GENERATOR_CORE, WARM_UP_S, Bench, check, measure_engine
-from benchmarks.servers import verify
+from benchmarks.measure import CONCURRENCIES, GENERATOR_CORE, Bench, measure_engine
 from fashion_api.files import sha256_hex, write_atomically
 from fashion_api.inference.loading import compile_model
 from fashion_api.inference.manifest import InputSpec, Manifest, write_manifest
@@ -79,27 +77,14 @@ def _make_bench(seconds: float) -> Bench:
 def _measure_round(bench: Bench, number: int) -> dict[tuple[str, int], float]:
     """Give the share of the limit, by form and concurrency."""
     engine_s = min(measure_engine(bench).values())
-    contenders = deque((CONSTANT, SERVICE))
-    contenders.rotate(number)
-    shares = {}
     with ExitStack() as stack:
-        servers = {contender.name: stack.enter_context(bench.run(contender)) for contender in contenders}
-        for form in FORMS:
-            targets = {
-                contender.name: bench.target(contender, servers[contender.name], form) for contender in contenders
-            }
-            for name, target in targets.items():
-                servers[name].wait_for(target)
-                verify(target)
-            for concurrency in _AT:
-                rates = {
-                    name: check(
-                        run_closed(target, concurrency=concurrency, seconds=bench.seconds, warm_up_s=WARM_UP_S)
-                    ).throughput
-                    for name, target in targets.items()
-                }
-                shares[form, concurrency] = rates[SERVICE.name] * (1 / rates[CONSTANT.name] + engine_s)
-    return shares
+        targets = {each.name: start(bench, stack, each, forms=FORMS) for each in (CONSTANT, SERVICE)}
+        rates = measure_round(bench, targets, number, forms=FORMS, concurrencies=_AT)
+    return {
+        (form, at): rates[SERVICE.name][form][at] * (1 / rates[CONSTANT.name][form][at] + engine_s)
+        for form in FORMS
+        for at in _AT
+    }
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.connection import Request
 from benchmarks.inputs import get
 from benchmarks.lineup import IDLE, PROBED
-from benchmarks.load import Tally, Target, run_closed, run_open
+from benchmarks.load import Target, run_closed, run_open
 from benchmarks.measure import MAX_CONNECTIONS, WARM_UP_S, Bench, check
 from benchmarks.servers import ContenderError, ask
 
@@ -32,15 +32,10 @@ def measure_lag(bench: Bench) -> dict[str, float]:
             _read_lag(target)  # forgets what went before
             tally = run_closed(target, concurrency=concurrency, seconds=bench.seconds, warm_up_s=0)
             lags[f"closed loop, {concurrency} connections"] = _read_lag(target)
-        lags["open loop, 80 % of capacity"] = _measure_lag_open(bench, target, check(tally))
+        rate = check(tally).throughput * 0.8
+        run_open(target, rate=rate, seconds=bench.seconds, warm_up_s=0, max_connections=MAX_CONNECTIONS)
+        lags["open loop, 80 % of capacity"] = _read_lag(target)
     return lags
-
-
-def _measure_lag_open(bench: Bench, target: Target, closed: Tally) -> float:
-    _read_lag(target)
-    rate = closed.throughput * 0.8
-    run_open(target, rate=rate, seconds=bench.seconds, warm_up_s=0, max_connections=MAX_CONNECTIONS)
-    return _read_lag(target)
 
 
 def _read_lag(target: Target) -> float:

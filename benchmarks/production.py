@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
-from benchmarks.before import measure_round
+from benchmarks.before import measure_round, start
 from benchmarks.lineup import SERVICE
-from benchmarks.load import Target
 from benchmarks.measure import CONCURRENCIES, Bench
 from benchmarks.results import Throughputs
-from benchmarks.servers import verify
 
 ON, OFF = "on", "off"
 PRODUCTION_FORMS = ("index", "array")
@@ -35,18 +33,11 @@ def measure_production(bench: Bench, rounds: int) -> list[Throughputs]:
 
 def _measure_pairs(bench: Bench) -> list[Throughputs]:
     with ExitStack() as stack:
-        targets = {name: _start(bench, stack, name) for name in _SETTINGS}
+        targets = {}
+        for name, settings in _SETTINGS.items():
+            contender = replace(SERVICE, name=f"service-{name}")  # whose log is its own
+            targets[name] = start(bench, stack, contender, forms=PRODUCTION_FORMS, settings=settings)
         return [
             measure_round(bench, targets, number, forms=PRODUCTION_FORMS, concurrencies=PRODUCTION_AT)
             for number in range(_PAIRS_A_ROUND)
         ]
-
-
-def _start(bench: Bench, stack: ExitStack, name: str) -> Mapping[str, Target]:
-    contender = replace(SERVICE, name=f"service-{name}")  # whose log is its own
-    server = stack.enter_context(bench.run(contender, settings=_SETTINGS[name]))
-    targets = {form: bench.target(contender, server, form) for form in PRODUCTION_FORMS}
-    server.wait_for(targets[PRODUCTION_FORMS[0]])
-    for target in targets.values():
-        verify(target)
-    return targets

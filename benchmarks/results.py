@@ -105,11 +105,6 @@ class Round:
     """Images a second in large requests."""
     two_workers: float | None = None
 
-    @property
-    def best_engine_s(self) -> float:
-        """Seconds an image at the best batch size."""
-        return min(self.engine_s.values())
-
 
 Throughputs = dict[str, dict[str, dict[int, float]]]
 """Right answers a second, by server, form of request and concurrency."""

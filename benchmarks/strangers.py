@@ -28,7 +28,7 @@ from fashion_api.inference.model_file import read_model_file
 from fashion_api.settings import Settings, load_settings
 from fashion_api.training.arrays import Labels
 from fashion_api.training.classification import classify_all
-from fashion_api.training.evaluate.acceptance import compute_accepted
+from fashion_api.training.evaluate.acceptance import compute_accepted, find_thresholds
 from fashion_api.training.network.backend import tf
 from fashion_api.training.synthetic.out_of_distribution import load_digits
 from fashion_api.training.synthetic.pixels import to_pixels
@@ -92,7 +92,7 @@ def main() -> int:
 def judge(model: LoadedModel, kind: Kind) -> str:
     """Give the share accepted, after the accuracy where the pictures show articles."""
     answers = classify_all(model.classifier, kind.images)
-    accepted = compute_accepted(answers, None if model.calibration is None else model.calibration.novelty)
+    accepted = compute_accepted(answers, find_thresholds(model))
     share = "–" if accepted is None else f"{accepted:.1%}"
     return share if kind.labels is None else f"{(answers.class_ids == kind.labels).mean():.1%} right; {share}"
 
@@ -134,8 +134,6 @@ def crop_photos(folder: Path | None, count: int) -> Iterator[Kind]:
 
 def thicken_digits(path: Path | None, count: int) -> Iterator[Kind]:
     """Thicken the strokes of digits, and give them a rough surface."""
-    if path is None:
-        return
     digits = load_digits(path, (SIDE, SIDE))
     if digits is None:
         return

@@ -44,7 +44,7 @@ def judge(run: Results) -> list[Verdict]:
 def share_of_limit(round_: Round, form: str, concurrency: int) -> float:
     """The service's throughput as a share of 1 / (t_route + t_engine), as defined in benchmarks/README.md."""
     route_s = 1 / round_.rows["constant"].closed[form][concurrency].throughput
-    return round_.rows["service"].closed[form][concurrency].throughput * (route_s + round_.best_engine_s)
+    return round_.rows["service"].closed[form][concurrency].throughput * (route_s + min(round_.engine_s.values()))
 
 
 def share_of_before(round_: Throughputs, form: str, concurrency: int, *, name: str = SERVICE.name) -> float:

@@ -57,10 +57,10 @@ def create_app() -> FastAPI:
     return app
 
 
-def main() -> None:
+def serve(app: FastAPI) -> None:
     """Serve with the options that the service has."""
     uvicorn.run(
-        create_app(),
+        app,
         host="127.0.0.1",
         port=int(os.environ["PORT"]),
         ws="none",
@@ -72,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(create_app())

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from benchmarks.contenders.constant import serve
 from benchmarks.contenders.recorded import Recorded, read_answers
 
 _LARGE_BODY_BYTES = 4096
@@ -30,19 +30,5 @@ def create_app(answers: dict[str, Recorded]) -> FastAPI:
     return app
 
 
-def main() -> None:
-    """Serve with the options that the service has."""
-    uvicorn.run(
-        create_app(read_answers(Path(os.environ["RECORDED_ANSWERS"]))),
-        host="127.0.0.1",
-        port=int(os.environ["PORT"]),
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-    )
-
-
 if __name__ == "__main__":
-    main()
+    serve(create_app(read_answers(Path(os.environ["RECORDED_ANSWERS"]))))

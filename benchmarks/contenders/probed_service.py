@@ -4,9 +4,10 @@ The app and the server's options are the service's own. What was measured since 
 """
 
 import asyncio
-import json
 import time
+from collections.abc import Callable
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.rest.app import create_app
@@ -34,11 +35,9 @@ class LagProbe:
         if scope.get("path") != "/lag":
             await self._app(scope, receive, send)
             return
-        body = json.dumps(self._lags_s).encode()
+        response = JSONResponse(self._lags_s)
         self._lags_s.clear()
-        headers = [(b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await response(scope, receive, send)
 
     async def _watch(self) -> None:
         while True:
@@ -47,18 +46,14 @@ class LagProbe:
             self._lags_s.append(max(0.0, time.perf_counter() - due))
 
 
-def main() -> None:
-    """Serve as `fashion-api serve` does, with one worker."""
+def serve(make_app: Callable[..., ASGIApp]) -> None:
+    """Serve an app as `fashion-api serve` does, with one worker."""
     settings = load_settings(Settings)
     configure_logging(settings)
     queue_log_lines()
     with bind(settings.host, settings.port) as sock:
-        Worker(
-            settings,
-            sock,
-            make_app=lambda settings, *, lifespan: LagProbe(create_app(settings, lifespan=lifespan)),
-        ).run_until_stopped()
+        Worker(settings, sock, make_app=make_app).run_until_stopped()
 
 
 if __name__ == "__main__":
-    main()
+    serve(lambda settings, *, lifespan: LagProbe(create_app(settings, lifespan=lifespan)))

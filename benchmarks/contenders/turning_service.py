@@ -6,22 +6,19 @@ with what was recorded: a list of turns, each `[wall seconds, requests begun, ba
 
 import asyncio
 import gc
-import json
 import time
 from dataclasses import replace
 from typing import Any
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from benchmarks.contenders.probed_service import serve
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.rest.app import ServiceLifespan, create_app
-from fashion_api.server.grpc_port import bind
-from fashion_api.server.log_queue import queue_log_lines
-from fashion_api.server.logs import configure_logging
-from fashion_api.server.worker import Worker
-from fashion_api.settings import Settings, load_settings
+from fashion_api.settings import Settings
 
 
 class Counts:
@@ -81,12 +78,10 @@ class TurnRecorder:
             self._counts.take()
             self._last = time.perf_counter()
             self._turn()
-        body = json.dumps([self._record[start : start + 4] for start in range(0, len(self._record), 4)]).encode()
+        response = JSONResponse([self._record[start : start + 4] for start in range(0, len(self._record), 4)])
         if not self._is_recording:
             self._record.clear()
-        headers = [(b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await response(scope, receive, send)
 
     def _turn(self) -> None:
         now = time.perf_counter()
@@ -98,10 +93,7 @@ class TurnRecorder:
 
 
 def main() -> None:
-    """Serve as `fashion-api serve` does, with one worker."""
-    settings = load_settings(Settings)
-    configure_logging(settings)
-    queue_log_lines()
+    """Serve the service, with the recorder around it."""
     counts = Counts()
     gc.callbacks.append(counts.watch_collector)
 
@@ -112,8 +104,7 @@ def main() -> None:
     def make_app(settings: Settings, *, lifespan: ServiceLifespan) -> ASGIApp:
         return TurnRecorder(create_app(settings, load_model=load_counted, lifespan=lifespan), counts)
 
-    with bind(settings.host, settings.port) as sock:
-        Worker(settings, sock, make_app=make_app).run_until_stopped()
+    serve(make_app)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environments import ROOT
+from benchmarks.inputs import get, post
 from benchmarks.servers import HOST, find_free_port
-from benchmarks.soak.balancer import exchange, write_get
+from benchmarks.soak.balancer import exchange
 from benchmarks.soak.dashboard import Span, draw_dashboard
 from benchmarks.soak.prometheus import Prometheus, watch
-from benchmarks.soak.requests import write_post
 from benchmarks.soak.service import SoakedService, SoakError, soak
 from fashion_api.data.dataset import DataSource, Split
 from fashion_api.images import Images
@@ -95,12 +95,12 @@ async def _call(scene: Scene, turns: Iterator[bytes], *, pause_s: float, stall_s
 
 
 def _write_images(images: Images) -> bytes:
-    return write_post("/api/v1/predictions", json.dumps({"images": images.tolist()}).encode(), "application/json")
+    return post("/api/v1/predictions", "application/json", json.dumps({"images": images.tolist()}).encode())
 
 
 def call_ordinarily(scene: Scene) -> AbstractAsyncContextManager[None]:
     """Ask for the test images in turn."""
-    requests = [write_get(f"/api/v1/test-images/{index}/prediction") for index in range(len(scene.test.images))]
+    requests = [get(f"/api/v1/test-images/{index}/prediction") for index in range(len(scene.test.images))]
     return calling(scene, requests, pause_s=_ORDINARY_PAUSE_S)
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 from benchmarks.connection import Address
+from benchmarks.inputs import get
 
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -39,11 +40,6 @@ async def ask(streams: _Streams, request: bytes) -> tuple[bytes, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     return head, await reader.readexactly(int(length[1])) if length else b""
-
-
-def write_get(path: str) -> bytes:
-    """Write a GET request out."""
-    return f"GET {path} HTTP/1.1\r\nHost: soak\r\n\r\n".encode()
 
 
 class Backend:
@@ -83,7 +79,7 @@ class Backend:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(_ANSWER_S):
                     streams = await asyncio.open_connection(*self._address)
-                    status, _ = await exchange(streams, write_get("/readyz"))
+                    status, _ = await exchange(streams, get("/readyz"))
                     streams[1].close()
             self.is_ready = status == 200  # noqa: PLR2004  # HTTP's
             await asyncio.sleep(_POLL_S)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.environments import ROOT
-from benchmarks.soak.balancer import ask, write_get
+from benchmarks.inputs import get, post
+from benchmarks.soak.balancer import ask
 from benchmarks.soak.crowds import find_percentile
 from benchmarks.soak.endurance import Usage
-from benchmarks.soak.requests import write_post
 from benchmarks.soak.service import SoakedService, SoakError, soak
 from fashion_api.data.dataset import DataSource
 from fashion_api.files import sha256_hex, write_atomically
@@ -182,8 +182,8 @@ def _prepare(folder: Path) -> tuple[list[_Version], list[bytes]]:
         model = load_model(settings)
         versions.append(_Version(model.version, files, model.classifier.classify(images).probabilities))
     body = json.dumps({"images": images.tolist()}).encode()
-    singles = [write_get(f"/api/v1/test-images/{index}/prediction") for index in range(_IMAGES)]
-    return versions, [*singles, write_post("/api/v1/predictions", body, "application/json")]
+    singles = [get(f"/api/v1/test-images/{index}/prediction") for index in range(_IMAGES)]
+    return versions, [*singles, post("/api/v1/predictions", "application/json", body)]
 
 
 def _put(files: Files, path: Path) -> None:

@@ -9,7 +9,7 @@ from subprocess import PIPE
 import pytest
 
 from fashion_api.cli.bottom_line import describe_duration, describe_time
-from fashion_api.cli.terminal import Waiting
+from tests.cli.titles import Titles
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,11 @@ def test_time_left_follows_from_the_share(share: float, text: str) -> None:
 
 def test_warning_is_no_step(caplog: pytest.LogCaptureFixture) -> None:
     """What is logged becomes the title, but for warnings, which are printed as lines of their own."""
-
-    class Titles(Waiting):
-        titles: tuple[str, ...] = ()
-
-        def update(self, title: str | None = None, *, share: float | None = None) -> None:  # noqa: ARG002  # as in Waiting
-            self.titles += (title or "",)
-
     caplog.set_level("INFO", "fashion_api")
-    with Titles("first", shows_log=True) as waiting:
+    with Titles(shows_log=True) as waiting:
         logging.getLogger("fashion_api.part").info("second")
         logging.getLogger("fashion_api.part").warning("beware")
-    assert waiting.titles == ("second",)
+    assert waiting.told == [("second", None)]
 
 
 SCRIPT = """

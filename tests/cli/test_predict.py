@@ -169,12 +169,6 @@ def test_names_that_no_file_can_have_fail_alone(bag: str, capsys: pytest.Capture
     assert "aaa: File name too long\n" in output.err
 
 
-def test_preparation_is_offered_for_pictures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A picture that does not fit is told of --prepare; a file that is not there is reported in one line."""
-    assert predict_files(fake_model(), [str(tmp_path / "none.png")], Writer()) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1
-
-
 def test_preparation_is_offered_for_pictures_of_another_size_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

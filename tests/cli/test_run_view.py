@@ -6,27 +6,14 @@ from pathlib import Path
 import pytest
 
 from fashion_api.cli.run_view import RunView
-from fashion_api.cli.terminal import Waiting
 from fashion_api.training.fit.observer import Plan
 from fashion_api.training.history import Epoch
 from fashion_api.training.recipes import RECIPES
+from tests.cli.titles import Titles
 
 pytestmark = pytest.mark.tensorflow  # the view is of its outcome, too
 
 EPOCH = Epoch(loss=0.5, accuracy=0.75, validation_loss=0.25, validation_accuracy=0.875, duration_s=61.25)
-
-
-class Title(Waiting):
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self.titles: list[str] = []
-        self.shares: list[float] = []
-
-    def update(self, title: str | None = None, *, share: float | None = None) -> None:
-        self.titles.append(title or "")
-        self.shares.append(share or 0.0)
 
 
 def make_plan(*, epochs: int, done: int) -> Plan:
@@ -46,7 +33,7 @@ def make_plan(*, epochs: int, done: int) -> Plan:
 
 def test_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """A run begins with its recipe, data, network, cost, and the path of its model."""
-    RunView(Title()).begin(make_plan(epochs=4, done=0))
+    RunView(Titles()).begin(make_plan(epochs=4, done=0))
     printed = capsys.readouterr().out
     for part in ("compact: ", "55,000 images", "24 channels", "467,587 weights, 5.5 million", "models/compact_2.h5"):
         assert part in printed
@@ -54,7 +41,7 @@ def test_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_best_epoch_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
     """An epoch is a line with its figures, and a mark if it is the best so far."""
-    view = RunView(Title())
+    view = RunView(Titles())
     view.begin(make_plan(epochs=10, done=0))
     capsys.readouterr()
     view.end_epoch(1, EPOCH, is_best=True)
@@ -66,8 +53,8 @@ def test_best_epoch_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_share_is_that_of_the_whole_run_since_it_was_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     """Epochs before the run was resumed are printed, and do not count for the time that is left."""
-    title = Title()
-    view = RunView(title)
+    titles = Titles()
+    view = RunView(titles)
     view.begin(make_plan(epochs=6, done=2))
     assert capsys.readouterr().out.count("before") == 2
     view.begin_epoch(3)
@@ -75,5 +62,5 @@ def test_share_is_that_of_the_whole_run_since_it_was_resumed(capsys: pytest.Capt
     view.advance(1.0, loss=0.5, accuracy=0.75)
     view.begin_epoch(4)
     view.prepare("altering the images")
-    assert title.titles[1] == "epoch 3/6: loss 0.500, accuracy 75.0%"
-    assert title.shares == [0.0, 0.25, 0.25]
+    assert titles.told[1][0] == "epoch 3/6: loss 0.500, accuracy 75.0%"
+    assert [share for _, share in titles.told] == [0.0, 0.25, 0.25]

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.targets import TARGETS
@@ -17,9 +16,9 @@ MOST_MEMORY_MIB = 1024
 INPUT_LIMIT_S = 10
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Fuzz, and say what was found; gives the exit status."""
-    options = _parse(arguments)
+    options = _parse()
     if importlib.util.find_spec("atheris") is None:
         sys.stderr.write("fuzzing needs atheris, which has wheels for Linux on x86-64 only\n")
         return 2
@@ -29,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if found else 0
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make fuzz", description="Look for inputs that break a reader or the server.")
     parser.add_argument("--seconds", type=int, default=600, help="for each target (default: 600)")
     parser.add_argument("--only", action="append", choices=TARGETS, help="this target; may be repeated (default: all)")
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
 def _fuzz(name: str, seconds: int) -> bool:

@@ -1,8 +1,8 @@
 """What is fuzzed: each target takes any bytes, and raises `FashionError` at most."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from fashion_api.errors import FashionError
 from fashion_api.images import Images
@@ -13,12 +13,11 @@ from fashion_api.pictures.decoding import read_base64 as read_text
 from fashion_api.pictures.preparation import prepare_picture
 from fashion_api.rest.content_coding import decode_body, measure_decoded
 from fashion_api.wire.flask_api import read_image_number
-from fashion_api.wire.operation import RequestHead
+from fashion_api.wire.operation import RequestHead, finish_steps
 from fashion_api.wire.prediction_request import read_images
 from fashion_api.wire.uploads import read_form_files
 from tests.fuzz.http_server import attack_server
 
-T = TypeVar("T")
 Target = Callable[[bytes], None]
 
 SIZE = 28
@@ -40,21 +39,11 @@ class Fuzzing(NamedTuple):
     """The most memory of the process, where the target runs within such a limit in the service too."""
 
 
-def finish(steps: Generator[object, None, T]) -> T:
-    """Run all steps, and give their result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-
-
 def read_json(content: bytes) -> None:
     """Read the JSON bodies of predictions, and of the original API."""
     for spec in (_SMALL, _SMALL_COLOUR):
         with suppress(FashionError):
-            _check(finish(read_images(content, spec, max_images=MAX_IMAGES)).images, spec)
+            _check(finish_steps(read_images(content, spec, max_images=MAX_IMAGES)).images, spec)
     assert type(read_image_number(_NO_HEAD, content)) is int
 
 
@@ -71,7 +60,7 @@ def read_base64(content: bytes) -> None:
 def read_form(content: bytes) -> None:
     """Read a form; the first line is its Content-Type."""
     content_type, _, body = content.partition(b"\n")
-    files = finish(read_form_files(body, content_type.decode("latin-1"), max_files=MAX_IMAGES))
+    files = finish_steps(read_form_files(body, content_type.decode("latin-1"), max_files=MAX_IMAGES))
     assert len(files) in range(1, MAX_IMAGES + 1)
     assert all(len(file.content) <= len(body) for file in files)
 
@@ -95,7 +84,7 @@ def read_coded(content: bytes) -> None:
     coding = _CODINGS.get(content[:1], "gzip")
     body = content[1:]
     most = measure_decoded(body, coding, max_bytes=MAX_DECODED_BYTES)
-    assert len(finish(decode_body(body, coding, max_bytes=MAX_DECODED_BYTES, most=most))) <= MAX_DECODED_BYTES
+    assert len(finish_steps(decode_body(body, coding, max_bytes=MAX_DECODED_BYTES, most=most))) <= MAX_DECODED_BYTES
 
 
 def _open(target: Target) -> Callable[[], AbstractContextManager[Target]]:

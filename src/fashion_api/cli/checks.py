@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -173,7 +173,7 @@ def _check_other_models(settings: Settings) -> Iterator[Check]:
         except ModelError as error:
             found.append(f"{path.name}: {error}")
             continue
-        is_compiled = not _find_lack(replace(file, path=path), settings)
+        is_compiled = not _find_lack(file, settings)
         found.append(f"{path.name} ({_describe_model(file)}, {'compiled' if is_compiled else 'not compiled'})")
     if found:
         yield Check("other models", "ok", "; ".join(found))

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from fashion_api.cli.escaping import escape_controls
-from fashion_api.cli.flags import with_settings
+from fashion_api.cli.flags import ModelArgument, choose_model, with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
 from fashion_api.errors import FlagError
-from fashion_api.settings import Settings, name_flag
+from fashion_api.settings import Settings
 
 
 class _Steps(logging.Handler):
@@ -37,9 +37,7 @@ class _Steps(logging.Handler):
 )
 def compile_model(
     settings: Settings,
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL.h5]", help="The same as --model-path.", show_default=False)
-    ] = None,
+    model: ModelArgument = None,
     *,
     output: Annotated[
         str | None,
@@ -60,10 +58,7 @@ def compile_model(
         fashion-api compile --model-path models/compact.h5 --cache-dir /srv/cache
         fashion-api compile new.h5 --output new.onnx
     """
-    if model is not None:
-        if settings.name_source("model_path") == name_flag("model_path"):
-            raise FlagError("--model-path: the model is named twice; leave it out")
-        settings = settings.model_copy(update={"model_path": Path(model)})
+    settings = choose_model(settings, model)
     if output is not None and Path(output).suffix != ".onnx":
         raise FlagError(f"--output: {output} must end in .onnx")
     from fashion_api.inference import loading  # noqa: PLC0415  # only where it runs

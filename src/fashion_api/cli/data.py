@@ -10,6 +10,7 @@ from fashion_api.cli.flags import DATA_FLAGS, with_settings
 from fashion_api.cli.help import CONTEXT, Command, Group, has_colour
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
+from fashion_api.errors import DataError, DataNotFoundError, FlagError
 from fashion_api.settings import Settings
 
 app = typer.Typer(
@@ -49,7 +50,6 @@ def fetch(settings: Settings) -> Status:
     """
     from fashion_api.data.dataset import DataSource, download_directory  # noqa: PLC0415  # only where it runs
     from fashion_api.data.download import download  # noqa: PLC0415  # only where it runs
-    from fashion_api.errors import DataError  # noqa: PLC0415  # only where it runs
 
     directory = settings.data_dir or download_directory(settings.cache_dir)
     if DataSource.from_settings(settings).digests is None:
@@ -78,8 +78,7 @@ def fetch(settings: Settings) -> Status:
 
 def _find_other_kind(settings: Settings) -> str:
     """Say what else than IDX files the data set is stored as; empty where it is not, or there is none."""
-    from fashion_api.errors import DataNotFoundError  # noqa: PLC0415  # only where it runs
-    from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # the same
+    from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # only where it runs
 
     try:
         kind = find_data_set(settings).find_kind("train")
@@ -132,7 +131,6 @@ def show(
         fashion-api data show 42
         fashion-api data show 0 --split train --save boot.png --scale 8
     """
-    from fashion_api.errors import DataError, FlagError  # noqa: PLC0415  # only where it runs
     from fashion_api.files import write_atomically  # noqa: PLC0415  # only where it runs
     from fashion_api.pictures.data_set import find_data_set  # noqa: PLC0415  # only where it runs
     from fashion_api.pictures.encoding import encode_png  # noqa: PLC0415  # only where it runs

@@ -10,7 +10,7 @@ from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import with_settings
 from fashion_api.cli.help import paint
 from fashion_api.cli.status import Status
-from fashion_api.cli.terminal import Waiting
+from fashion_api.cli.terminal import Waiting, write_beside
 from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,17 +67,9 @@ def doctor(
 def _write_checks(checks: "Sequence[Check]") -> list[str]:
     lines = []
     for check in checks:
-        first, *rest = _wrap(check.detail)
         state = paint(f"{check.state:<6}", fg=_COLOURS[check.state], bold=check.state == "wrong")
-        lines += [f"{state}{check.name:<{_INDENT - 6}}{first}", *(" " * _INDENT + line for line in rest)]
+        lines += write_beside(f"{state}{check.name:<{_INDENT - 6}}", check.detail, indent=_INDENT)
     return lines
-
-
-def _wrap(text: str) -> list[str]:
-    import textwrap  # noqa: PLC0415  # only where it runs
-
-    lines = textwrap.wrap(text, 80 - _INDENT, break_on_hyphens=False, break_long_words=False)
-    return [escape_controls(line) for line in lines]
 
 
 def _write_settings(in_force: "Sequence[SettingInForce]") -> list[str]:

@@ -3,14 +3,15 @@
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, NoneType
-from typing import Annotated, Concatenate, Literal, ParamSpec, get_args, get_origin
+from typing import Annotated, Concatenate, Literal, ParamSpec, TypeAlias, get_args, get_origin
 
 import typer
 
 from fashion_api.cli.status import Status
+from fashion_api.errors import FlagError
 from fashion_api.settings import Settings, SettingsT, load_settings, name_flag
 
 _PANEL = "Settings, each also as FASHION_NAME in the environment or in .env"
@@ -30,6 +31,9 @@ DATA_FLAGS: Mapping[str, str] = MappingProxyType(
 )
 """What the flags of a data set mean to a command that reads it, by field."""
 
+ModelArgument: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="[MODEL.h5]", help="The same as --model-path.", show_default=False)
+]
 _P = ParamSpec("_P")
 
 
@@ -69,6 +73,15 @@ def with_settings(
         return run
 
     return decorate
+
+
+def choose_model(settings: Settings, model: str | None) -> Settings:
+    """Give the settings with the model that a command's argument names, if it does."""
+    if model is None:
+        return settings
+    if settings.name_source("model_path") == name_flag("model_path"):
+        raise FlagError("--model-path: the model is named twice; leave it out")
+    return settings.model_copy(update={"model_path": Path(model)})
 
 
 def read_settings(cls: type[SettingsT], flags: Mapping[str, object], *, is_service: bool = False) -> SettingsT:
@@ -148,16 +161,10 @@ def _find_choices(annotation: object) -> list[str]:
 def _describe_type(annotation: object) -> str:
     """Name the kind of value in the help."""
     kind = _strip_none(annotation)
-    if choices := _find_choices(kind):
-        return _join(choices)
+    if choices := "|".join(_find_choices(kind)):
+        return choices if len(choices) <= _WIDEST_CHOICES else "NAME"
     if kind in (int, float):
         return "NUMBER"
     if kind is Path:
         return "PATH"
     return "LIST" if get_origin(kind) is tuple else "TEXT"
-
-
-def _join(choices: Iterable[str]) -> str:
-    """Write choices as a kind of value, where they are short."""
-    joined = "|".join(choices)
-    return joined if len(joined) <= _WIDEST_CHOICES else "NAME"

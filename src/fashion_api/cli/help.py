@@ -23,66 +23,6 @@ def has_colour(*, is_error: bool = False) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-class Command(TyperCommand):
-    """A command whose help has a section for each panel of its flags, and the examples of its docstring."""
-
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  # Typer hides the type
-        """Write the help."""
-        _write_help(self, ctx, formatter)
-
-
-class Group(TyperGroup):
-    """Commands under one name, with the same kind of help."""
-
-    command_class = Command
-
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401  # the same
-        """Write the help."""
-        _write_help(self, ctx, formatter)
-
-
-class LazyGroup(Group):
-    """Commands that are imported when they run, or when their own help is asked for."""
-
-    entries: Mapping[str, tuple[str, str]]
-    """For each command, where it is, as in `package.module:function`, and its summary."""
-
-    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401  # Typer's
-        super().__init__(**attributes)
-        self.commands = dict.fromkeys(self.entries)  # type: ignore[assignment]  # their names, for "did you mean"
-
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # Typer's
-        """Name the commands."""
-        return list(self.entries)
-
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401, ARG002  # the same
-        """Import a command; `None` where there is none of this name."""
-        if cmd_name not in self.entries:
-            return None
-        module, _, name = self.entries[cmd_name][0].partition(":")
-        return make_command(getattr(import_module(module), name), name=cmd_name)
-
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002  # the same
-        """List the commands with their summaries."""
-        with formatter.section(_head("Commands")):
-            formatter.write_dl([(name, summary) for name, (_, summary) in self.entries.items()])
-
-
-def make_command(made_of: Any, *, name: str) -> Any:  # noqa: ANN401  # a function or an app of Typer's; its command
-    """Make a command of a function, or of an app that has several."""
-    if not isinstance(made_of, typer.Typer):
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name, cls=Command, context_settings=CONTEXT)(made_of)
-        made_of = app
-    command = get_command(made_of)
-    command.name = name
-    return command
-
-
-CONTEXT = {"help_option_names": ["-h", "--help"]}
-"""The settings of every command's context."""
-
-
 def paint(text: str, **style: Any) -> str:  # noqa: ANN401  # of `typer.style`
     """Colour a text for standard output, where that shows colours."""
     return typer.style(text, **style) if has_colour() else text
@@ -128,3 +68,57 @@ def _describe(parameter: Any, ctx: typer.Context, *, is_argument: bool) -> tuple
         return None
     names, description = record
     return parameter.display_name_raw if is_argument else names, description.replace("`", "").replace("  [", " [")
+
+
+class Command(TyperCommand):
+    """A command whose help has a section for each panel of its flags, and the examples of its docstring."""
+
+    format_help = _write_help  # type: ignore[assignment]  # Typer hides the types
+
+
+class Group(TyperGroup):
+    """Commands under one name, with the same kind of help."""
+
+    format_help = _write_help  # type: ignore[assignment]  # the same
+
+
+class LazyGroup(Group):
+    """Commands that are imported when they run, or when their own help is asked for."""
+
+    entries: Mapping[str, tuple[str, str]]
+    """For each command, where it is, as in `package.module:function`, and its summary."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401  # Typer's
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(self.entries)  # type: ignore[assignment]  # their names, for "did you mean"
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # Typer's
+        """Name the commands."""
+        return list(self.entries)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401, ARG002  # the same
+        """Import a command; `None` where there is none of this name."""
+        if cmd_name not in self.entries:
+            return None
+        module, _, name = self.entries[cmd_name][0].partition(":")
+        return make_command(getattr(import_module(module), name), name=cmd_name)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002  # the same
+        """List the commands with their summaries."""
+        with formatter.section(_head("Commands")):
+            formatter.write_dl([(name, summary) for name, (_, summary) in self.entries.items()])
+
+
+def make_command(made_of: Any, *, name: str) -> Any:  # noqa: ANN401  # a function or an app of Typer's; its command
+    """Make a command of a function, or of an app that has several."""
+    if not isinstance(made_of, typer.Typer):
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(name, cls=Command, context_settings=CONTEXT)(made_of)
+        made_of = app
+    command = get_command(made_of)
+    command.name = name
+    return command
+
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+"""The settings of every command's context."""

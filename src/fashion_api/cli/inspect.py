@@ -3,24 +3,22 @@
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fashion_api.cli.escaping import escape_controls
-from fashion_api.cli.flags import with_settings
+from fashion_api.cli.flags import ModelArgument, choose_model, with_settings
 from fashion_api.cli.status import Status
-from fashion_api.cli.terminal import Waiting
-from fashion_api.errors import FlagError, ModelError
-from fashion_api.settings import Settings, name_flag
+from fashion_api.cli.terminal import Waiting, write_beside
+from fashion_api.errors import ModelError
+from fashion_api.settings import Settings
 
 if TYPE_CHECKING:
     from fashion_api.inference.inspection import Inspection
     from fashion_api.inference.model_file import ModelFile
 
 _INDENT = 14
-_WIDTH = 80
 _SHOWN_LABELS = 10
 
 
@@ -35,9 +33,7 @@ _SHOWN_LABELS = 10
 )
 def inspect(
     settings: Settings,
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL.h5]", help="The same as --model-path.", show_default=False)
-    ] = None,
+    model: ModelArgument = None,
     *,
     writes_manifest: Annotated[
         bool,
@@ -58,10 +54,7 @@ def inspect(
         fashion-api inspect mine.h5 --write-manifest
         fashion-api inspect --json --pixel-range -1,1 mine.h5
     """
-    if model is not None:
-        if settings.name_source("model_path") == name_flag("model_path"):
-            raise FlagError("--model-path: the model is named twice; leave it out")
-        settings = settings.model_copy(update={"model_path": Path(model)})
+    settings = choose_model(settings, model)
     from fashion_api.inference.inspection import inspect_in_child  # noqa: PLC0415  # only where it runs
     from fashion_api.inference.model_file import read_model_file  # noqa: PLC0415  # the same
 
@@ -128,14 +121,7 @@ def _write(file: "ModelFile", found: "Inspection", labels: tuple[str, ...], refu
     served = f"on the {found.engine} engine" + (f" only: {found.reason}" if found.reason else "")
     rows.append(("served", f"no: {refusal}" if refusal else served))
     rows += [("missing", lack) for lack in _find_missing(file, found)]
-    return [line for name, text in rows for line in _wrap(name, text)]
-
-
-def _wrap(name: str, text: str) -> list[str]:
-    import textwrap  # noqa: PLC0415  # only where it runs
-
-    lines = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False, break_long_words=False)
-    return [f"{head:<{_INDENT}}{escape_controls(line)}" for head, line in zip([name, *[""] * len(lines)], lines)]  # noqa: B905  # as many heads as lines are needed
+    return [line for name, text in rows for line in write_beside(f"{name:<{_INDENT}}", text, indent=_INDENT)]
 
 
 def _find_missing(file: "ModelFile", found: "Inspection") -> Iterator[str]:

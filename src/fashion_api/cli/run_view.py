@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fashion_api.cli.bottom_line import describe_duration
 from fashion_api.cli.help import paint
-from fashion_api.cli.terminal import Waiting
+from fashion_api.cli.terminal import Waiting, write_beside
 from fashion_api.training.fit.observer import Observer, Plan
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.history import Epoch
@@ -101,11 +101,9 @@ def describe_plan(plan: Plan) -> list[str]:
 def write_rows(rows: Mapping[str, str]) -> list[str]:
     """Write names and values beside each other in 80 columns; an empty value is left out."""
     return [
-        f"{paint(f'{name:<{_NAMES_WIDTH}}', bold=True)}{line}" if index == 0 else " " * _NAMES_WIDTH + line
+        line
         for name, value in rows.items()
-        for index, line in enumerate(
-            textwrap.wrap(value, _WIDTH - _NAMES_WIDTH, break_on_hyphens=False, break_long_words=False)
-        )
+        for line in write_beside(paint(f"{name:<{_NAMES_WIDTH}}", bold=True), value, indent=_NAMES_WIDTH)
     ]
 
 

@@ -2,8 +2,10 @@
 
 import logging
 import sys
+import textwrap
 import threading
 import time
+from itertools import chain, repeat
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from fashion_api.cli.bottom_line import BottomLine
 
 _DELAY_S = 1.0
+_WIDTH = 80
 _LOGGER = logging.getLogger("fashion_api")
 
 
@@ -32,11 +35,10 @@ class Waiting:
         self._line: BottomLine | None = None
         self._handler = _LogTitle(self) if shows_log else None
 
-    def update(self, title: str | None = None, *, share: float | None = None) -> None:
+    def update(self, title: str, *, share: float | None = None) -> None:
         """Say what is under way, and which share of the whole is done, from 0 to 1."""
         with self._lock:
-            self._title = self._title if title is None else title
-            self._share = self._share if share is None else share
+            self._title, self._share = title, self._share if share is None else share
             if self._line is not None:
                 self._line.update(self._title, self._share)
 
@@ -68,6 +70,13 @@ class Waiting:
             if not self._has_ended:
                 self._line = BottomLine(started_s=self._started_s)
                 self._line.update(self._title, self._share)
+
+
+def write_beside(head: str, text: str, *, indent: int) -> list[str]:
+    """Write a text in 80 columns beside a head that is `indent` wide; controls in it are written out."""
+    lines = textwrap.wrap(text, _WIDTH - indent, break_on_hyphens=False, break_long_words=False)
+    heads = chain([head], repeat(" " * indent))
+    return [f"{start}{escape_controls(line)}" for start, line in zip(heads, lines, strict=False)]
 
 
 class _LogTitle(logging.Handler):

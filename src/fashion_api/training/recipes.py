@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from fashion_api.errors import TrainingError
+from fashion_api.inference.manifest import Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS, Optimizer, TrainingSettings
 from fashion_api.training.synthetic.augmentation import Augmentation
 
@@ -153,6 +154,11 @@ _RECIPES = (
 )
 RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in _RECIPES})
 """By name. Of a known architecture, a new recipe is one entry above; the command line shows it by itself."""
+
+
+def find_recipe(manifest: Manifest | None) -> Recipe | None:
+    """Give the recipe that a model was trained by; `None` where it is not known."""
+    return None if manifest is None or manifest.training is None else RECIPES.get(manifest.training.recipe)
 
 
 def resolve_recipe(settings: TrainingSettings, labels: tuple[str, ...] | None = None) -> Recipe:

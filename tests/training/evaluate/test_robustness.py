@@ -3,13 +3,17 @@ import pytest
 
 from fashion_api.data.dataset import Split
 from fashion_api.images import Images
-from fashion_api.inference.calibration import NoveltyThresholds
+from fashion_api.inference.calibration import Calibration, NoveltyThresholds
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.loading import LoadedModel
+from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.training.evaluate.robustness import measure_corruptions, measure_mirrored, measure_poor_pictures
 from fashion_api.training.synthetic.corruptions import CORRUPTIONS
 from fashion_api.training.synthetic.poor_pictures import MET, UNMET
+from tests.fakes import FAKE_CALIBRATION
+from tests.training.samples import LABELS, TRAINING_RECORD
 
-THRESHOLDS = NoveltyThresholds(threshold=110.0, threshold_98=120.0)
+CALIBRATION = FAKE_CALIBRATION.model_copy(update={"novelty": NoveltyThresholds(threshold=110.0, threshold_98=120.0)})
 
 
 class LeftClassifier:
@@ -19,6 +23,15 @@ class LeftClassifier:
         left, right = images[:, :, :4].sum(axis=(1, 2)), images[:, :, 4:].sum(axis=(1, 2))
         grey = images.mean(axis=(1, 2), dtype=np.float32)
         return Predictions(np.stack([left > right, left <= right], axis=1).astype(np.float32), grey)
+
+
+def make_model(*, calibration: Calibration | None = None, recipe: str | None = None) -> LoadedModel:
+    training = None if recipe is None else TRAINING_RECORD.model_copy(update={"recipe": recipe})
+    spec = InputSpec(height=8, width=8)
+    manifest = Manifest(
+        name="left", sha256="0" * 64, labels=LABELS, input=spec, calibration=calibration, training=training
+    )
+    return LoadedModel("left", "0", LABELS, spec, "fake", manifest, LeftClassifier())
 
 
 @pytest.fixture
@@ -32,12 +45,12 @@ def halves() -> Split:
 
 def test_mirrored_images_are_mirrored(halves: Split) -> None:
     """A classifier by left and right gets every mirrored image wrong."""
-    assert measure_mirrored(LeftClassifier(), halves) == 0
+    assert measure_mirrored(make_model(), halves) == 0
 
 
 def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
     """Each kind has three accuracies and three strengths."""
-    scores = measure_corruptions(LeftClassifier(), halves, None, recipe="small")
+    scores = measure_corruptions(make_model(), halves)
     assert scores.keys() == CORRUPTIONS.keys()
     assert scores["JPEG"].strengths == ("quality 75", "quality 50", "quality 25")
     assert scores["contrast"].accuracies == (1, 1, 1)
@@ -46,21 +59,21 @@ def test_every_corruption_is_measured_at_three_strengths(halves: Split) -> None:
 @pytest.mark.parametrize(("recipe", "expected"), [("small", True), ("tutorial", False), ("own", None), (None, None)])
 def test_recipe_decides_what_was_trained_for(halves: Split, recipe: str | None, expected: bool | None) -> None:  # noqa: FBT001  # a case
     """Shifts are trained for by the recipes that shift images; for an unknown recipe it is not known."""
-    assert measure_corruptions(LeftClassifier(), halves, None, recipe=recipe)["shift"].is_trained_for is expected
+    assert measure_corruptions(make_model(recipe=recipe), halves)["shift"].is_trained_for is expected
 
 
 def test_accepted_share_is_measured_beside_the_accuracy(halves: Split) -> None:
     """With thresholds, each strength has the share of images that are accepted."""
-    brightness = measure_corruptions(LeftClassifier(), halves, THRESHOLDS, recipe=None)["brightness"]
+    brightness = measure_corruptions(make_model(calibration=CALIBRATION), halves)["brightness"]
     assert brightness.accepted == (0, 0, 0)  # a mean of 100 and 30 more is over 110
     assert brightness.accuracies == (1, 1, 1)
-    assert measure_corruptions(LeftClassifier(), halves, None, recipe=None)["brightness"].accepted is None
+    assert measure_corruptions(make_model(), halves)["brightness"].accepted is None
 
 
 @pytest.mark.parametrize(("recipe", "met"), [("compact", True), ("small", False), ("own", None)])
 def test_poor_pictures_are_measured_by_kind(halves: Split, recipe: str, met: bool | None) -> None:  # noqa: FBT001  # a case
     """Each kind has an accuracy and an accepted share, and says whether the recipe shows the like."""
-    scores = measure_poor_pictures(LeftClassifier(), halves, THRESHOLDS, recipe=recipe)
+    scores = measure_poor_pictures(make_model(calibration=CALIBRATION, recipe=recipe), halves)
     assert scores.keys() == {*MET, *UNMET}
     assert scores["shrunk to five sevenths"].accuracy == 1
     assert scores["shrunk to five sevenths"].accepted == 1
@@ -74,4 +87,4 @@ def test_large_images_are_altered_in_parts() -> None:
     large[[0, 1, 2, 4, 6], :, :4] = 200
     large[[3, 5], :, 4:] = 200
     split = Split(large, np.array([1, 1, 1, 1, 1, 0, 0], np.uint8), "0" * 64)
-    assert measure_mirrored(LeftClassifier(), split) == pytest.approx(5 / 7)
+    assert measure_mirrored(make_model(), split) == pytest.approx(5 / 7)

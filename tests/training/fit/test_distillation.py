@@ -11,7 +11,7 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.settings import FASHION_MNIST_LABELS
-from fashion_api.training.fit.distillation import Teacher, ask_teachers, find_teachers, load_teachers, make_targets
+from fashion_api.training.fit.distillation import ask_teachers, compute_digest, load_teachers, make_targets
 from tests.fakes import fake_model
 from tests.training.conftest import Train
 
@@ -26,10 +26,9 @@ def load_fake(_: Path) -> LoadedModel:
 
 
 def load(
-    count: int = 1, *, labels: tuple[str, ...] = FASHION_MNIST_LABELS, shape: tuple[int, int] = (28, 28)
+    *, labels: tuple[str, ...] = FASHION_MNIST_LABELS, shape: tuple[int, int] = (28, 28)
 ) -> tuple[Classifier, ...]:
-    teachers = [Teacher(Path("teacher.h5"), "a" * 64)] * count
-    return load_teachers(teachers, labels, shape, load_teacher=load_fake)
+    return load_teachers([Path("teacher.h5")], labels, shape, load_teacher=load_fake)
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def test_teacher_of_images_of_another_size_is_refused() -> None:
 def test_missing_teacher_is_named(tmp_path: Path) -> None:
     """A missing teacher ends the run before it starts."""
     with pytest.raises(TrainingError, match=r"the teacher .*gone\.h5 cannot be read: No such file"):
-        find_teachers([tmp_path / "gone.h5"])
+        compute_digest(tmp_path / "gone.h5")
 
 
 @pytest.mark.tensorflow

@@ -5,11 +5,13 @@ import pytest
 
 from fashion_api.training.synthetic.alterations import REPORT_ALTERATIONS, TRAINING_ALTERATIONS, draw_turned
 from fashion_api.training.synthetic.outlier_mixture import SHARES, draw_training_outliers
-from fashion_api.training.synthetic.outliers import TRAINING_FAMILIES, Draw
+from fashion_api.training.synthetic.outliers import CHOOSING_FAMILIES, TRAINING_FAMILIES, Draw
 from fashion_api.training.synthetic.silhouettes import ICONS, REPORT_SILHOUETTES, TRAINING_SILHOUETTES
 
 ARTICLES = np.random.default_rng(3).integers(0, 256, (30, 28, 24), dtype=np.uint8)
 FAMILIES: Mapping[str, Draw] = {
+    **TRAINING_FAMILIES,
+    **CHOOSING_FAMILIES,
     **TRAINING_ALTERATIONS,
     **REPORT_ALTERATIONS,
     **TRAINING_SILHOUETTES,
@@ -40,17 +42,16 @@ def test_same_generator_state_draws_the_same_outlier(name: str) -> None:
 def test_family_draws_various_outliers(name: str) -> None:
     """Nearly all of a family's images differ."""
     rng = np.random.default_rng(0)
-    assert len({FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}) > 15
+    assert len({FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}) > 15  # a constant may come twice
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, *TRAINING_FAMILIES])
+@families
 def test_outliers_in_colour_are_neither_all_grey_nor_all_coloured(name: str) -> None:
     """In colour, a family that alters articles keeps their colours; of one that draws, some images are grey."""
-    family = {**FAMILIES, **TRAINING_FAMILIES}[name]
     rng = np.random.default_rng(0)
     articles = np.random.default_rng(3).integers(0, 256, (10, 12, 12, 3), dtype=np.uint8)
-    is_grey = [bool((image == image[..., :1]).all()) for image in (family(rng, articles) for _ in range(40))]
-    takes_articles = name in {*TRAINING_ALTERATIONS, *REPORT_ALTERATIONS, "shuffled", "crops"}
+    is_grey = [bool((image == image[..., :1]).all()) for image in (FAMILIES[name](rng, articles) for _ in range(40))]
+    takes_articles = name in {*TRAINING_ALTERATIONS, *REPORT_ALTERATIONS, "shuffled", "crops", "tiles"}
     assert sum(is_grey) == 0 if takes_articles else 0 < sum(is_grey) < 30
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from fashion_api.images import Images
 from fashion_api.training.synthetic.outliers import (
     CHOOSING_FAMILIES,
     CHOOSING_FONTS,
@@ -9,41 +8,9 @@ from fashion_api.training.synthetic.outliers import (
     TRAINING_FAMILIES,
     TRAINING_FONTS,
     draw_glyph,
-    draw_outliers,
 )
 
 ARTICLES = np.random.default_rng(3).integers(0, 256, (30, 28, 24), dtype=np.uint8)
-FAMILIES = {**TRAINING_FAMILIES, **CHOOSING_FAMILIES}
-families = pytest.mark.parametrize("name", FAMILIES)
-
-
-@families
-@pytest.mark.parametrize("shape", [(28, 28), (6, 9), (1, 1)], ids=str)
-def test_outlier_has_the_articles_size(name: str, shape: tuple[int, int]) -> None:
-    """Each family draws uint8 images of the size that the articles have, whatever that is."""
-    articles = np.full((2, *shape), 90, np.uint8)
-
-    image = FAMILIES[name](np.random.default_rng(0), articles)
-
-    assert image.shape == shape
-    assert image.dtype == np.uint8
-
-
-@families
-def test_family_draws_various_images(name: str) -> None:
-    """No two of a family's images are the same."""
-    rng = np.random.default_rng(0)
-    images = {FAMILIES[name](rng, ARTICLES).tobytes() for _ in range(20)}
-
-    assert len(images) > 15  # a constant or a dark shape may come twice
-
-
-@families
-def test_same_generator_state_draws_the_same_image(name: str) -> None:
-    """An image depends on the random generator alone."""
-    first, second = (FAMILIES[name](np.random.default_rng(8), ARTICLES) for _ in range(2))
-
-    np.testing.assert_array_equal(first, second)
 
 
 def test_shuffled_article_has_the_articles_pixels() -> None:
@@ -53,18 +20,6 @@ def test_shuffled_article_has_the_articles_pixels() -> None:
 
     assert (image != articles[0]).any()
     assert np.isin(image, np.append(articles[0], 0)).all()
-
-
-def test_outliers_are_of_every_family() -> None:
-    """Many outliers include some of each family."""
-
-    def draw_grey(_: np.random.Generator, articles: Images) -> Images:
-        return np.full(articles.shape[1:], 9, np.uint8)
-
-    outliers = draw_outliers((draw_grey, draw_glyph(("cmr10",))), 40, articles=ARTICLES, rng=np.random.default_rng(0))
-
-    assert outliers.shape == (40, 28, 24)
-    assert 0 < (outliers == 9).all(axis=(1, 2)).sum() < 40
 
 
 def test_fonts_serve_one_purpose_each() -> None:

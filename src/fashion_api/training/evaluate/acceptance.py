@@ -5,6 +5,12 @@ import numpy.typing as npt
 
 from fashion_api.inference.calibration import NoveltyThresholds
 from fashion_api.inference.classifier import Predictions
+from fashion_api.inference.loading import LoadedModel
+
+
+def find_thresholds(model: LoadedModel) -> NoveltyThresholds | None:
+    """Give the thresholds of a model's novelty; `None` for one that scores none."""
+    return None if model.calibration is None else model.calibration.novelty
 
 
 def scale_novelty(answers: Predictions, thresholds: NoveltyThresholds) -> npt.NDArray[np.float64]:

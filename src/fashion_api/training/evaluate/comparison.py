@@ -14,7 +14,7 @@ from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel, find_differences
 from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.classification import classify_all
-from fashion_api.training.evaluate.acceptance import compute_accepted, scale_novelty
+from fashion_api.training.evaluate.acceptance import compute_accepted, find_thresholds, scale_novelty
 from fashion_api.training.evaluate.stages import Show, Stages, show_nothing
 from fashion_api.training.evaluate.timing import time_in_turns
 from fashion_api.training.metrics.calibration_error import compute_brier, compute_ece, compute_nll
@@ -116,7 +116,6 @@ def _score(
     model: LoadedModel, answers: Predictions, test: Split, *, refused: float | None, image_s: float
 ) -> ModelScores:
     probabilities, is_correct = answers.probabilities, answers.class_ids == test.labels
-    thresholds = None if model.calibration is None else model.calibration.novelty
     return ModelScores(
         name=model.name,
         version=model.version,
@@ -125,7 +124,7 @@ def _score(
         expected_calibration_error=compute_ece(probabilities.max(axis=1), is_correct),
         negative_log_likelihood=float(compute_nll(probabilities, test.labels).mean()),
         brier=float(compute_brier(probabilities, test.labels).mean()),
-        accepted=compute_accepted(answers, thresholds),
+        accepted=compute_accepted(answers, find_thresholds(model)),
         refused=refused,
         image_s=image_s,
     )
@@ -135,7 +134,7 @@ def _measure_refused(
     models: Sequence[LoadedModel], test: Split, *, digits: Images | None, stages: Stages
 ) -> list[float | None]:
     """Give the mean share of images without an article that each model refuses; `None` where it scores no novelty."""
-    thresholds = [None if model.calibration is None else model.calibration.novelty for model in models]
+    thresholds = [find_thresholds(model) for model in models]
     if not any(thresholds):
         return [None for _ in models]
     stages.begin("novelty")

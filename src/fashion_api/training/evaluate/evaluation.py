@@ -22,6 +22,7 @@ from fashion_api.pictures.data_set import find_data_set
 from fashion_api.settings import Settings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.classification import classify_all
+from fashion_api.training.evaluate.acceptance import find_thresholds
 from fashion_api.training.evaluate.cost import measure_cost
 from fashion_api.training.evaluate.features import FeatureExtractor, has_features
 from fashion_api.training.evaluate.measures import (
@@ -119,7 +120,7 @@ def evaluate_model(
     test, data = source.load("test"), _find_training_data(file, source)
     file = _calibrate_if_needed(file, classifier, data)
     model = load_model_file(file, settings, network=network)
-    if model.calibration is not None and model.calibration.novelty is not None:
+    if find_thresholds(model) is not None:
         for name in find_not_measured(model, digits):
             logger.warning("FASHION_DIGITS_FILE is not set: the report on novelty leaves out %s", name)
 
@@ -183,19 +184,14 @@ def _measure_calibration(model: LoadedModel, answers: Predictions, test: Split) 
 
 def _measure_robustness(model: LoadedModel, test: Split, stages: Stages) -> dict[str, object]:
     """Measure the accuracy on mirrored images, and accuracy and acceptance on corrupted ones and poor pictures."""
-    training = None if model.manifest is None else model.manifest.training
-    recipe = None if training is None else training.recipe
-    thresholds = None if model.calibration is None else model.calibration.novelty
     begin_part = stages.begin("altered images", parts=1 + len(CORRUPTIONS))
     begin_part("mirrored")
     measured: dict[str, object] = {
-        "mirrored_accuracy": measure_mirrored(model.classifier, test),
-        "corruptions": measure_corruptions(model.classifier, test, thresholds, recipe=recipe, begin_part=begin_part),
+        "mirrored_accuracy": measure_mirrored(model, test),
+        "corruptions": measure_corruptions(model, test, begin_part=begin_part),
     }
     begin_part = stages.begin("poor pictures", parts=len(MET) + len(UNMET))
-    measured["poor_pictures"] = measure_poor_pictures(
-        model.classifier, test, thresholds, recipe=recipe, begin_part=begin_part
-    )
+    measured["poor_pictures"] = measure_poor_pictures(model, test, begin_part=begin_part)
     return measured
 
 

@@ -9,7 +9,7 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import NonsenseScore
 from fashion_api.inference.loading import LoadedModel
-from fashion_api.training.evaluate.acceptance import scale_novelty
+from fashion_api.training.evaluate.acceptance import find_thresholds, scale_novelty
 from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
 from fashion_api.training.synthetic.nonsense import climb, render
 
@@ -29,7 +29,7 @@ def measure_nonsense(
     begin_part: BeginPart = begin_nothing,
 ) -> NonsenseScore | None:
     """Search for accepted nonsense of every class, once for each seed; `None` for a model without thresholds."""
-    if model.calibration is None or model.calibration.novelty is None:
+    if find_thresholds(model) is None:
         return None
     reached = []
     for seed in seeds:
@@ -54,7 +54,7 @@ def score_answers(model: LoadedModel, answers: Predictions, class_id: int) -> np
     """Rate n images: 0 for those accepted as this class with the probability, and less the further they are from it."""
     probability = answers.probabilities[:, class_id].astype(np.float64)
     scores: npt.NDArray[np.float64] = np.minimum(np.log(np.maximum(probability, _LEAST) / PROBABILITY), 0)
-    if model.calibration is not None and model.calibration.novelty is not None:
-        novelty = scale_novelty(answers, model.calibration.novelty)
+    if (thresholds := find_thresholds(model)) is not None:
+        novelty = scale_novelty(answers, thresholds)
         scores += np.minimum(-np.log(np.maximum(novelty, _LEAST)), 0)
     return scores

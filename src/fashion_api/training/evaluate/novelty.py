@@ -19,11 +19,12 @@ from fashion_api.inference.evaluation_record import (
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.arrays import Labels
+from fashion_api.training.evaluate.acceptance import find_thresholds
 from fashion_api.training.evaluate.detectors import Detectors, Extractor, Scores
 from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
 from fashion_api.training.metrics.intervals import compute_wilson_interval
 from fashion_api.training.metrics.roc import compute_auroc, compute_fpr
-from fashion_api.training.recipes import RECIPES
+from fashion_api.training.recipes import find_recipe
 from fashion_api.training.synthetic.out_of_distribution import (
     DIGITS,
     DRAWN_IMAGES,
@@ -115,9 +116,11 @@ def measure_novelty(  # noqa: PLR0913  # the model, the data and the images to c
     begin_part("the images of the classes")
     is_fashion_mnist = model.labels == FASHION_MNIST_LABELS
     chosen = np.random.default_rng(_SEED).permutation(len(data.images))[:_REFERENCE_IMAGES]
-    thresholds = None if model.calibration is None else model.calibration.novelty
+    thresholds = find_thresholds(model)
     detectors = Detectors(model.classifier, extractor, data.images[chosen], data.labels[chosen], thresholds=thresholds)
-    judge = Judge(detectors, thresholds, _find_is_trained(model), begin_part)
+    recipe = find_recipe(model.manifest)
+    is_trained = None if recipe is None else recipe.outlier_share > 0
+    judge = Judge(detectors, thresholds, is_trained, begin_part)
     validation_scores = detectors.score(data.validation_images)
     choosing = judge.compare(validation_scores, _draw_choosing(data.validation_images, drawn))
     articles = detectors.score(test.images)
@@ -155,18 +158,9 @@ def choose_detector(choosing: Mapping[str, NoveltySetScore]) -> str:
     return next(method for method, share in shares.items() if share <= limit)
 
 
-def _find_is_trained(model: LoadedModel) -> bool | None:
-    """Find whether the model's recipe shows outliers; `None` if the recipe is unknown."""
-    training = None if model.manifest is None else model.manifest.training
-    recipe = None if training is None else RECIPES.get(training.recipe)
-    return None if recipe is None else recipe.outlier_share > 0
-
-
 def _draw_choosing(articles: Images, drawn: int) -> dict[str, Images]:
     rng = np.random.default_rng(_SEED)
-    return {
-        name: draw_outliers((family,), drawn, articles=articles, rng=rng) for name, family in CHOOSING_FAMILIES.items()
-    }
+    return {name: draw_outliers(draw, drawn, articles=articles, rng=rng) for name, draw in CHOOSING_FAMILIES.items()}
 
 
 def _share(is_true: npt.NDArray[np.bool_]) -> float:

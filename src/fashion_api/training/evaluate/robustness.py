@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 
 from fashion_api.data.dataset import Split
-from fashion_api.inference.calibration import NoveltyThresholds
-from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.evaluation_record import CorruptionScore, PoorPictureScore
+from fashion_api.inference.loading import LoadedModel
 from fashion_api.training.classification import classify_all
-from fashion_api.training.evaluate.acceptance import compute_accepted
+from fashion_api.training.evaluate.acceptance import compute_accepted, find_thresholds
 from fashion_api.training.evaluate.stages import BeginPart, begin_nothing
-from fashion_api.training.recipes import RECIPES
+from fashion_api.training.recipes import find_recipe
 from fashion_api.training.synthetic.corruptions import CORRUPTIONS, Corruption
 from fashion_api.training.synthetic.poor_pictures import MET, UNMET, Alter
 
@@ -20,87 +20,59 @@ _LEVELS = (0, 1, 2)
 _ALTERED_VALUES = 10_000 * 28 * 28  # at a time: all test images of Fashion-MNIST
 
 
-def measure_mirrored(classifier: Classifier, test: Split) -> float:
+def measure_mirrored(model: LoadedModel, test: Split) -> float:
     """Measure the accuracy on the test images mirrored left to right."""
-    return _measure(classifier, test, lambda images: images[:, :, ::-1], None).accuracy
+    return _measure(model, test, lambda images: images[:, :, ::-1]).accuracy
 
 
 def measure_corruptions(
-    classifier: Classifier,
-    test: Split,
-    thresholds: NoveltyThresholds | None,
-    *,
-    recipe: str | None,
-    begin_part: BeginPart = begin_nothing,
+    model: LoadedModel, test: Split, *, begin_part: BeginPart = begin_nothing
 ) -> dict[str, CorruptionScore]:
-    """Measure accuracy and acceptance under each corruption at each strength.
-
-    Args:
-        classifier: the model as served.
-        test: the test images.
-        thresholds: of its novelty, if it has any.
-        recipe: the name of its recipe, if known.
-        begin_part: is told the name of each corruption.
-    """
+    """Measure accuracy and acceptance under each corruption at each strength; `begin_part` is told the name of each."""
     scores = {}
     for corruption in CORRUPTIONS.values():
         begin_part(corruption.name)
-        scores[corruption.name] = _measure_corruption(corruption, classifier, test, thresholds, recipe=recipe)
+        scores[corruption.name] = _measure_corruption(corruption, model, test)
     return scores
 
 
-def _measure_corruption(
-    corruption: Corruption,
-    classifier: Classifier,
-    test: Split,
-    thresholds: NoveltyThresholds | None,
-    *,
-    recipe: str | None,
-) -> CorruptionScore:
-    first, second, third = (
-        _measure(classifier, test, partial(corruption.apply, level=level), thresholds) for level in _LEVELS
-    )
+def _measure_corruption(corruption: Corruption, model: LoadedModel, test: Split) -> CorruptionScore:
+    first, second, third = (_measure(model, test, partial(corruption.apply, level=level)) for level in _LEVELS)
     mild, middle, hard = map(corruption.describe, _LEVELS)
-    known = RECIPES.get(recipe or "")
+    recipe = find_recipe(model.manifest)
     accepted = (first.accepted, second.accepted, third.accepted)
     return CorruptionScore(
         strengths=(mild, middle, hard),
         accuracies=(first.accuracy, second.accuracy, third.accuracy),
-        accepted=None if thresholds is None else accepted,
-        is_trained_for=None if known is None else corruption.is_trained_for(known.augmentation),
+        accepted=None if find_thresholds(model) is None else accepted,
+        is_trained_for=None if recipe is None else corruption.is_trained_for(recipe.augmentation),
     )
 
 
 def measure_poor_pictures(
-    classifier: Classifier,
-    test: Split,
-    thresholds: NoveltyThresholds | None,
-    *,
-    recipe: str | None,
-    begin_part: BeginPart = begin_nothing,
+    model: LoadedModel, test: Split, *, begin_part: BeginPart = begin_nothing
 ) -> dict[str, PoorPictureScore]:
-    """Measure accuracy and acceptance of each kind of poor pictures; the arguments are as above."""
-    known = RECIPES.get(recipe or "")
+    """Measure accuracy and acceptance of each kind of poor pictures; `begin_part` is told the name of each."""
+    recipe = find_recipe(model.manifest)
     scores = {}
     for name, alter in {**MET, **UNMET}.items():
         begin_part(name)
-        score = _measure(classifier, test, alter, thresholds)
-        is_trained_for = None if known is None else name in MET and known.augmentation.captured_share > 0
+        score = _measure(model, test, alter)
+        is_trained_for = None if recipe is None else name in MET and recipe.augmentation.captured_share > 0
         scores[name] = score.model_copy(update={"is_trained_for": is_trained_for})
     return scores
 
 
-def _measure(
-    classifier: Classifier, test: Split, alter: Alter, thresholds: NoveltyThresholds | None
-) -> PoorPictureScore:
+def _measure(model: LoadedModel, test: Split, alter: Alter) -> PoorPictureScore:
     """Classify the altered test images, of which so many are altered at a time as fit the memory."""
     size = max(1, _ALTERED_VALUES // math.prod(test.images.shape[1:]))
     answers = Predictions.join(
         [
-            classify_all(classifier, np.ascontiguousarray(alter(test.images[start : start + size])))
+            classify_all(model.classifier, np.ascontiguousarray(alter(test.images[start : start + size])))
             for start in range(0, len(test), size)
         ]
     )
     return PoorPictureScore(
-        accuracy=float((answers.class_ids == test.labels).mean()), accepted=compute_accepted(answers, thresholds)
+        accuracy=float((answers.class_ids == test.labels).mean()),
+        accepted=compute_accepted(answers, find_thresholds(model)),
     )

@@ -29,11 +29,11 @@ def choose_path(name: str, *, resume: bool, force: bool) -> Path:
     """
     if resume:
         taken = list(
-            itertools.takewhile(lambda path: is_taken(path) or locate_checkpoint(path).exists(), _number(name))
+            itertools.takewhile(lambda path: bool(find_taken(path)) or locate_checkpoint(path).exists(), _number(name))
         )
         runs = [path for path in taken if locate_checkpoint(path).exists()]
         return runs[-1] if runs else next(_number(name))
-    return next(path for path in _number(name) if force or not is_taken(path))
+    return next(path for path in _number(name) if force or not find_taken(path))
 
 
 def _number(name: str) -> Iterator[Path]:
@@ -45,11 +45,6 @@ def _number(name: str) -> Iterator[Path]:
 def find_taken(path: Path) -> list[Path]:
     """Give those of a model and its manifest that are there already."""
     return [file for file in (path, manifest_path(path)) if os.path.lexists(file)]  # a broken link too
-
-
-def is_taken(path: Path) -> bool:
-    """Tell whether a model or a manifest is there already."""
-    return bool(find_taken(path))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ arXiv:2106.05237).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,24 +24,12 @@ Targets = npt.NDArray[np.float32]
 LoadTeacher = Callable[[Path], LoadedModel]
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """The `.h5` of a teacher."""
-
-    path: Path
-    sha256: str
-
-
-def find_teachers(paths: Iterable[Path]) -> tuple[Teacher, ...]:
-    """Compute the digests of the teachers' files.
+def compute_digest(path: Path) -> str:
+    """Compute the digest of a teacher's file.
 
     Raises:
-        TrainingError: a file cannot be read.
+        TrainingError: it cannot be read.
     """
-    return tuple(Teacher(path, _compute_digest(path)) for path in paths)
-
-
-def _compute_digest(path: Path) -> str:
     try:
         return sha256_hex(path.read_bytes())
     except OSError as error:
@@ -57,7 +44,7 @@ def make_targets(labels: Labels, classes: int, *, smoothing: float = 0.0) -> Tar
 
 
 def load_teachers(
-    teachers: Iterable[Teacher], labels: Sequence[str], shape: tuple[int, ...], *, load_teacher: LoadTeacher
+    paths: Iterable[Path], labels: Sequence[str], shape: tuple[int, ...], *, load_teacher: LoadTeacher
 ) -> tuple[Classifier, ...]:
     """Load the teachers.
 
@@ -65,7 +52,7 @@ def load_teachers(
         TrainingError: a teacher has other classes, or takes images of another size.
         ModelError: a teacher cannot be loaded.
     """
-    return tuple(_load(teacher.path, labels, shape, load_teacher) for teacher in teachers)
+    return tuple(_load(path, labels, shape, load_teacher) for path in paths)
 
 
 def _load(path: Path, labels: Sequence[str], shape: tuple[int, ...], load_teacher: LoadTeacher) -> Classifier:

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from fashion_api.settings import TrainingSettings
 from fashion_api.training.calibrate.calibrator import calibrate_classifier
 from fashion_api.training.fit.checkpoint import Checkpoint
 from fashion_api.training.fit.destination import Destination, choose_path, locate_checkpoint
-from fashion_api.training.fit.distillation import Teacher, find_teachers, load_teachers, make_targets
+from fashion_api.training.fit.distillation import compute_digest, load_teachers, make_targets
 from fashion_api.training.fit.observer import Observer, Plan
 from fashion_api.training.fit.run import Run
 from fashion_api.training.history import format_history, log_path
@@ -96,9 +95,8 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
     split = source.load("train")
     _check_data_size(settings, split)
     recipe = resolve_recipe(settings, split.names)
-    teachers = find_teachers(recipe.teachers)
-    digests = tuple(sorted(teacher.sha256 for teacher in teachers))
-    run = _make_run(settings, recipe, split, teachers, checkpoint_path)
+    digests = tuple(sorted(map(compute_digest, recipe.teachers)))
+    run = _make_run(settings, recipe, split, checkpoint_path)
     run = replace(run, augment=augment, observer=observer or Observer())
     start = _start(run, _describe_run(run, split, digests), earlier)
     run.observer.begin(_plan(run, start, data_dir=source.find("train"), model_path=model_path))
@@ -113,9 +111,10 @@ def train_model(  # noqa: PLR0913  # what the command line may set beside the se
         raise TrainingError(f"{error.filename or model_path} cannot be written: {error.strerror}") from error
 
 
-def _make_run(
-    settings: TrainingSettings, recipe: Recipe, split: Split, teachers: Sequence[Teacher], checkpoint_path: Path
-) -> Run:
+def _make_run(settings: TrainingSettings, recipe: Recipe, split: Split, checkpoint_path: Path) -> Run:
+    def load_teacher(path: Path) -> LoadedModel:
+        return load_model(settings.model_copy(update={"model_path": path}))
+
     data = hold_back(split, recipe)
     shape = split.images.shape[1:]
     return Run(
@@ -127,7 +126,7 @@ def _make_run(
         seed=settings.seed,
         precision=settings.precision,
         checkpoint_path=checkpoint_path,
-        teachers=load_teachers(teachers, split.names, shape, load_teacher=partial(_load_teacher, settings)),
+        teachers=load_teachers(recipe.teachers, split.names, shape, load_teacher=load_teacher),
     )
 
 
@@ -145,10 +144,6 @@ def _plan(run: Run, start: Checkpoint, *, data_dir: Path, model_path: Path) -> P
         model_path=model_path,
         history=start.history,
     )
-
-
-def _load_teacher(settings: TrainingSettings, path: Path) -> LoadedModel:
-    return load_model(settings.model_copy(update={"model_path": path}))
 
 
 def _check_data_size(settings: TrainingSettings, split: Split) -> None:

@@ -21,12 +21,12 @@ def compute_auroc(accepted: Floats, refused: Floats) -> float:
     return float((below + not_above).mean() / (2 * len(accepted)))
 
 
-def compute_fpr(accepted: Floats, refused: Floats, *, share: float = 0.95) -> float:
-    """Compute the share of `refused` that is accepted at the threshold that accepts `share` of `accepted`.
+def compute_fpr(accepted: Floats, refused: Floats) -> float:
+    """Compute the share of `refused` that is accepted at the threshold that accepts 95 % of `accepted`.
 
     This is the FPR at 95 % TPR of S. Liang, Y. Li, R. Srikant, arXiv:1706.02690, and the later literature, in which
-    images to be accepted are the positive class. The threshold is the least score that `share` of `accepted` do not
+    images to be accepted are the positive class. The threshold is the least score that 95 % of `accepted` do not
     exceed.
     """
-    threshold = np.quantile(accepted, share, method="inverted_cdf")
+    threshold = np.quantile(accepted, 0.95, method="inverted_cdf")
     return float((refused <= threshold).mean())

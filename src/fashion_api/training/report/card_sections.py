@@ -12,7 +12,7 @@ from fashion_api.inference.evaluation_record import (
 )
 from fashion_api.inference.manifest import Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
-from fashion_api.training.recipes import RECIPES
+from fashion_api.training.recipes import find_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, RELIABILITY, figure_path
 from fashion_api.training.report.markdown import flow, percent, table
 
@@ -35,9 +35,8 @@ def render_training(model_path: Path, manifest: Manifest) -> list[str]:
     if training is None:
         return ["\n".join([*facts, "- There is no record of its training."])]
     versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
-    description = (
-        RECIPES[training.recipe].description if training.recipe in RECIPES else "which this version does not have"
-    )
+    recipe = find_recipe(manifest)
+    description = "which this version does not have" if recipe is None else recipe.description
     facts += [
         flow(f"""
             - **Data** {training.training_images:,} of the training images for training,

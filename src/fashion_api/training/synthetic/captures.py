@@ -32,8 +32,8 @@ def capture(images: Images, rng: np.random.Generator) -> Images:
     captured = np.empty_like(images)
     for chunk in _list_chunks(images):
         pixels = images[chunk].astype(np.float32)
-        for name, alter in TRAINING_CAPTURES.items():
-            chosen = np.flatnonzero(rng.random(len(pixels)) < _SHARES[name])
+        for _, alter, share in _TRAINING:
+            chosen = np.flatnonzero(rng.random(len(pixels)) < share)
             if len(chosen):
                 pixels[chosen] = np.clip(_alter(pixels[chosen], alter, rng), 0, 255)
         captured[chunk] = to_pixels(pixels)
@@ -191,31 +191,19 @@ def compress_jpeg(images: Pixels, rng: np.random.Generator) -> Pixels:
     ).astype(np.float32)
 
 
-TRAINING_CAPTURES: Mapping[str, Capture] = MappingProxyType(
-    {
-        "placement": place,
-        "resampling": resample,
-        "blur": blur,
-        "lighting": light,
-        "background": set_background,
-        "border": add_border,
-        "noise": add_noise,
-        "JPEG": compress_jpeg,
-    }
+_TRAINING: tuple[tuple[str, Capture, float], ...] = (
+    ("placement", place, 0.5),
+    ("resampling", resample, 0.15),
+    ("blur", blur, 0.25),
+    ("lighting", light, 0.35),
+    ("background", set_background, 0.35),
+    ("border", add_border, 0.06),
+    ("noise", add_noise, 0.3),
+    ("JPEG", compress_jpeg, 0.08),
 )
-"""The kinds that training shows, in the order in which they happen to a picture."""
-_SHARES: Mapping[str, float] = MappingProxyType(
-    {
-        "placement": 0.5,
-        "resampling": 0.15,
-        "blur": 0.25,
-        "lighting": 0.35,
-        "background": 0.35,
-        "border": 0.06,
-        "noise": 0.3,
-        "JPEG": 0.08,
-    }
-)
+"""The kinds that training shows, each for a share of the images, in the order in which they happen to a picture."""
+TRAINING_CAPTURES: Mapping[str, Capture] = MappingProxyType({name: alter for name, alter, _ in _TRAINING})
+"""The same by name."""
 
 
 def _centre(height: int, width: int) -> tuple[Pixels, Pixels]:

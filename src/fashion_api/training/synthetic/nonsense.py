@@ -35,7 +35,7 @@ ClassScore = Callable[[Images], npt.NDArray[np.floating]]
 _CHUNK_PIXELS = 1 << 22  # drawn at a time, to limit the memory
 _FIRST = 200  # pictures that a climb begins with, of which the best is climbed from
 _STARTS = 50  # pictures for each climb of a search
-_SEARCH_CHILDREN = 4
+_CLIMBS, _GENERATIONS, _SEARCH_CHILDREN = 8, 15, 4  # for each class, of each climb, of each generation
 _NEAR = 0.5
 _CHILDREN = 20  # of one generation
 _CHANGED = 0.15  # of the genes of a child
@@ -114,35 +114,26 @@ def mutate(genomes: Genomes, rng: np.random.Generator) -> Genomes:
     return np.where(changed, np.where(redrawn, drawn, moved), genomes).astype(np.float32)
 
 
-def search(
-    score: ClassScore,
-    *,
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
-    climbs: int = 8,
-    generations: int = 15,
-) -> Images:
+def search(score: ClassScore, *, shape: tuple[int, ...], rng: np.random.Generator) -> Images:
     """Climb towards every class from several starts at once, to find outliers for training.
 
     Args:
         score: of a network that is being trained.
         shape: height and width of an image, and 3 for one in colour.
         rng: decides the starts and the changes.
-        climbs: how many for each class.
-        generations: of four children each.
 
     Returns:
         uint8[m, *shape], all rated pictures that score above 0.5 for some class; there may be none.
     """
-    genomes = draw_genomes(_STARTS * climbs, shape, rng)
+    genomes = draw_genomes(_STARTS * _CLIMBS, shape, rng)
     images = render(genomes, shape)
     scores = score(images)
     found = [images[scores.max(axis=1) > _NEAR]]
     classes = scores.shape[1]
-    wanted = np.repeat(np.arange(classes), climbs)
-    parents = genomes[np.argsort(-scores, axis=0)[:climbs].T.ravel()]
+    wanted = np.repeat(np.arange(classes), _CLIMBS)
+    parents = genomes[np.argsort(-scores, axis=0)[:_CLIMBS].T.ravel()]
     reached = np.full(len(parents), -np.inf)
-    for _ in range(generations):
+    for _ in range(_GENERATIONS):
         children = mutate(np.repeat(parents, _SEARCH_CHILDREN, axis=0), rng).reshape(len(parents), _SEARCH_CHILDREN, -1)
         images = render(children.reshape(-1, genomes.shape[1]), shape)
         scores = score(images)

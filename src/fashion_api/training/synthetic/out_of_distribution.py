@@ -60,7 +60,7 @@ def make_out_of_distribution(
     """
     rng = np.random.default_rng(_SEED)
     kinds = {
-        "letters": draw_outliers((draw_glyph(REPORT_FONTS),), drawn, articles=articles, rng=rng),
+        "letters": draw_outliers(draw_glyph(REPORT_FONTS), drawn, articles=articles, rng=rng),
         "uniform noise": rng.integers(0, 256, (drawn, *articles.shape[1:]), dtype=np.uint8),
         "Gaussian noise": draw_normal_noise(articles.shape[1:], drawn, rng),
         "constant": draw_constants(articles.shape[1:]),
@@ -71,8 +71,8 @@ def make_out_of_distribution(
         "upper and lower halves": join_halves(articles, labels, rng),
         "plain bands": draw_plain_bands(articles.shape[1:]),
         **{
-            name: draw_outliers((family,), drawn, articles=articles, rng=rng)
-            for name, family in {**REPORT_ALTERATIONS, **REPORT_SILHOUETTES}.items()
+            name: draw_outliers(draw, drawn, articles=articles, rng=rng)
+            for name, draw in {**REPORT_ALTERATIONS, **REPORT_SILHOUETTES}.items()
         },
     }
     if not with_turned:

@@ -40,11 +40,11 @@ _GREY, _SEPARATE = 0.25, 0.25  # shares of the drawings in colour
 _ON_BLACK = 0.3  # of those in two colours
 
 
-def draw_outliers(families: Sequence[Draw], count: int, *, articles: Images, rng: np.random.Generator) -> Images:
-    """Draw `count` outliers, each of a random family, of the size and the channels of `articles`."""
+def draw_outliers(draw: Draw, count: int, *, articles: Images, rng: np.random.Generator) -> Images:
+    """Draw `count` outliers of one family, of the size and the channels of `articles`."""
     outliers = np.empty((count, *articles.shape[1:]), np.uint8)
-    for index, family in enumerate(rng.integers(0, len(families), count)):
-        outliers[index] = families[family](rng, articles)
+    for index in range(count):
+        outliers[index] = draw(rng, articles)
     return outliers
 
 
@@ -76,18 +76,32 @@ def in_colours(draw: Draw) -> Draw:
     return draw_like
 
 
+def open_canvas(
+    articles: Images, *, background: int = 0
+) -> tuple[Image.Image, ImageDraw.ImageDraw, npt.NDArray[np.float64]]:
+    """Open a canvas, larger than an image: it, a pen for it, and its width and height."""
+    height, width = articles.shape[1:]
+    canvas = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING), background)
+    return canvas, ImageDraw.Draw(canvas), np.array(canvas.size, np.float64)
+
+
+def close_canvas(canvas: Image.Image, articles: Images) -> Images:
+    """Give the canvas in the size of an image."""
+    height, width = articles.shape[1:]
+    return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
+
+
 def draw_glyph(fonts: Sequence[str]) -> Draw:
     """Make a family of glyphs: a letter or digit of one of the fonts, of random size, place, slant and brightness."""
 
     @in_colours
     def draw(rng: np.random.Generator, articles: Images) -> Images:
-        height, width = articles.shape[1:]
-        side = max(height, width) * _SUPERSAMPLING
-        font = load_font(fonts[int(rng.integers(len(fonts)))], int(side * rng.choice((0.6, 0.7, 0.8, 0.9, 1.0, 1.1))))
-        canvas = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
+        canvas, pen, size = open_canvas(articles)
+        name = fonts[int(rng.integers(len(fonts)))]
+        font = load_font(name, int(size.max() * rng.choice((0.6, 0.7, 0.8, 0.9, 1.0, 1.1))))
         character = _CHARACTERS[rng.integers(len(_CHARACTERS))]
         place = (canvas.width * rng.uniform(0.4, 0.6), canvas.height * rng.uniform(0.4, 0.6))
-        ImageDraw.Draw(canvas).text(
+        pen.text(
             place,
             character,
             fill=int(rng.integers(120, 256)),
@@ -95,8 +109,7 @@ def draw_glyph(fonts: Sequence[str]) -> Draw:
             anchor="mm",
             stroke_width=int(rng.integers(0, 3)),
         )
-        turned = canvas.rotate(rng.normal(0, 12), Image.Resampling.BILINEAR)
-        return np.asarray(turned.resize((width, height), Image.Resampling.BOX))
+        return close_canvas(canvas.rotate(rng.normal(0, 12), Image.Resampling.BILINEAR), articles)
 
     return draw
 
@@ -110,10 +123,7 @@ def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
 @in_colours
 def draw_strokes(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to five pen strokes: Bézier curves of random width."""
-    height, width = articles.shape[1:]
-    canvas = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
-    pen = ImageDraw.Draw(canvas)
-    size = np.array(canvas.size)
+    canvas, pen, size = open_canvas(articles)
     t = np.linspace(0, 1, 24)[:, None]
     for _ in range(rng.integers(1, 6)):
         a, b, c, d = rng.uniform(0.12, 0.88, (4, 2)) * size
@@ -124,17 +134,13 @@ def draw_strokes(rng: np.random.Generator, articles: Images) -> Images:
             width=int(rng.integers(2, 10)),
             joint="curve",
         )
-    return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
+    return close_canvas(canvas, articles)
 
 
 @in_colours
 def draw_shapes(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to four lines, ellipses, rectangles and triangles, filled or not."""
-    height, width = articles.shape[1:]
-    background = int(rng.choice((0, 0, int(rng.integers(256)))))
-    canvas = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING), background)
-    pen = ImageDraw.Draw(canvas)
-    size = np.array(canvas.size)
+    canvas, pen, size = open_canvas(articles, background=int(rng.choice((0, 0, int(rng.integers(256))))))
     for _ in range(rng.integers(1, 5)):
         points = rng.uniform(0, 1, (3, 2)) * size
         box = [*np.minimum(points[0], points[1]).tolist(), *np.maximum(points[0], points[1]).tolist()]
@@ -148,7 +154,7 @@ def draw_shapes(rng: np.random.Generator, articles: Images) -> Images:
             lambda corners=corners, grey=grey, line=line: pen.line(corners, grey, line),
         )
         draw[rng.integers(len(draw))]()
-    return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
+    return close_canvas(canvas, articles)
 
 
 @in_colours

@@ -9,15 +9,14 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from fashion_api.images import Images
-from fashion_api.training.synthetic.outliers import Draw, in_colours, load_font, toss
+from fashion_api.training.synthetic.outliers import Draw, close_canvas, in_colours, load_font, open_canvas, toss
 from fashion_api.training.synthetic.pixels import to_pixels
 
 Field = npt.NDArray[np.float64]
 
-_SUPERSAMPLING = 3
 _SPOT = 0.3  # mean radius of a spot in a scene, as a share of the image
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabdeghkmnpqrstuwxyz023456789&@#%$?!"
 _LETTER_FONTS = ("DejaVuSans-Bold", "DejaVuSansMono-Bold", "DejaVuSans")
@@ -33,15 +32,14 @@ ICONS = (
 @in_colours
 def draw_silhouette(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to three polygons and ellipses as one shape with a texture; half of the shapes are symmetrical."""
-    shape = _size(articles)
-    canvas, pen, size = _open_canvas(shape)
+    canvas, pen, size = open_canvas(articles)
     for _ in range(rng.integers(1, 4)):
         if toss(rng, 0.35):
             box = np.sort(rng.uniform(0.02, 0.98, (2, 2)), axis=0) * size
             pen.ellipse([*box[0].tolist(), *box[1].tolist()], 255)
         else:
             pen.polygon([tuple(point) for point in (_draw_corners(rng) * size).tolist()], 255)
-    mask = _close_canvas(canvas, shape)
+    mask = close_canvas(canvas, articles) / 255
     if toss(rng):
         mask = np.maximum(mask, mask[:, ::-1])
     return _fill(mask, draw_texture(rng, articles), rng)
@@ -59,7 +57,7 @@ def _draw_corners(rng: np.random.Generator) -> Field:
 @in_colours
 def draw_band(rng: np.random.Generator, articles: Images) -> Images:
     """Draw one to three bands across the image, or rectangles, of one grey or with a texture."""
-    height, width = _size(articles)
+    height, width = articles.shape[1:]
     field = np.zeros((height, width))
     texture = draw_texture(rng, articles)
     is_upright, is_whole = toss(rng), toss(rng)
@@ -81,7 +79,7 @@ def draw_band(rng: np.random.Generator, articles: Images) -> Images:
 @in_colours
 def draw_cutout(rng: np.random.Generator, articles: Images) -> Images:
     """Cut out a piece of a synthetic photograph: clouds with edges and pieces of cloth in them."""
-    shape = height, width = _size(articles)
+    shape = height, width = articles.shape[1:]
     rows, columns = np.mgrid[:height, :width]
     y, x = (rows + 0.5) / height - 0.5, (columns + 0.5) / width - 0.5
     if toss(rng):
@@ -116,23 +114,22 @@ def draw_sign(characters: Sequence[str], fonts: Sequence[str], *, is_textured: b
 
     @in_colours
     def draw(rng: np.random.Generator, articles: Images) -> Images:
-        shape = _size(articles)
-        canvas, pen, size = _open_canvas(shape)
+        canvas, pen, size = open_canvas(articles)
         font = load_font(fonts[int(rng.integers(len(fonts)))], int(size.max() * rng.choice((0.8, 0.95, 1.1, 1.25))))
         character = characters[int(rng.integers(len(characters)))]
         left, top, right, bottom = pen.textbbox((0, 0), character, font=font)
         place = (size - (right - left, bottom - top)) / 2 - (left, top) + rng.normal(0, 0.03, 2) * size
         pen.text(tuple(place.tolist()), character, fill=255, font=font, stroke_width=int(rng.integers(0, 5)))
         has_texture = toss(rng) if is_textured is None else is_textured
-        texture = draw_texture(rng, articles) if has_texture else np.full(shape, rng.uniform(80, 255))
-        return _fill(_close_canvas(canvas, shape), texture, rng)
+        texture = draw_texture(rng, articles) if has_texture else np.full(articles.shape[1:], rng.uniform(80, 255))
+        return _fill(close_canvas(canvas, articles) / 255, texture, rng)
 
     return draw
 
 
 def draw_texture(rng: np.random.Generator, articles: Images) -> Field:
     """Draw a texture for a shape, float64[height, width] in 0–255: plain, noise, a ramp, clouds, checks or cloth."""
-    shape = height, width = _size(articles)
+    shape = height, width = articles.shape[1:]
     rows, columns = np.mgrid[:height, :width]
     base, spread = rng.uniform(60, 255), rng.uniform(8, 70)
 
@@ -168,7 +165,7 @@ def _take_cloth(rng: np.random.Generator, articles: Images) -> Images:
     return np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _draw_clouds(rng: np.random.Generator, shape: tuple[int, int]) -> Field:
+def _draw_clouds(rng: np.random.Generator, shape: tuple[int, ...]) -> Field:
     """Draw smooth noise, as photographs have it, with a mean and a spread of its own."""
     height, width = shape
     frequencies = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
@@ -188,7 +185,7 @@ def _fill(mask: Field, texture: Field, rng: np.random.Generator) -> Images:
 @in_colours
 def draw_crossing(rng: np.random.Generator, articles: Images) -> Images:
     """Draw two crossing bands, or the frame of a rectangle, of one grey or with a texture."""
-    height, width = _size(articles)
+    height, width = articles.shape[1:]
     mask = np.zeros((height, width))
     rows, columns = np.sort(rng.integers(0, height + 1, 2)), np.sort(rng.integers(0, width + 1, 2))
     if toss(rng):
@@ -204,8 +201,7 @@ def draw_crossing(rng: np.random.Generator, articles: Images) -> Images:
 @in_colours
 def draw_script(rng: np.random.Generator, articles: Images) -> Images:
     """Draw a character of no real script: one to five thin strokes, each a walk that turns slowly."""
-    shape = _size(articles)
-    canvas, pen, size = _open_canvas(shape)
+    canvas, pen, size = open_canvas(articles)
     line, grey = int(rng.integers(3, 8)), int(rng.integers(170, 256))
     for _ in range(rng.integers(1, 6)):
         steps = int(rng.integers(6, 22))
@@ -213,7 +209,7 @@ def draw_script(rng: np.random.Generator, articles: Images) -> Images:
         walk = np.cumsum(np.stack((np.cos(headings), np.sin(headings)), axis=1), axis=0) * rng.uniform(2.5, 5.5)
         points = np.clip(rng.uniform(0.15, 0.85, 2) * size + walk - walk.mean(axis=0) / 2, 0.06 * size, 0.94 * size)
         pen.line([tuple(point) for point in points.tolist()], fill=grey, width=line, joint="curve")
-    return to_pixels(_close_canvas(canvas, shape) * 255)
+    return close_canvas(canvas, articles)
 
 
 TRAINING_SILHOUETTES: Mapping[str, Draw] = MappingProxyType(
@@ -235,18 +231,3 @@ REPORT_SILHOUETTES: Mapping[str, Draw] = MappingProxyType(
     }
 )
 """The shapes and signs that only the report uses."""
-
-
-def _size(articles: Images) -> tuple[int, int]:
-    return articles.shape[1], articles.shape[2]
-
-
-def _open_canvas(shape: tuple[int, int]) -> tuple[Image.Image, ImageDraw.ImageDraw, Field]:
-    """Open a black canvas, larger than the image: it, a pen for it, and its width and height."""
-    canvas = Image.new("L", (shape[1] * _SUPERSAMPLING, shape[0] * _SUPERSAMPLING))
-    return canvas, ImageDraw.Draw(canvas), np.array(canvas.size, np.float64)
-
-
-def _close_canvas(canvas: Image.Image, shape: tuple[int, int]) -> Field:
-    """Give the canvas as a mask in 0–1 of the image's size."""
-    return np.asarray(canvas.resize((shape[1], shape[0]), Image.Resampling.BOX)) / 255
