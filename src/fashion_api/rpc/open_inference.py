@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
-from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotReadyError
+from fashion_api.errors import FashionError, NotReadyError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.resizing import choose_resize
@@ -44,6 +44,7 @@ from fashion_api.wire.tensors import (
     unpack_bytes,
     unpack_numbers,
 )
+from fashion_api.wire.validation import wrong
 
 _KEPT_BYTES: Final = 1024
 """A request up to this size, without its data, is kept with what was read in it."""
@@ -244,9 +245,9 @@ def _refuse_changes(asked: Mapping[str, Message], settings: Mapping[str, Message
     """
     for name, value in asked.items():
         if name not in settings:
-            raise _wrong(f"settings.{name:.100}", f"is no setting; there are {', '.join(sorted(settings))}")
+            raise wrong(f"settings.{name:.100}", f"is no setting; there are {', '.join(sorted(settings))}")
         if value.SerializeToString() != settings[name].SerializeToString():
-            raise _wrong(f"settings.{name}", "cannot be changed by a request: who runs the service sets it")
+            raise wrong(f"settings.{name}", "cannot be changed by a request: who runs the service sets it")
 
 
 async def _infer(call: Call, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
@@ -375,30 +376,26 @@ def _read_values(
     name, datatype, shape = asked.name, asked.datatype, asked.shape
     if raw:
         if len(raw) != 1:
-            raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
+            raise wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
         if asked.has_contents:
-            raise _wrong(name, "has both `contents` and `raw_input_contents`")
+            raise wrong(name, "has both `contents` and `raw_input_contents`")
         if datatype != BYTES:
             return Tensor(name, datatype, shape, unpack_numbers(name, raw[0], datatype))
         size = count_elements(name, datatype, shape, spec, max_images=max_images)
         return Tensor(name, datatype, shape, unpack_bytes(name, raw[0], most=size))
     field = _CONTENTS.get(datatype)
     if field is None:
-        raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
+        raise wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
     contents: Sequence[tuple[Any, Any]] = request.inputs[0].contents.ListFields()
     for descriptor, _ in contents:
         if descriptor.name != field:
-            raise _wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
+            raise wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
     if not contents:
-        raise _wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
+        raise wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
     tensor = Tensor(name, datatype, shape, contents[0][1])
     check_size(tensor, spec, max_images=max_images)  # before there are as many objects as values
     values = list(tensor.values)
     return tensor._replace(values=values if datatype == BYTES else parse_numbers(name, values, datatype, shape))
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])
 
 
 METHODS: Final = list_methods(

@@ -6,13 +6,15 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.pictures.encoding import encode_png
 from fashion_api.service.service import Service
 from fashion_api.service.survey import Findings
 from fashion_api.wire.models import ConfusionMatrix, LabelledImage, LabelledImagePage, ListedImage, ModelId
 from fashion_api.wire.operation import Reply
 from fashion_api.wire.queries import LabelledImagesQuery, Order
+from fashion_api.wire.validation import wrong
+
+_NO_NOVELTY = "this model does not score novelty"
 
 
 class _Found(TypedDict, total=False):
@@ -105,7 +107,7 @@ def draw_labelled_image(service: Service, index: int, *, scale: int) -> Reply:
 def _find_class(labels: Sequence[str], label: str, parameter: str) -> int:
     folded = [name.casefold() for name in labels]
     if label.casefold() not in folded:
-        raise InvalidRequestError([Fault(parameter, f"there is no such class; the classes are {', '.join(labels)}")])
+        raise wrong(parameter, f"there is no such class; the classes are {', '.join(labels)}")
     return folded.index(label.casefold())
 
 
@@ -118,7 +120,7 @@ def _match(findings: Findings, query: LabelledImagesQuery, predicted: int | None
         matches &= findings.is_correct == query.correct
     if query.accepted is not None:
         if findings.is_accepted is None:
-            raise _lacks_novelty("accepted")
+            raise wrong("accepted", _NO_NOVELTY)
         matches &= findings.is_accepted == query.accepted
     return matches
 
@@ -127,12 +129,8 @@ def _find_keys(findings: Findings, order: Order) -> npt.NDArray[np.floating]:
     """Give what the images are sorted by, the least first."""
     keys: npt.NDArray[np.floating] | None = findings.probabilities if "confidence" in order else findings.novelty
     if keys is None:
-        raise _lacks_novelty("sort")
+        raise wrong("sort", _NO_NOVELTY)
     return -keys if order.startswith("-") else keys
-
-
-def _lacks_novelty(parameter: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(parameter, "this model does not score novelty")])
 
 
 def _describe_finding(findings: Findings, labels: Sequence[str], index: int) -> _Found:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 import orjson
 
-from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.errors import ImageError, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
@@ -53,7 +53,7 @@ from fashion_api.wire.tensors import (
     unpack_bytes,
     unpack_numbers,
 )
-from fashion_api.wire.validation import name_json_type, name_value, to_whole_number
+from fashion_api.wire.validation import name_json_type, name_value, to_whole_number, wrong
 
 BINARY: Final = "application/octet-stream"
 """The media type of an answer with binary data."""
@@ -118,7 +118,7 @@ def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | Job
     if length is None:
         text, rest = body, memoryview(b"")
     elif length > len(body):
-        raise _wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
+        raise wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
     else:
         text, rest = body[:length], memoryview(body)[length:]
     if len(text) > UNCOUNTED_BYTES:
@@ -133,10 +133,10 @@ def _read_fields(head: RequestHead) -> _Fields:
     for name, value in head.headers:
         if name == _HEADER_LENGTH:
             if length is not None:
-                raise _wrong("", f"{HEADER_LENGTH} is there twice")
+                raise wrong("", f"{HEADER_LENGTH} is there twice")
             digits = value.strip()
             if not digits.isdigit() or len(digits) > _LENGTH_DIGITS:
-                raise _wrong("", f"{HEADER_LENGTH} must be a number of bytes, not '{value.decode('latin-1'):.40}'")
+                raise wrong("", f"{HEADER_LENGTH} must be a number of bytes, not '{value.decode('latin-1'):.40}'")
             length = int(digits)
         elif name == b"accept-encoding":
             accept_encoding = f"{accept_encoding},{value.decode('latin-1')}"
@@ -149,7 +149,7 @@ def _read_text(text: bytes, served_input: str, *, is_all: bool) -> _Asked:
         document = parse_json(text)
     except InvalidRequestError as error:
         if is_all and _BINARY_SIZE.encode() in text:
-            raise _wrong("", f"{error}; before binary data, {HEADER_LENGTH} must say how long the JSON is") from None
+            raise wrong("", f"{error}; before binary data, {HEADER_LENGTH} must say how long the JSON is") from None
         raise
     return _read_document(document, served_input)
 
@@ -184,7 +184,7 @@ def _read_document(document: object, served_input: str) -> _Asked:
     request = _check_object("", document)
     request_id = request.get("id", "")
     if not isinstance(request_id, str):
-        raise _wrong("id", f"must be a string, not {name_json_type(request_id)}")
+        raise wrong("id", f"must be a string, not {name_json_type(request_id)}")
     parameters = _read_parameters("", request)
     check_parameters(parameters)
     timeout_s = read_timeout_s(parameters)
@@ -194,7 +194,7 @@ def _read_document(document: object, served_input: str) -> _Asked:
     datatype = _read_string("inputs[0]", given, "datatype")
     check_input_form(served_input, datatype, of_input)
     if given.get("data", ()) is None:
-        raise _wrong("inputs[0].data", "must be a list, not null")
+        raise wrong("inputs[0].data", "must be a list, not null")
     return _Asked(
         request_id,
         timeout_s,
@@ -235,7 +235,7 @@ def _finish_pictures(
 
 def _check_object(where: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong(where, f"{'' if where else 'the body '}must be an object, not {name_json_type(value)}")
+        raise wrong(where, f"{'' if where else 'the body '}must be an object, not {name_json_type(value)}")
     return value
 
 
@@ -243,7 +243,7 @@ def _read_list(request: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """Give the objects of a list; it may be missing."""
     found = request.get(name, [])
     if not isinstance(found, list):
-        raise _wrong(name, f"must be a list, not {name_json_type(found)}")
+        raise wrong(name, f"must be a list, not {name_json_type(found)}")
     return [_check_object(f"{name}[{position}]", item) for position, item in enumerate(found)]
 
 
@@ -254,18 +254,16 @@ def _read_parameters(where: str, owner: dict[str, Any]) -> Parameters:
     place = f"{where}parameters"
     for name, value in _check_object(place, parameters).items():
         if not isinstance(value, (str, int, float)):  # booleans are whole numbers to Python
-            raise _wrong(
-                f"{place}.{name:.100}", f"must be a string, a number or a boolean, not {name_json_type(value)}"
-            )
+            raise wrong(f"{place}.{name:.100}", f"must be a string, a number or a boolean, not {name_json_type(value)}")
     return cast("Parameters", parameters)
 
 
 def _read_string(where: str, owner: dict[str, Any], name: str) -> str:
     if name not in owner:
-        raise _wrong(f"{where}.{name}", "is missing")
+        raise wrong(f"{where}.{name}", "is missing")
     value = owner[name]
     if not isinstance(value, str):
-        raise _wrong(f"{where}.{name}", f"must be a string, not {name_json_type(value)}")
+        raise wrong(f"{where}.{name}", f"must be a string, not {name_json_type(value)}")
     return value
 
 
@@ -288,14 +286,14 @@ def _read_outputs(request: dict[str, Any], parameters: Parameters) -> tuple[list
 def _read_boolean(where: str, parameters: Parameters, name: str, *, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise _wrong(f"{where}.{name}", f"must be a boolean, not {name_json_type(value)}")
+        raise wrong(f"{where}.{name}", f"must be a boolean, not {name_json_type(value)}")
     return value
 
 
 def _read_input(request: dict[str, Any], served_input: str) -> dict[str, Any]:
     """Give the one input."""
     if "inputs" not in request:
-        raise _wrong("inputs", f"is missing; the model has one input, {served_input}")
+        raise wrong("inputs", f"is missing; the model has one input, {served_input}")
     inputs = _read_list(request, "inputs")
     check_input(
         served_input, [_read_string(f"inputs[{position}]", item, "name") for position, item in enumerate(inputs)]
@@ -307,14 +305,12 @@ def _read_values(asked: _Asked, text: bytes, rest: memoryview, spec: InputSpec, 
     name, datatype = asked.name, asked.datatype
     if asked.binary_size is None:
         if len(rest):
-            raise _wrong(
-                "", f"the body goes on for {len(rest)} bytes after its JSON, but no input has a {_BINARY_SIZE}"
-            )
+            raise wrong("", f"the body goes on for {len(rest)} bytes after its JSON, but no input has a {_BINARY_SIZE}")
         if asked.data is None:
-            raise _wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
+            raise wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
         return _read_data(spec, name, datatype, asked.data, may_hold_booleans=may_hold_booleans(text))
     if asked.data is not None:
-        raise _wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
+        raise wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
     content = _check_binary(name, asked.binary_size, rest)
     if datatype == BYTES:
         return unpack_bytes(name, content, most=count_elements(name, datatype, asked.shape, spec, max_images=most))
@@ -324,21 +320,21 @@ def _read_values(asked: _Asked, text: bytes, rest: memoryview, spec: InputSpec, 
 def _read_shape(given: dict[str, Any]) -> list[int]:
     where = "inputs[0].shape"
     if "shape" not in given:
-        raise _wrong(where, "is missing")
+        raise wrong(where, "is missing")
     shape = given["shape"]
     if not isinstance(shape, list):
-        raise _wrong(where, f"must be a list, not {name_json_type(shape)}")
+        raise wrong(where, f"must be a list, not {name_json_type(shape)}")
     if set(map(type, shape)) == {int}:
         return shape
     lengths = list(map(to_whole_number, shape))
     if None in lengths:
-        raise _wrong(where, f"must have whole numbers, not {name_value(shape[lengths.index(None)])}")
+        raise wrong(where, f"must have whole numbers, not {name_value(shape[lengths.index(None)])}")
     return cast("list[int]", lengths)
 
 
 def _read_data(spec: InputSpec, name: str, datatype: str, data: object, *, may_hold_booleans: bool) -> Any:  # noqa: ANN401  # as in `Tensor`
     if datatype in _IN_BINARY_ONLY:
-        raise _wrong(name, f"has the data type {datatype}, which is read as binary data only")
+        raise wrong(name, f"has the data type {datatype}, which is read as binary data only")
     values, _ = flatten(name, data)
     if datatype == BYTES:
         return _read_pictures(name, values)
@@ -351,11 +347,11 @@ def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
     for position, value in enumerate(values):
         where = f"{name}[{position}]"
         if not isinstance(value, str):
-            raise _wrong(where, f"must be a picture file in base64, not {name_json_type(value)}")
+            raise wrong(where, f"must be a picture file in base64, not {name_json_type(value)}")
         try:
             contents.append(read_base64(value))
         except ImageError as error:
-            raise _wrong(where, str(error)) from None
+            raise wrong(where, str(error)) from None
     return contents
 
 
@@ -363,9 +359,9 @@ def _check_binary(name: str, given: object, rest: memoryview) -> memoryview:
     where = f"{name}.parameters.{_BINARY_SIZE}"
     size = to_whole_number(given)
     if size is None or size < 0:
-        raise _wrong(where, f"must be a number of bytes, not {name_value(given)}")
+        raise wrong(where, f"must be a number of bytes, not {name_value(given)}")
     if size != len(rest):
-        raise _wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
+        raise wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
     return rest
 
 
@@ -439,10 +435,6 @@ def choose_coding(accept_encoding: str) -> str:
         if given > weight:
             best, weight = found[1].lower().removeprefix("x-"), given
     return best
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])
 
 
 INFER = Operation("POST", "/v2/models/{name}/infer", _infer, lambda _head: None)

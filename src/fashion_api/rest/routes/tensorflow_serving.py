@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep
 from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_body, describe_parameters, protocol_responses
@@ -30,6 +29,7 @@ from fashion_api.wire.tensorflow_serving_models import (
     ServingRequest,
     ServingStatus,
 )
+from fashion_api.wire.validation import wrong
 
 router = OperationRouter(tags=["TensorFlow Serving"])
 
@@ -173,9 +173,7 @@ router.add_operation(
 @router.api_route(_MODEL + "/labels/{label}", methods=["GET", "POST"], include_in_schema=False)
 async def refuse_label(label: str) -> None:
     """Refuse a version by its label."""
-    raise InvalidRequestError(
-        [Fault("", f"Unrecognized servable version label: {label:.100}; versions have numbers here, and no labels")]
-    )
+    raise wrong("", f"Unrecognized servable version label: {label:.100}; versions have numbers here, and no labels")
 
 
 _match("/v1/models/[^/:]+/labels/(?P<label>[^/:]*).*")
@@ -184,7 +182,7 @@ _match("/v1/models/[^/:]+/labels/(?P<label>[^/:]*).*")
 @router.post(_MODEL + ":{verb}", include_in_schema=False)
 async def refuse_verb(verb: str) -> None:
     """Refuse what TensorFlow Serving and KServe can be asked for besides predictions."""
-    raise InvalidRequestError([Fault("", f"`{verb:.100}` is not offered; `predict` is")])
+    raise wrong("", f"`{verb:.100}` is not offered; `predict` is")
 
 
 _match("/v1/models/[^/:]+(?:/versions/[^/:]+)?:(?P<verb>.*)")
