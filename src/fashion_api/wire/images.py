@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails
 from fashion_api.errors import MAX_FAULTS, ImageError, WrongSizeError
 from fashion_api.pictures.decoding import decode_image, read_base64
 from fashion_api.pictures.resizing import Resize
-from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_FILE
 from fashion_api.wire.mistakes import describe_image_mistake, name_row
 from fashion_api.wire.validation import make_error, name_json_type, name_value
 
@@ -83,12 +83,7 @@ _Base64 = Annotated[
     Field(
         title="A picture file in base64",
         description="A PNG, JPEG, GIF, BMP or WebP file, or a `data:` URL of it.",
-        json_schema_extra={
-            BOUND: "base64",
-            "format": PICTURE_BASE64,
-            "contentEncoding": "base64",
-            "contentMediaType": "image/png",
-        },
+        json_schema_extra=PICTURE_FILE,
     ),
 ]
 

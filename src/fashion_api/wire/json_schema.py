@@ -28,6 +28,13 @@ BOUND: Final = "x-bound"
 """The keyword of a schema or an example that is completed later: names the one of `Bounds` that it waits for."""
 PICTURE_BASE64: Final = "picture-base64"
 """The format of a string that is a picture file of the model's size in base64."""
+PICTURE_FILE: Final[dict[str, Any]] = {
+    BOUND: "base64",
+    "format": PICTURE_BASE64,
+    "contentEncoding": "base64",
+    "contentMediaType": "image/png",
+}
+"""What the schema of such a string has."""
 CROP: Final = "crop"
 """The format of a string that names a part of a picture."""
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_FILE
 
 _Number = Annotated[int, Field(ge=0)]
 _Element = str | bool | int | float
@@ -269,19 +269,9 @@ class PictureInput(_Input):
 
     shape: list[int] = Field(description="The number of files.", json_schema_extra={BOUND: "picture_shape"})
     datatype: str = Field(description="Byte strings.", json_schema_extra={"enum": ["BYTES"]})
-    data: list[
-        Annotated[
-            str,
-            Field(
-                json_schema_extra={
-                    BOUND: "base64",
-                    "format": PICTURE_BASE64,
-                    "contentEncoding": "base64",
-                    "contentMediaType": "image/png",
-                }
-            ),
-        ]
-    ] = Field(min_length=1, max_length=1, description="Picture files in base64.")
+    data: list[Annotated[str, Field(json_schema_extra=PICTURE_FILE)]] = Field(
+        min_length=1, max_length=1, description="Picture files in base64."
+    )
 
 
 class OutputParameters(_Parameters):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_FILE
 
 
 class _Schema(BaseModel):
@@ -134,15 +134,7 @@ class Base64Picture(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    b64: str = Field(
-        description="A PNG, JPEG, GIF, BMP or WebP file.",
-        json_schema_extra={
-            BOUND: "base64",
-            "format": PICTURE_BASE64,
-            "contentEncoding": "base64",
-            "contentMediaType": "image/png",
-        },
-    )
+    b64: str = Field(description="A PNG, JPEG, GIF, BMP or WebP file.", json_schema_extra=PICTURE_FILE)
 
 
 _Value = Annotated[float, Field(ge=0, json_schema_extra={BOUND: "serving_value"})]
