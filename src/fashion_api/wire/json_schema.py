@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict
+
 from fashion_api.images import Images
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.service.limits import find_max_explained
@@ -37,6 +39,14 @@ PICTURE_FILE: Final[dict[str, Any]] = {
 """What the schema of such a string has."""
 CROP: Final = "crop"
 """The format of a string that names a part of a picture."""
+
+
+class Schema(BaseModel):
+    """What an answer is described by."""
+
+    # An answer has all of its fields, and a generated client need not ask whether it does.
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
+
 
 Bounds = Mapping[str, Mapping[str, Any]]
 """What each kind of incomplete schema or example gets."""
