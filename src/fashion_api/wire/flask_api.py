@@ -6,7 +6,7 @@ from fashion_api.errors import BodyTooLargeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import parse_json
-from fashion_api.wire.operation import Job, Operation, Reply, RequestHead
+from fashion_api.wire.operation import Job, Operation, Reply, RequestHead, accept_any_type
 from fashion_api.wire.predictions import write_json
 from fashion_api.wire.queries import ImageIndex, read_query
 from fashion_api.wire.validation import validate
@@ -69,8 +69,4 @@ def _read_prediction(service: Service, head: RequestHead, body: bytes) -> Job[Re
     return Job(test_set.images[index : index + 1], write)
 
 
-def _accept_any_body(_head: RequestHead) -> None:
-    """The original API's clients send JSON under any media type, or no body."""
-
-
-PREDICT_LABEL = Operation("GET", "/predict", _read_prediction, _accept_any_body)
+PREDICT_LABEL = Operation("GET", "/predict", _read_prediction, accept_any_type)

@@ -37,7 +37,7 @@ from fashion_api.wire.inference_terms import (
     read_timeout_s,
 )
 from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, may_hold_booleans, parse_json, read_json, refuse_mark
-from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step, accept_any_type
 from fashion_api.wire.served_model import DATATYPE
 from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
@@ -437,5 +437,5 @@ def choose_coding(accept_encoding: str) -> str:
     return best
 
 
-INFER = Operation("POST", "/v2/models/{name}/infer", _infer, lambda _head: None)
+INFER = Operation("POST", "/v2/models/{name}/infer", _infer, accept_any_type)
 INFER_VERSION = INFER._replace(path="/v2/models/{name}/versions/{version}/infer")

@@ -12,7 +12,7 @@ from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import JSON, may_hold_booleans, read_json, refuse_mark
-from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, accept_any_type
 from fashion_api.wire.signatures import (
     PIXELS,
     PREDICT_METHOD,
@@ -265,11 +265,7 @@ def _describe_tensor(signature: Signature, name: str, datatype: str, shape: Sequ
     )
 
 
-def _accept_any_type(_head: RequestHead) -> None:
-    """Clients send JSON under any media type, as `curl -d` does that of a form."""
-
-
-PREDICT = Operation("POST", "/v1/models/{name}:predict", _read_prediction, _accept_any_type, ignores_case=True)
+PREDICT = Operation("POST", "/v1/models/{name}:predict", _read_prediction, accept_any_type, ignores_case=True)
 PREDICT_BY_VERSION = Operation(
-    "POST", "/v1/models/{name}/versions/{version}:predict", _read_prediction, _accept_any_type, ignores_case=True
+    "POST", "/v1/models/{name}/versions/{version}:predict", _read_prediction, accept_any_type, ignores_case=True
 )
