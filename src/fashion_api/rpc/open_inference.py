@@ -1,7 +1,7 @@
 """The Open Inference Protocol over gRPC, `inference.GRPCInferenceService`, with the extensions of Triton's servers."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +10,6 @@ from google.protobuf.message import Message
 from fashion_api.errors import FashionError, NotReadyError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.pictures.resizing import choose_resize
 from fashion_api.rpc.calls import Call, InStream, Openly, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
 from fashion_api.rpc.statuses import UnsupportedCallError
@@ -20,18 +19,17 @@ from fashion_api.service.statistics import Total
 from fashion_api.wire import served_model
 from fashion_api.wire.inference_terms import (
     Parameters,
-    advise,
     check_input,
     check_input_form,
     check_parameters,
     choose_outputs,
     compute_outputs,
     pack_output,
+    read_job,
     read_pixel_range,
     read_timeout_s,
 )
 from fashion_api.wire.operation import Job, Step
-from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
     PixelRange,
@@ -39,8 +37,6 @@ from fashion_api.wire.tensors import (
     check_size,
     count_elements,
     parse_numbers,
-    read_numbers,
-    read_tensor,
     unpack_bytes,
     unpack_numbers,
 )
@@ -295,8 +291,7 @@ def _read_inference(
     request.ClearField("raw_input_contents")
     asked = _read_asked(request, settings.served_input) if not raw else _read_again(request, settings.served_input)
     wanted = choose_outputs(service, asked.outputs)
-    max_images = service.max_images
-    tensor = _read_values(request, asked, raw, model.input, max_images=max_images)
+    tensor = _read_values(request, asked, raw, model.input, max_images=service.max_images)
 
     def write(predictions: Predictions) -> pb.ModelInferResponse:
         outputs = compute_outputs(wanted, model, predictions)
@@ -307,20 +302,7 @@ def _read_inference(
         answer.raw_output_contents.extend([pack_output(output) for output in outputs])
         return answer
 
-    if tensor.datatype != BYTES:
-        pixel_range = asked.pixel_range
-        advice = advise(pixel_range)
-        images = read_numbers(tensor, model.input, max_images=max_images, pixel_range=pixel_range, advice=advice)
-        return Job(images, write, asked.timeout_s)
-    steps = read_tensor(tensor, model.input, max_images=max_images, resize=choose_resize(settings, model.input))
-    return _finish_pictures(steps, write, asked.timeout_s)
-
-
-def _finish_pictures(
-    steps: Generator[Step, None, SizedImages], write: Callable[[Predictions], pb.ModelInferResponse], timeout_s: float
-) -> Generator[Step, None, Job[pb.ModelInferResponse]]:
-    found = yield from steps
-    return Job(found.images, write, timeout_s)
+    return read_job(service, tensor, write, pixel_range=asked.pixel_range, timeout_s=asked.timeout_s)
 
 
 def _read_again(request: pb.ModelInferRequest, served_input: str) -> _Asked:

@@ -1,24 +1,29 @@
 """What requests of the Open Inference Protocol mean, whichever carrier they come by: names, parameters and outputs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.pictures.resizing import choose_resize
 from fashion_api.service.service import Service
+from fashion_api.wire.operation import Job, ReplyT, Step
 from fashion_api.wire.tensors import (
     BYTES,
     NUMBERS,
     PROBABILITIES,
     Array,
     PixelRange,
+    Tensor,
     compute_output,
     describe_classes,
     list_outputs,
     pack_bytes,
+    read_numbers,
+    read_tensor,
 )
 from fashion_api.wire.validation import name_value, to_whole_number, wrong
 
@@ -76,7 +81,41 @@ def read_pixel_range(parameters: Parameters, of_input: Parameters) -> PixelRange
     raise wrong(f"parameters.{PIXEL_RANGE}", f'must be "0-1" or "0-255", not {_name(given)}')
 
 
-def advise(pixel_range: PixelRange) -> str:
+def read_job(
+    service: Service,
+    tensor: Tensor,
+    write: Callable[[Predictions], ReplyT],
+    *,
+    pixel_range: PixelRange,
+    timeout_s: float,
+) -> Job[ReplyT] | Generator[Step, None, Job[ReplyT]]:
+    """Read the images of a tensor: numbers at once, picture files in steps.
+
+    Raises:
+        InvalidRequestError: the shape or a value is wrong; says which, and what is accepted.
+    """
+    if tensor.datatype == BYTES:
+        return _read_pictures(service, tensor, write, timeout_s)
+    images = read_numbers(
+        tensor,
+        service.model.input,
+        max_images=service.max_images,
+        pixel_range=pixel_range,
+        advice=_advise(pixel_range),
+    )
+    return Job(images, write, timeout_s)
+
+
+def _read_pictures(
+    service: Service, tensor: Tensor, write: Callable[[Predictions], ReplyT], timeout_s: float
+) -> Generator[Step, None, Job[ReplyT]]:
+    spec = service.model.input
+    resize = choose_resize(service.settings, spec)
+    images, _ = yield from read_tensor(tensor, spec, max_images=service.max_images, resize=resize)
+    return Job(images, write, timeout_s)
+
+
+def _advise(pixel_range: PixelRange) -> str:
     """Say how pixels of the other range are sent."""
     if pixel_range == "0-1":
         return f"; send pixels from 0 to 255 without the parameter {PIXEL_RANGE}"

@@ -10,7 +10,7 @@ import functools
 import math
 import re
 import zlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
@@ -20,26 +20,24 @@ from fashion_api.errors import ImageError, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
-from fashion_api.pictures.resizing import choose_resize
 from fashion_api.service.service import Service
 from fashion_api.wire.inference_terms import (
     OutputTensor,
     Parameters,
     WantedOutput,
-    advise,
     check_input,
     check_input_form,
     check_parameters,
     choose_outputs,
     compute_outputs,
     pack_output,
+    read_job,
     read_pixel_range,
     read_timeout_s,
 )
 from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, may_hold_booleans, parse_json, read_json, refuse_mark
-from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step, accept_any_type
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, accept_any_type
 from fashion_api.wire.served_model import DATATYPE
-from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
     PixelRange,
@@ -49,7 +47,6 @@ from fashion_api.wire.tensors import (
     list_shapes,
     parse_numbers,
     read_numbers,
-    read_tensor,
     unpack_bytes,
     unpack_numbers,
 )
@@ -213,24 +210,11 @@ def _read_asked(
     service: Service, fields: _Fields, asked: _Asked, text: bytes, rest: memoryview
 ) -> Job[Reply] | JobSteps:
     """Read the values of what is asked for in `text`, the JSON; `rest` is the binary data behind it."""
-    spec, settings = service.model.input, service.settings
-    most = service.max_images
     answer = _Answer(choose_outputs(service, asked.outputs), asked.are_binary, asked.request_id)
     write = _make_writer(service, fields, answer)
-    tensor = Tensor(asked.name, asked.datatype, asked.shape, _read_values(asked, text, rest, spec, most=most))
-    if tensor.datatype != BYTES:
-        pixel_range = asked.pixel_range
-        images = read_numbers(tensor, spec, max_images=most, pixel_range=pixel_range, advice=advise(pixel_range))
-        return Job(images, write, asked.timeout_s)
-    steps = read_tensor(tensor, spec, max_images=most, resize=choose_resize(settings, spec))
-    return _finish_pictures(steps, write, asked.timeout_s)
-
-
-def _finish_pictures(
-    steps: Generator[Step, None, SizedImages], write: Callable[[Predictions], Reply], timeout_s: float
-) -> JobSteps:
-    found = yield from steps
-    return Job(found.images, write, timeout_s)
+    values = _read_values(asked, text, rest, service.model.input, most=service.max_images)
+    tensor = Tensor(asked.name, asked.datatype, asked.shape, values)
+    return read_job(service, tensor, write, pixel_range=asked.pixel_range, timeout_s=asked.timeout_s)
 
 
 def _check_object(where: str, value: object) -> dict[str, Any]:
