@@ -63,8 +63,6 @@ _CONTENTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The field that has the elements of each type; those of all others come as bytes only."""
 _FINAL: Final = "triton_final_response"
-_WANTS_EMPTY_FINAL: Final = "triton_enable_empty_final_response"
-"""A parameter of Triton's clients: each answer of ours has content, the last one too."""
 
 
 async def _answer_server_live(
@@ -318,7 +316,6 @@ def _read_text(text: bytes, served_input: str) -> _Asked:
 
 def _read_asked(request: pb.ModelInferRequest, served_input: str) -> _Asked:
     parameters = _read_parameters(request.parameters)
-    parameters.pop(_WANTS_EMPTY_FINAL, None)
     check_parameters(parameters)
     check_input(served_input, [given.name for given in request.inputs])
     given = request.inputs[0]
