@@ -72,14 +72,6 @@ _KEPT_BYTES: Final = 1024
 """JSON up to this size is kept with what was read in it."""
 
 
-class _Fields(NamedTuple):
-    """What the head of a request says."""
-
-    header_length: int | None
-    """Bytes of JSON before binary data; `None` where all is JSON."""
-    accept_encoding: str
-
-
 class _Asked(NamedTuple):
     """What the JSON of a request says."""
 
@@ -98,20 +90,11 @@ class _Asked(NamedTuple):
     data: object
 
 
-class _Answer(NamedTuple):
-    """How the answer to a request is written."""
-
-    wanted: Sequence[WantedOutput]
-    are_binary: Sequence[bool]
-    request_id: str = ""
-
-
 def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | JobSteps:
     service.check_served(*head.parameters)
-    fields = _read_fields(head)
-    length = fields.header_length
+    length, accept_encoding = _read_fields(head)
     if length == 0:
-        return _read_raw(service, fields, body)
+        return _read_raw(service, accept_encoding, body)
     if length is None:
         text, rest = body, memoryview(b"")
     elif length > len(body):
@@ -119,12 +102,14 @@ def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | Job
     else:
         text, rest = body[:length], memoryview(body)[length:]
     if len(text) > UNCOUNTED_BYTES:
-        return _read_large(service, fields, text, rest)
+        return _read_large(service, accept_encoding, text, rest)
     read = _read_text_again if len(text) <= _KEPT_BYTES and length is not None else _read_text
-    return _read_asked(service, fields, read(text, service.settings.served_input, is_all=length is None), text, rest)
+    asked = read(text, service.settings.served_input, is_all=length is None)
+    return _read_asked(service, accept_encoding, asked, text, rest)
 
 
-def _read_fields(head: RequestHead) -> _Fields:
+def _read_fields(head: RequestHead) -> tuple[int | None, str]:
+    """Give the bytes of JSON before binary data, `None` where all is JSON; and which codings the caller accepts."""
     length: int | None = None
     accept_encoding = ""
     for name, value in head.headers:
@@ -137,7 +122,7 @@ def _read_fields(head: RequestHead) -> _Fields:
             length = int(digits)
         elif name == b"accept-encoding":
             accept_encoding = f"{accept_encoding},{value.decode('latin-1')}"
-    return _Fields(length, accept_encoding)
+    return length, accept_encoding
 
 
 def _read_text(text: bytes, served_input: str, *, is_all: bool) -> _Asked:
@@ -155,16 +140,16 @@ _read_text_again = functools.lru_cache(maxsize=256)(_read_text)
 """For JSON before binary data: one caller's is the same in all of its requests, as a rule."""
 
 
-def _read_raw(service: Service, fields: _Fields, body: bytes) -> Job[Reply]:
+def _read_raw(service: Service, accept_encoding: str, body: bytes) -> Job[Reply]:
     """Read a body that is the pixels of one image, as they are."""
     spec = service.model.input
     shape = (1, *list_shapes(spec)[0][1:])
     values = np.frombuffer(body, np.uint8)
     images = read_numbers(Tensor(service.settings.served_input, DATATYPE, shape, values), spec, max_images=1)
-    return Job(images, _make_writer(service, fields, _Answer(choose_outputs(service, ()), (True,))))
+    return Job(images, _make_writer(service, accept_encoding, choose_outputs(service, ()), are_binary=(True,)))
 
 
-def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview) -> JobSteps:
+def _read_large(service: Service, accept_encoding: str, text: bytes, rest: memoryview) -> JobSteps:
     """Read a request whose JSON is large, in steps."""
     spec = service.model.input
     most = service.max_images
@@ -173,7 +158,7 @@ def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview
     refuse_mark(text)
     document = yield from read_json(text, max_lists=lists, max_values=lists + most * pixels * spec.channels)
     asked = _read_document(document, service.settings.served_input)
-    found = _read_asked(service, fields, asked, text, rest)
+    found = _read_asked(service, accept_encoding, asked, text, rest)
     return found if isinstance(found, Job) else (yield from found)
 
 
@@ -207,11 +192,11 @@ def _read_document(document: object, served_input: str) -> _Asked:
 
 
 def _read_asked(
-    service: Service, fields: _Fields, asked: _Asked, text: bytes, rest: memoryview
+    service: Service, accept_encoding: str, asked: _Asked, text: bytes, rest: memoryview
 ) -> Job[Reply] | JobSteps:
     """Read the values of what is asked for in `text`, the JSON; `rest` is the binary data behind it."""
-    answer = _Answer(choose_outputs(service, asked.outputs), asked.are_binary, asked.request_id)
-    write = _make_writer(service, fields, answer)
+    wanted = choose_outputs(service, asked.outputs)
+    write = _make_writer(service, accept_encoding, wanted, are_binary=asked.are_binary, request_id=asked.request_id)
     values = _read_values(asked, text, rest, service.model.input, most=service.max_images)
     tensor = Tensor(asked.name, asked.datatype, asked.shape, values)
     return read_job(service, tensor, write, pixel_range=asked.pixel_range, timeout_s=asked.timeout_s)
@@ -349,15 +334,22 @@ def _check_binary(name: str, given: object, rest: memoryview) -> memoryview:
     return rest
 
 
-def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable[[Predictions], Reply]:
+def _make_writer(
+    service: Service,
+    accept_encoding: str,
+    wanted: Sequence[WantedOutput],
+    *,
+    are_binary: Sequence[bool],
+    request_id: str = "",
+) -> Callable[[Predictions], Reply]:
     model, name, version = service.model, service.served_name, str(service.settings.served_version)
     digest = (b"x-model-version", model.version.encode())
 
     def write(predictions: Predictions) -> Reply:
-        outputs = compute_outputs(answer.wanted, model, predictions)
+        outputs = compute_outputs(wanted, model, predictions)
         described: list[dict[str, object]] = []
         parts = [b""]
-        for output, is_binary in zip(outputs, answer.are_binary, strict=True):
+        for output, is_binary in zip(outputs, are_binary, strict=True):
             form: dict[str, object] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
             if is_binary:
                 part = pack_output(output)
@@ -367,7 +359,7 @@ def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable
                 form["data"] = _list_data(output)
             described.append(form)
         document = {
-            **({"id": answer.request_id} if answer.request_id else {}),
+            **({"id": request_id} if request_id else {}),
             "model_name": name,
             "model_version": version,
             "parameters": {"digest": model.version},
@@ -379,7 +371,7 @@ def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable
         if len(parts) > 1:
             media_type = BINARY
             headers.append((_HEADER_LENGTH, b"%d" % len(parts[0])))
-        return _pack(Reply(200, media_type, b"".join(parts), tuple(headers)), fields.accept_encoding)
+        return _pack(Reply(200, media_type, b"".join(parts), tuple(headers)), accept_encoding)
 
     return write
 
