@@ -30,7 +30,6 @@ from fashion_api.wire.signatures import (
 )
 from fashion_api.wire.tensorflow_serving_models import (
     ModelSpec,
-    ServedNames,
     ServingMetadata,
     ServingStatus,
     SignatureDef,
@@ -209,11 +208,6 @@ def _write_column(values: Array) -> Any:  # noqa: ANN401  # an array, or a list 
     if values.dtype == object:
         return [text.decode() for text in values]
     return np.ascontiguousarray(values)
-
-
-def list_names(service: Service) -> ServedNames:
-    """List the models: there is one."""
-    return ServedNames(models=[service.served_name])
 
 
 def describe_status(service: Service, name: str, version: str = "") -> ServingStatus:

@@ -17,7 +17,6 @@ from fashion_api.wire.tensorflow_serving import (
     PREDICT_BY_VERSION,
     describe_metadata,
     describe_status,
-    list_names,
 )
 from fashion_api.wire.tensorflow_serving_models import (
     ColumnPredictions,
@@ -94,7 +93,7 @@ def _match_names() -> None:
 @router.get(_PATH, summary="List the served models", responses=_ABOUT_ALL)
 async def list_serving_models(service: _Served) -> ServedNames:
     """What the model that is served is called by clients of the inference protocols."""
-    return list_names(service)
+    return ServedNames(models=[service.served_name])
 
 
 _match_names()
