@@ -1,7 +1,6 @@
 """The test images and what they actually show."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,6 @@ from fashion_api.wire.queries import LabelledImagesQuery, Order
 from fashion_api.wire.validation import wrong
 
 _NO_NOVELTY = "this model does not score novelty"
-
-
-class _Found(TypedDict, total=False):
-    """The fields of a `ListedImage` that say what the model sees in it."""
-
-    predicted: str
-    correct: bool
-    accepted: bool | None
-    probability: float
-    novelty: float | None
 
 
 def list_labelled_images(service: Service, query: LabelledImagesQuery) -> LabelledImagePage:
@@ -48,11 +37,8 @@ def list_labelled_images(service: Service, query: LabelledImagesQuery) -> Labell
     indices = np.flatnonzero(is_listed)
     if findings is not None and query.sort != "index":
         indices = indices[np.argsort(_find_keys(findings, query.sort)[indices], kind="stable")]
-    items: list[ListedImage] = []
-    for index in indices[query.offset : query.offset + query.limit].tolist():
-        class_id = int(test_set.labels[index])
-        found: _Found = {} if findings is None else _describe_finding(findings, labels, index)
-        items.append(ListedImage(index=index, label=labels[class_id], class_id=class_id, **found))
+    listed = indices[query.offset : query.offset + query.limit].tolist()
+    items = [_describe(labels, index, int(test_set.labels[index]), findings=findings) for index in listed]
     return LabelledImagePage(total=len(indices), offset=query.offset, limit=query.limit, items=items)
 
 
@@ -133,12 +119,17 @@ def _find_keys(findings: Findings, order: Order) -> npt.NDArray[np.floating]:
     return -keys if order.startswith("-") else keys
 
 
-def _describe_finding(findings: Findings, labels: Sequence[str], index: int) -> _Found:
+def _describe(labels: Sequence[str], index: int, class_id: int, *, findings: Findings | None) -> ListedImage:
+    if findings is None:
+        return ListedImage(index=index, label=labels[class_id], class_id=class_id)
     novelty = findings.novelty
-    return {
-        "predicted": labels[int(findings.class_ids[index])],
-        "correct": bool(findings.is_correct[index]),
-        "accepted": None if novelty is None else bool(novelty[index] <= 1),
-        "probability": float(findings.probabilities[index]),
-        "novelty": None if novelty is None else float(novelty[index]),
-    }
+    return ListedImage(
+        index=index,
+        label=labels[class_id],
+        class_id=class_id,
+        predicted=labels[int(findings.class_ids[index])],
+        correct=bool(findings.is_correct[index]),
+        accepted=None if novelty is None else bool(novelty[index] <= 1),
+        probability=float(findings.probabilities[index]),
+        novelty=None if novelty is None else float(novelty[index]),
+    )
