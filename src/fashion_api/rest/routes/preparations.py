@@ -1,19 +1,22 @@
 """Preparations: a picture of any size as the model takes it, to be looked at before it is classified."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
-from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.rest.dependencies import read_decoded
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_parameters, name_operation, responses
+from fashion_api.rest.openapi import (
+    OF_A_BODY,
+    OF_A_PREDICTION,
+    describe_parameters,
+    describe_upload,
+    name_operation,
+    responses,
+)
 from fashion_api.rest.problems import to_response
 from fashion_api.rest.taken_request import take_request
 from fashion_api.wire.models import Preparation
-from fashion_api.wire.native import BINARY, FORM, check_upload
+from fashion_api.wire.native import BINARY, check_upload
 from fashion_api.wire.preparations import prepare_upload
 from fashion_api.wire.queries import PreparationQuery
-from fashion_api.wire.uploads import PART_NAME
 
 router = APIRouter(tags=["predictions"], generate_unique_id_function=name_operation)
 
@@ -22,18 +25,6 @@ _FILE = {
     "format": "binary",
     "contentMediaType": BINARY,
     "description": "A picture file of any size up to 16 megapixels; a JPEG up to 50.",
-}
-_CONTENT: dict[str, Any] = {
-    FORM: {
-        "schema": {
-            "title": "PreparationForm",
-            "type": "object",
-            "required": [PART_NAME],
-            "properties": {PART_NAME: _FILE},
-            "description": "A picture file to prepare.",
-        }
-    },
-    **{media_type: {"schema": _FILE} for media_type in (*MEDIA_TYPES, BINARY)},
 }
 
 
@@ -44,7 +35,7 @@ _CONTENT: dict[str, Any] = {
     responses=responses(*OF_A_BODY, *OF_A_PREDICTION),
     openapi_extra={
         "parameters": describe_parameters(query=PreparationQuery),
-        "requestBody": {"required": True, "content": _CONTENT},
+        "requestBody": describe_upload("PreparationForm", "A picture file to prepare.", file=_FILE, part=_FILE),
     },
 )
 async def prepare_picture(request: Request) -> Response:

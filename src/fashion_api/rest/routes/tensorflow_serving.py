@@ -7,10 +7,8 @@ from fastapi import Depends, Request, Response
 
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_body, describe_parameters, protocol_responses
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_json, describe_parameters, protocol_responses
 from fashion_api.service.service import Service
-from fashion_api.wire.json_body import JSON
-from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.tensorflow_serving import (
     MODEL_VERSION,
     PREDICT,
@@ -41,17 +39,12 @@ _OF_A_VERSION: dict[str, Any] = {"parameters": describe_parameters(path=ServedVe
 _ABOUT_ALL = protocol_responses(problems.NOT_READY, problems.OVERLOADED)
 _ABOUT_A_MODEL = protocol_responses(problems.NOT_READY, problems.OVERLOADED, problems.NOT_FOUND)
 _ABOUT_A_PREDICTION = protocol_responses(*OF_A_BODY, *OF_A_PREDICTION, problems.NOT_FOUND)
-_CONTENT: dict[str, Any] = {
-    JSON: {
-        "schema": describe_body(ServingRequest),
-        "examples": {
-            "floats": {"summary": "Rows of floats", BOUND: "serving_floats"},
-            "pixels": {"summary": "Rows of pixels from 0 to 255", BOUND: "serving_pixels"},
-            "picture file": {"summary": "A PNG file in base64", BOUND: "serving_pictures"},
-        },
-    }
+_EXAMPLES = {
+    "floats": ("Rows of floats", "serving_floats"),
+    "pixels": ("Rows of pixels from 0 to 255", "serving_pixels"),
+    "picture file": ("A PNG file in base64", "serving_pictures"),
 }
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _CONTENT}}
+_BODY: dict[str, Any] = {"requestBody": describe_json(ServingRequest, _EXAMPLES)}
 _DESCRIPTION = """Classify images in the form of a signature of the model: `serving_default` (floats; where no other is
 named), `pixels` and `details` (numbers from 0 to 255), `images` (picture files in base64).
 
