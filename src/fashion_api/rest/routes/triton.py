@@ -28,7 +28,6 @@ from fashion_api.wire.validation import wrong
 
 router = OperationRouter(tags=[TAG])
 
-_MEMORIES = ("system", "cuda")
 _CHANGED = protocol_responses(*OF_A_BODY, problems.NOT_READY, problems.OVERLOADED)
 _CHANGED_OF_MODEL = protocol_responses(*OF_A_BODY, problems.NOT_FOUND, problems.NOT_READY, problems.OVERLOADED)
 _CHANGE: dict[str, Any] = {"requestBody": {"content": {JSON: {"schema": describe_body(NoChange)}}}}
