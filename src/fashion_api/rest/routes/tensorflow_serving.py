@@ -1,7 +1,8 @@
 """TensorFlow Serving's REST API, which KServe's first protocol shares."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
 
@@ -27,6 +28,8 @@ from fashion_api.wire.tensorflow_serving_models import (
     ServingStatus,
 )
 from fashion_api.wire.validation import wrong
+
+EndpointT = TypeVar("EndpointT", bound=Callable[..., object])
 
 router = OperationRouter(tags=["TensorFlow Serving"])
 
@@ -74,34 +77,33 @@ def _match(pattern: str) -> None:
     route.path_regex = re.compile(rf"{pattern}\Z", re.IGNORECASE | re.DOTALL)
 
 
-def _match_names() -> None:
-    """Match the paths of the route that was added last, with a slash behind them too: no client follows a redirection.
+def _get(path: str, **description: Any) -> Callable[[EndpointT], EndpointT]:  # noqa: ANN401  # router.get's own
+    """Add a route that has its paths with a slash behind them, too: no client follows a redirection.
 
     A name has no colon, which is before a verb.
     """
-    route: Any = router.routes[-1]
-    _match(re.sub(r"{(\w+)}", r"(?P<\1>[^/:]+)", route.path) + "/?")
+
+    def add(endpoint: EndpointT) -> EndpointT:
+        router.get(path, **description)(endpoint)
+        _match(re.sub(r"{(\w+)}", r"(?P<\1>[^/:]+)", path) + "/?")
+        return endpoint
+
+    return add
 
 
-@router.get(_PATH, summary="List the served models", responses=_ABOUT_ALL)
+@_get(_PATH, summary="List the served models", responses=_ABOUT_ALL)
 async def list_serving_models(service: _Served) -> ServedNames:
     """What the model that is served is called by clients of the inference protocols."""
     return ServedNames(models=[service.served_name])
 
 
-_match_names()
-
-
-@router.get(_MODEL, summary="Say whether a served model is ready", responses=_ABOUT_A_MODEL, openapi_extra=_OF_A_MODEL)
+@_get(_MODEL, summary="Say whether a served model is ready", responses=_ABOUT_A_MODEL, openapi_extra=_OF_A_MODEL)
 async def get_serving_status(path: _Path, service: _Served) -> ServingStatus:
     """The state of the model's one version; 503 while the service is stopping."""
     return describe_status(service, *path)
 
 
-_match_names()
-
-
-@router.get(
+@_get(
     _VERSION,
     summary="Say whether a version of a served model is ready",
     responses=_ABOUT_A_MODEL,
@@ -112,10 +114,7 @@ async def get_serving_version_status(path: _Path, service: _Served) -> ServingSt
     return describe_status(service, *path)
 
 
-_match_names()
-
-
-@router.get(
+@_get(
     _MODEL + "/metadata",
     summary="Describe the signatures of a served model",
     responses=_ABOUT_A_MODEL,
@@ -126,10 +125,7 @@ async def get_serving_metadata(path: _Path, service: _Served) -> ServingMetadata
     return describe_metadata(service, *path)
 
 
-_match_names()
-
-
-@router.get(
+@_get(
     _VERSION + "/metadata",
     summary="Describe the signatures of a version of a served model",
     responses=_ABOUT_A_MODEL,
@@ -139,8 +135,6 @@ async def get_serving_version_metadata(path: _Path, service: _Served) -> Serving
     """As for the model without its version."""
     return describe_metadata(service, *path)
 
-
-_match_names()
 
 router.add_operation(
     PREDICT,
