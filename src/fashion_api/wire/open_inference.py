@@ -389,8 +389,7 @@ def _pack(reply: Reply, accept_encoding: str) -> Reply:
     coding = choose_coding(accept_encoding)
     if not coding:
         return reply._replace(headers=headers)
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP_WBITS if coding == "gzip" else _ZLIB_WBITS)
-    body = packer.compress(reply.body) + packer.flush()
+    body = zlib.compress(reply.body, _LEVEL, wbits=_GZIP_WBITS if coding == "gzip" else _ZLIB_WBITS)
     return reply._replace(body=body, headers=(*headers, (b"content-encoding", coding.encode())))
 
 
