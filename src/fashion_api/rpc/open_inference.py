@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from fashion_api.errors import FashionError, NotReadyError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.rpc.calls import Call, InStream, Openly, infer, list_methods
+from fashion_api.rpc.calls import Answer, Call, InStream, Openly, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
 from fashion_api.rpc.statuses import UnsupportedCallError
 from fashion_api.service.following import ModelFollower
@@ -191,20 +191,13 @@ async def _refuse_region(_call: Call, _request: object) -> pb.SystemSharedMemory
     raise UnsupportedCallError(served_model.NO_SHARED_MEMORY)
 
 
-async def _list_system_regions(_call: Call, _request: object) -> pb.SystemSharedMemoryStatusResponse:
-    return pb.SystemSharedMemoryStatusResponse()
+def _answer_always(answer: Message) -> Answer:
+    """Answer every request alike: there are no regions."""
 
+    async def give(_call: Call, _request: object) -> Message:
+        return answer
 
-async def _list_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMemoryStatusResponse:
-    return pb.CudaSharedMemoryStatusResponse()
-
-
-async def _forget_system_regions(_call: Call, _request: object) -> pb.SystemSharedMemoryUnregisterResponse:
-    return pb.SystemSharedMemoryUnregisterResponse()
-
-
-async def _forget_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMemoryUnregisterResponse:
-    return pb.CudaSharedMemoryUnregisterResponse()
+    return give
 
 
 async def _give_trace_settings(call: Call, request: pb.TraceSettingRequest) -> pb.TraceSettingResponse:
@@ -392,12 +385,12 @@ METHODS: Final = list_methods(
         "RepositoryIndex": _list_models,
         "RepositoryModelLoad": _refuse_control,
         "RepositoryModelUnload": _refuse_control,
-        "SystemSharedMemoryStatus": _list_system_regions,
+        "SystemSharedMemoryStatus": _answer_always(pb.SystemSharedMemoryStatusResponse()),
         "SystemSharedMemoryRegister": _refuse_region,
-        "SystemSharedMemoryUnregister": _forget_system_regions,
-        "CudaSharedMemoryStatus": _list_cuda_regions,
+        "SystemSharedMemoryUnregister": _answer_always(pb.SystemSharedMemoryUnregisterResponse()),
+        "CudaSharedMemoryStatus": _answer_always(pb.CudaSharedMemoryStatusResponse()),
         "CudaSharedMemoryRegister": _refuse_region,
-        "CudaSharedMemoryUnregister": _forget_cuda_regions,
+        "CudaSharedMemoryUnregister": _answer_always(pb.CudaSharedMemoryUnregisterResponse()),
         "TraceSetting": _give_trace_settings,
         "LogSettings": _give_log_settings,
     },
