@@ -62,18 +62,6 @@ def test_failed_start_is_raised_and_told_in_one_line(settings: Settings, caplog:
     assert ("fashion_api.rest.app", logging.CRITICAL, "cannot start: no such model") in caplog.record_tuples
 
 
-def test_unforeseen_failure_of_the_start_is_logged(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    """A start that fails for a reason that nobody foresaw is logged with its traceback."""
-
-    def fail(_settings: Settings) -> LoadedModel:
-        raise ZeroDivisionError("a bug")
-
-    client = TestClient(create_app(settings, load_model=fail, load_test_set=load_fake_test_set))
-    with pytest.raises(ZeroDivisionError), client:
-        pass
-    assert "a bug" in caplog.text
-
-
 @pytest.mark.parametrize("part", ["look_at", "Metrics", "RateLimit"])
 def test_any_part_that_fails_is_logged(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, part: str
