@@ -260,6 +260,4 @@ def _describe_tensor(signature: Signature, name: str, datatype: str, shape: Sequ
 
 
 PREDICT = Operation("POST", "/v1/models/{name}:predict", _read_prediction, accept_any_type, ignores_case=True)
-PREDICT_BY_VERSION = Operation(
-    "POST", "/v1/models/{name}/versions/{version}:predict", _read_prediction, accept_any_type, ignores_case=True
-)
+PREDICT_BY_VERSION = PREDICT._replace(path="/v1/models/{name}/versions/{version}:predict")
