@@ -1,7 +1,5 @@
 """The routes that classify the caller's own images."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -30,30 +28,6 @@ def test_large_request_is_answered_whole(make_client: MakeClient) -> None:
     answer = client.post(JSON_ROUTE, json={"images": fake_test_set().images.tolist()}).json()
     expected = [(index + (index % 10 == 0)) % 10 for index in range(30)]
     assert [prediction["class_id"] for prediction in answer["predictions"]] == expected
-
-
-def in_chunks(body: bytes) -> Iterator[bytes]:
-    """A body whose length is not told beforehand."""
-    yield from (body[start : start + 1000] for start in range(0, len(body), 1000))
-
-
-@pytest.mark.parametrize("route", [JSON_ROUTE, UPLOAD_ROUTE])
-@pytest.mark.parametrize("declares_length", [True, False], ids=["with Content-Length", "without"])
-def test_body_over_the_limit_is_refused(make_client: MakeClient, route: str, *, declares_length: bool) -> None:
-    """A body over the limit is answered 413, whether it says its length or not."""
-    client = make_client(max_upload_bytes=5000)
-    body = b" " * 5001
-    media_type = "application/json" if route == JSON_ROUTE else "image/png"
-    content = body if declares_length else in_chunks(body)
-    response = client.post(route, content=content, headers={"Content-Type": media_type})
-    assert (response.status_code, response.json()["type"]) == (413, "/problems#too-large")
-
-
-def test_multipart_over_the_limit_is_refused(make_client: MakeClient) -> None:
-    """A multipart body over the limit is answered 413 as well."""
-    client = make_client(max_upload_bytes=5000)
-    response = client.post(UPLOAD_ROUTE, files={"file": ("a.png", b"x" * 5001)})
-    assert response.status_code == 413
 
 
 @pytest.mark.parametrize(
