@@ -1,8 +1,8 @@
 """Requests to an ASGI app in the test's own process and event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -104,6 +104,18 @@ def call(  # noqa: PLR0913  # a request has that many parts
 async def ask(app: ASGIApp, method: str, target: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Send a request without a body, and read the response."""
     return await call(app, method, target, headers).read_answer()
+
+
+@contextmanager
+def run_app(app: ServiceApp) -> Iterator[asyncio.Runner]:
+    """Start an app's service on an event loop of its own, which runs what the test gives it, and stop it."""
+    with asyncio.Runner() as runner:
+        lifespan = app.router.lifespan_context(app)
+        runner.run(lifespan.__aenter__())
+        try:
+            yield runner
+        finally:
+            runner.run(lifespan.__aexit__(None, None, None))
 
 
 @asynccontextmanager

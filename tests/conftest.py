@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 from fastapi.testclient import TestClient
@@ -18,7 +18,8 @@ from xdist.scheduler import LoadScopeScheduling
 from fashion_api.data.dataset import DataSource
 from fashion_api.inference.classifier import Classifier
 from fashion_api.inference.loading import LoadedModel, compile_model
-from fashion_api.rest.app import TestSetLoader, create_app
+from fashion_api.rest.app import ServiceApp, TestSetLoader, create_app
+from fashion_api.service.service import Service
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
 from tests.raw_http import LIMIT_S
@@ -121,6 +122,13 @@ def real_service(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def settings(tmp_path: Path) -> Settings:
     """The defaults, with a cache of the test's own."""
     return Settings(_env_file=None, cache_dir=tmp_path / "cache")
+
+
+def find_service(client: TestClient) -> Service:
+    """Give the service of a client's app."""
+    service = cast("ServiceApp", client.app).service
+    assert service is not None
+    return service
 
 
 def await_predictions(client: TestClient) -> None:

@@ -1,12 +1,12 @@
 """The doors of the service: each takes the bytes of a request, and gives the answer to them."""
 
-import asyncio
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from fashion_api.rest.app import ServiceApp
-from tests.asgi import Call, make_scope
+from tests.asgi import Call, make_scope, run_app
 from tests.contract.table import Expectation
 from tests.raw_http import Answer, connect
 from tests.servers import ServerProcess, serve, serve_app
@@ -40,19 +40,8 @@ def _open_app(house: House, *, has_fast_path: bool = True) -> Iterator[Ask]:
     app = house.make_app()
     if not has_fast_path:
         app.operations = ()
-    with asyncio.Runner() as runner:
-        lifespan = app.router.lifespan_context(app)
-        runner.run(lifespan.__aenter__())
-        try:
-            yield lambda expectation: runner.run(_ask_app(app, expectation.raw))
-        finally:
-            runner.run(lifespan.__aexit__(None, None, None))
-
-
-@contextmanager
-def _open_routes(house: House) -> Iterator[Ask]:
-    with _open_app(house, has_fast_path=False) as ask:
-        yield ask
+    with run_app(app) as runner:
+        yield lambda expectation: runner.run(_ask_app(app, expectation.raw))
 
 
 async def _ask_app(app: ServiceApp, raw: bytes) -> Answer:
@@ -80,8 +69,7 @@ def _read_chunks(body: bytes) -> Iterator[bytes]:
         size, rest = rest[length + 2 :].split(b"\r\n", 1)
 
 
-@contextmanager
-def _ask_server(server: ServerProcess) -> Iterator[Ask]:
+def _ask(server: ServerProcess) -> Ask:
     def ask(expectation: Expectation) -> Answer:
         with connect(server.address) as connection:
             answer = connection.ask(expectation.raw)
@@ -89,27 +77,27 @@ def _ask_server(server: ServerProcess) -> Iterator[Ask]:
                 assert connection.read_rest() == b""
             return answer
 
-    yield ask
+    return ask
 
 
 def _serve_by(name: str) -> Door:
     @contextmanager
     def open_door(house: House) -> Iterator[Ask]:
-        with serve_app(name, house.app, **house.environment) as server, _ask_server(server) as ask:
-            yield ask
+        with serve_app(name, house.app, **house.environment) as server:
+            yield _ask(server)
 
     return Door(open_door, server=name)
 
 
 @contextmanager
 def _open_command(house: House) -> Iterator[Ask]:
-    with serve(**house.environment) as server, _ask_server(server) as ask:
-        yield ask
+    with serve(**house.environment) as server:
+        yield _ask(server)
 
 
 DOORS: Mapping[str, Door] = {
     "app": Door(_open_app),
-    "routes": Door(_open_routes),
+    "routes": Door(functools.partial(_open_app, has_fast_path=False)),
     "uvicorn": _serve_by("uvicorn"),
     "granian": _serve_by("granian"),
     "hypercorn": _serve_by("hypercorn"),

@@ -1,6 +1,5 @@
 """Whatever a caller sends, it is answered, and never by a fault of the service."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -15,7 +14,7 @@ from pydantic import SecretStr
 from fashion_api.rest.app import create_app
 from fashion_api.settings import Settings
 from fashion_api.wire.examples import IMAGE_BASE64, IMAGE_PNG, IMAGE_ROWS
-from tests.asgi import Call, make_scope
+from tests.asgi import Call, make_scope, run_app
 from tests.fakes import NovelClassifier, load_fake_test_set, model_loader
 from tests.json_texts import JSON_TEXTS
 from tests.raw_http import Answer
@@ -50,9 +49,7 @@ def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         sent.send(body)
         return await sent.read_answer()
 
-    with asyncio.Runner() as runner:
-        lifespan = app.router.lifespan_context(app)
-        runner.run(lifespan.__aenter__())
+    with run_app(app) as runner:
 
         def ask_app(  # noqa: PLR0913  # a request has that many parts
             method: str,
@@ -74,7 +71,6 @@ def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         while ask_app("GET", "/api/v1/confusion-matrix").status == 503:
             pass  # until the test set is predicted
         yield ask_app
-        runner.run(lifespan.__aexit__(None, None, None))
 
 
 def check(answer: Answer) -> None:

@@ -11,20 +11,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.classifier import Classifier
 from fashion_api.rest.app import ServiceApp
-from tests.fakes import FakeClassifier, fake_app
+from tests.fakes import fake_app
+from tests.rest.test_app import FaultyClassifier
 
 SHOP = "https://shop.example"
 PREDICTION = "/api/v1/test-images/9/prediction"
-
-
-class FaultyClassifier(FakeClassifier):
-    """Always fails."""
-
-    def classify(self, images: Images) -> Predictions:
-        raise RuntimeError(f"cannot compute {len(images)} images")
 
 
 def give(classifier: Classifier | None, **changes: Any) -> ServiceApp:  # noqa: ANN401  # settings

@@ -5,7 +5,7 @@ import gzip
 import json
 import re
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +16,8 @@ from PIL import Image
 from fashion_api.pictures.preparation import prepare_picture
 from fashion_api.service.decoder import Decoder
 from tests import picture_files as pictures
-from tests.conftest import MakeClient, await_predictions
+from tests.conftest import MakeClient, await_predictions, find_service
 from tests.fakes import COLOUR, COLOUR_LABELS, NovelClassifier, fake_colour_model, fake_test_set
-
-if TYPE_CHECKING:
-    from fashion_api.rest.app import ServiceApp
 
 PREDICTIONS = "/api/v1/predictions"
 UPLOAD = "/api/v1/predictions/upload"
@@ -88,9 +85,7 @@ def test_picture_of_another_size_is_refused_where_that_is_set(make_client: MakeC
 def test_pictures_to_resize_go_the_way_of_preparations(make_client: MakeClient) -> None:
     """However small a file is, resizing it neither holds up other requests nor adds to what decoding may take."""
     client = make_client(model=fake_colour_model())
-    service = cast("ServiceApp", client.app).service
-    assert service is not None
-    service.preparer = Decoder(most=0)
+    find_service(client).preparer = Decoder(most=0)
     small = {"images": [encode(pictures.grey_png())]}
     large = {"images": [encode(pictures.grey_png()), *[CAT.tolist()] * 20]}
     for body in (json.dumps(small).encode(), json.dumps(large).encode()):

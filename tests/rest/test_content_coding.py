@@ -7,7 +7,7 @@ import zlib
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.conftest import MakeClient
+from tests.conftest import MakeClient, find_service
 from tests.fakes import fake_test_set
 
 ROUTE = "/api/v1/predictions"
@@ -90,7 +90,7 @@ def test_body_that_unpacks_to_more_than_is_accepted_is_refused(
 def test_unpacked_bytes_count_against_the_memory_of_bodies(make_client: MakeClient) -> None:
     """What a body may become counts before it is unpacked: many small bodies cannot fill the memory."""
     client = make_client(max_upload_bytes=2_000_000, max_body_memory_bytes=2_000_000)
-    with client.app.service.body_memory.hold() as other:  # type: ignore[attr-defined]  # TestClient knows any ASGI app
+    with find_service(client).body_memory.hold() as other:
         other.add(1_000_000, 0.0)
         other.finish()
         assert post(client, gzip.compress(BODY + b" " * 1_500_000), "gzip")[0] == 503

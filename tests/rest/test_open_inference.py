@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fashion_api.rest.app import ServiceApp
-from tests.asgi import Call, make_scope
+from tests.asgi import Call, make_scope, run_app
 from tests.fakes import NovelClassifier, fake_app
 from tests.open_inference import BAD, PATH, PIXELS, Bad, Request, infer, infer_binary
 from tests.raw_http import Answer
@@ -40,11 +40,8 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     app = fake_app(NovelClassifier())
-    with asyncio.Runner() as runner:
-        lifespan = app.router.lifespan_context(app)
-        runner.run(lifespan.__aenter__())
+    with run_app(app) as runner:
         yield House(app, runner)
-        runner.run(lifespan.__aexit__(None, None, None))
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,7 +16,7 @@ from fashion_api.rest.app import ServiceApp, create_app
 from fashion_api.service.following import ModelFollower
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from fashion_api.wire.json_schema import BOUND
-from tests.conftest import await_predictions
+from tests.conftest import await_predictions, find_service
 from tests.fakes import fake_service, load_fake_test_set, model_loader
 
 LIST = "/api/v1/test-images"
@@ -313,7 +313,7 @@ def test_problems_of_protocols_are_described_by_what_their_answers_have(document
 def test_overload_is_described(client: TestClient, operation: str) -> None:
     """What an operation answers where too many requests are under way is among its statuses."""
     method, path = operation.split()
-    cast("ServiceApp", client.app).service.request_limit.under_way = 1000  # type: ignore[union-attr]  # it is started
+    find_service(client).request_limit.under_way = 1000
     assert client.request(method, path.format(**PATHS)).status_code in STATUSES[operation]
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from fashion_api.rpc.messages import POOL
 from fashion_api.rpc.messages import open_inference_pb2 as v2
 from tests.fakes import NovelClassifier, fake_colour_model
+from tests.open_inference import pack
 from tests.picture_files import save
 from tests.rpc.serving import INFER, NAME, V2, Client, connect, images, make_request, read_classes, refuse, run
 
@@ -46,11 +47,6 @@ def pixels(first: float, dtype: str) -> bytes:
     values = np.zeros(784, dtype)
     values[0] = first
     return values.tobytes()
-
-
-def pack(*files: bytes) -> bytes:
-    """Picture files as the elements of a BYTES tensor."""
-    return b"".join(len(file).to_bytes(4, "little") + file for file in files)
 
 
 PICTURE = save(Image.fromarray(images(3)[0]), "PNG")

@@ -1,12 +1,14 @@
 """What the tests of operations share: a request goes in, a reply or an error comes out."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
 
 from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.service.service import Service
 from fashion_api.wire.operation import Job, Operation, Reply, RequestHead, finish_steps
+
+T = TypeVar("T")
 
 
 def ask(  # noqa: PLR0913  # a request has that many parts
@@ -25,6 +27,17 @@ def ask(  # noqa: PLR0913  # a request has that many parts
     read = operation.read(service, head, body)
     job = read if isinstance(read, Job) else finish_steps(read)
     return job.write(service.model.classifier.classify(job.images))
+
+
+def run_steps(steps: Generator[object, None, T]) -> tuple[T, list[object]]:
+    """Give what steps end with, and what each of them gave."""
+    given: list[object] = []
+    while True:
+        try:
+            given.append(next(steps))
+        except StopIteration as end:
+            found: T = end.value
+            return found, given
 
 
 def read_json(reply: Reply) -> Any:  # noqa: ANN401  # any JSON

@@ -8,14 +8,16 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from fashion_api.errors import MAX_FAULTS, Fault
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.wire.images import ImageContext, OtherSize, Pixels
 from fashion_api.wire.validation import list_faults
 from tests import picture_files as pictures
+from tests.fakes import GREY
 
 ADAPTER: TypeAdapter[bytes | OtherSize] = TypeAdapter(Pixels)
 ROWS = pictures.PIXELS.tolist()
-FAST = ImageContext(height=28, width=28, max_images=1, may_hold_booleans=False)
-CAREFUL = ImageContext(height=28, width=28, max_images=1)
+FAST = ImageContext(GREY, max_images=1, may_hold_booleans=False)
+CAREFUL = ImageContext(GREY, max_images=1)
 
 contexts = pytest.mark.parametrize("context", [FAST, CAREFUL], ids=["fast", "careful"])
 
@@ -51,7 +53,7 @@ def test_base64_becomes_pixels(context: ImageContext) -> None:
 def test_size_is_that_of_the_context() -> None:
     """An image has the height and width that the context names, which need not be equal."""
     pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    context = ImageContext(height=2, width=3, max_images=1)
+    context = ImageContext(InputSpec(height=2, width=3), max_images=1)
     assert ADAPTER.validate_python(pixels.tolist(), context=context) == pixels.tobytes()
 
 
@@ -101,8 +103,9 @@ def test_wrong_form_is_named_with_its_place(image: object, fault: Fault, context
 
 
 COLOUR_ROWS = pictures.COLOURS.tolist()
-FAST_COLOUR = FAST._replace(channels=3)
-CAREFUL_COLOUR = CAREFUL._replace(channels=3)
+COLOUR = InputSpec(height=28, width=28, channels=3)
+FAST_COLOUR = FAST._replace(spec=COLOUR)
+CAREFUL_COLOUR = CAREFUL._replace(spec=COLOUR)
 
 colour_contexts = pytest.mark.parametrize("context", [FAST_COLOUR, CAREFUL_COLOUR], ids=["fast", "careful"])
 

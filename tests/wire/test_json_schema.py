@@ -40,7 +40,7 @@ def test_rows_of_a_model_in_colour_hold_triples() -> None:
     document: dict[str, Any] = {"type": "array", "items": {"type": "integer"}, BOUND: "row"}
     complete_schemas(document, bounds)
     validator = Draft202012Validator(document)
-    (image,) = bounds.rows_request["value"]["images"]
+    (image,) = bounds["rows_request"]["value"]["images"]
     assert np.shape(image) == (32, 32, 3)
     assert all(map(validator.is_valid, image))
     assert not validator.is_valid([7] * 32)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fashion_api.errors import InvalidRequestError
 from fashion_api.wire.multipart import Part, read_parts
+from tests.wire.asking import run_steps
 
 BOUNDARY = "a-B.9"
 CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -23,15 +24,8 @@ def write_form(*parts: tuple[bytes, bytes]) -> bytes:
 
 def read(body: bytes, content_type: str = CONTENT_TYPE, *, max_parts: int = 10) -> tuple[list[Part], int]:
     """Give the parts of a form, and in how many steps they were read."""
-    steps = read_parts(body, content_type, max_parts=max_parts)
-    count = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            parts: list[Part] = end.value
-            return parts, count
-        count += 1
+    parts, steps = run_steps(read_parts(body, content_type, max_parts=max_parts))
+    return parts, len(steps)
 
 
 @pytest.mark.parametrize(

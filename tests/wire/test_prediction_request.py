@@ -5,7 +5,6 @@ import gc
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,10 +19,7 @@ from fashion_api.wire.operation import LONG, finish_steps
 from fashion_api.wire.prediction_request import PredictionRequest, read_images
 from tests import picture_files as pictures
 from tests.fakes import fake_test_set
-from tests.wire.asking import list_places, the_fault
-
-if TYPE_CHECKING:
-    from fashion_api.wire.sized_images import SizedImages
+from tests.wire.asking import list_places, run_steps, the_fault
 
 SPEC = InputSpec(height=28, width=28)
 SMALL = InputSpec(height=2, width=2)
@@ -33,15 +29,8 @@ PICTURE = base64.b64encode(pictures.grey_png()).decode()
 
 def read_body(body: bytes, spec: InputSpec = SPEC, *, max_images: int = 64) -> tuple[Images, int]:
     """Give the images of a body, and how many steps it took to read them."""
-    steps = read_images(body, spec, max_images=max_images)
-    count = 0
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: SizedImages = end.value
-            return found.images, count
-        count += 1
+    found, steps = run_steps(read_images(body, spec, max_images=max_images))
+    return found.images, len(steps)
 
 
 def read(images: object) -> Images:
@@ -259,14 +248,7 @@ def encode_size(height: int, width: int) -> str:
 def test_pictures_of_other_sizes_are_resized_at_their_places() -> None:
     """Each picture of another size is resized after a step that says so, and stays at its place among the others."""
     body = json.dumps({"images": [BOOT, encode_size(56, 28), PICTURE, encode_size(28, 56)]}).encode()
-    steps = read_images(body, SPEC, max_images=4, resize="fit")
-    marks: list[object] = []
-    while True:
-        try:
-            marks.append(next(steps))
-        except StopIteration as end:
-            found: SizedImages = end.value
-            break
+    found, marks = run_steps(read_images(body, SPEC, max_images=4, resize="fit"))
     assert marks.count(LONG) == 2
     assert found.resized == {1: "fit", 3: "fit"}
     np.testing.assert_array_equal(found.images[[0, 2]], np.stack([np.array(BOOT), pictures.PIXELS]))

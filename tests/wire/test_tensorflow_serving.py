@@ -38,10 +38,10 @@ def predict(service: Service, body: object, *, path: tuple[str, ...] = ("fake",)
     return ask(operation, service, content, parameters=path, content_type="application/x-www-form-urlencoded")
 
 
-def refuse(service: Service, body: object) -> str:
+def refuse(service: Service, body: object, *, path: tuple[str, ...] = ("fake",)) -> str:
     """Ask for predictions that are refused; gives what is said."""
     with pytest.raises(InvalidRequestError) as caught:
-        predict(service, body)
+        predict(service, body, path=path)
     return str(caught.value)
 
 
@@ -195,13 +195,9 @@ def test_names_are_those_of_the_settings() -> None:
     body = {"signature_name": "details", "instances": [{"Conv1_input": row} for row in pixels(DRESS)]}
     answer = read_json(predict(service, body, path=("fashion_model", "3")))
     assert next(iter(answer["predictions"][0])) == "Dense"
-    assert "Inputs expected to be in the set {Conv1_input}" in refuse_named(service, {"image": pixels(DRESS)})
-
-
-def refuse_named(service: Service, inputs: object) -> str:
-    with pytest.raises(InvalidRequestError) as caught:
-        predict(service, {"inputs": inputs}, path=("fashion_model",))
-    return str(caught.value)
+    assert "Inputs expected to be in the set {Conv1_input}" in refuse(
+        service, {"inputs": {"image": pixels(DRESS)}}, path=("fashion_model",)
+    )
 
 
 def test_answer_names_the_model_that_is_in_force(service: Service) -> None:

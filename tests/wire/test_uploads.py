@@ -1,7 +1,5 @@
 """Uploaded picture files."""
 
-from typing import TypeVar
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,6 @@ from fashion_api.wire.uploads import MAX_OTHER_PARTS, UploadedFile, decode_files
 from tests import picture_files as pictures
 from tests.wire.asking import list_places, the_fault
 
-T = TypeVar("T")
 SPEC = InputSpec(height=28, width=28)
 OTHER = np.roll(pictures.PIXELS, 3, axis=0)
 

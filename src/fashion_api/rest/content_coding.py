@@ -3,8 +3,9 @@
 import zlib
 from collections.abc import Generator
 
-from fashion_api.errors import BodyTooLargeError, Fault, InvalidRequestError, UnsupportedCodingError
+from fashion_api.errors import BodyTooLargeError, InvalidRequestError, UnsupportedCodingError
 from fashion_api.wire.operation import RequestHead
+from fashion_api.wire.validation import wrong
 
 _GZIP, _DEFLATE = "gzip", "deflate"
 ACCEPTED = f"{_GZIP}, {_DEFLATE}, identity"
@@ -62,7 +63,8 @@ def decode_body(body: bytes, coding: str, *, max_bytes: int, most: int) -> Gener
                 break
             size += len(piece)
             if size > most:
-                raise _too_large(most, "are accepted" if most == max_bytes else "its end says")
+                reason = "are accepted" if most == max_bytes else "its end says"
+                raise BodyTooLargeError(f"the body decodes to more than the {most} bytes that {reason}")
             decoded.append(piece)
             yield
     except zlib.error:
@@ -75,8 +77,4 @@ def decode_body(body: bytes, coding: str, *, max_bytes: int, most: int) -> Gener
 
 
 def _broken(message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault("", f"the body {message}")])
-
-
-def _too_large(most: int, reason: str) -> BodyTooLargeError:
-    return BodyTooLargeError(f"the body decodes to more than the {most} bytes that {reason}")
+    return wrong("", f"the body {message}")

@@ -1,6 +1,5 @@
 """What FastAPI's routes share."""
 
-from collections.abc import Callable, Generator
 from enum import Enum
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from fashion_api.rest.scope import get_service
 from fashion_api.rest.taken_request import TakenRequest, take_request
 from fashion_api.service.limits import HeldBody
 from fashion_api.service.service import Service
-from fashion_api.wire.operation import Operation, Reply, RequestHead
+from fashion_api.wire.operation import Operation
 
 
 async def _find_service(request: Request) -> Service:
@@ -23,8 +22,6 @@ async def _find_service(request: Request) -> Service:
 
 
 ServiceDep = Annotated[Service, Depends(_find_service)]
-ReplySteps = Generator[None, None, Reply]
-"""Work in steps that ends with the reply."""
 
 
 class OperationRouter(APIRouter):
@@ -58,32 +55,10 @@ async def read_request(request: Request) -> tuple[TakenRequest, bytes]:
     """
     taken = take_request(request.scope, request.receive)
     with taken.service.body_memory.hold() as held:
-        return taken, await _read_decoded(taken, held)
+        return taken, await read_decoded(taken, held)
 
 
-async def answer_in_steps(
-    request: Request, check: Callable[[RequestHead], None], read: Callable[[Service, RequestHead, bytes], ReplySteps]
-) -> Response:
-    """Answer a request in steps that may be long, beside the event loop and the bodies of other requests.
-
-    Args:
-        request: is not yet read.
-        check: raises what is wrong with it before its body is read.
-        read: gives the steps.
-
-    Raises:
-        FashionError: it cannot be answered.
-    """
-    taken = take_request(request.scope, request.receive)
-    service = taken.service
-    check(taken.head)
-    with service.body_memory.hold() as held:
-        steps = read(service, taken.head, await _read_decoded(taken, held))
-        timeout_s = service.settings.request_timeout_s
-        return to_response(await service.preparer.run(steps, deadline=taken.deadline, timeout_s=timeout_s))
-
-
-async def _read_decoded(taken: TakenRequest, held: HeldBody) -> bytes:
+async def read_decoded(taken: TakenRequest, held: HeldBody) -> bytes:
     """Read a body and remove its content coding; `held` counts its bytes."""
     service = taken.service
     coding = read_coding(taken.head)

@@ -4,7 +4,7 @@ import copy
 import functools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from fashion_api.inference.manifest import InputSpec
+from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.rest import problems
 from fashion_api.rest.problems import (
     INTERNAL,
@@ -24,8 +25,10 @@ from fashion_api.rest.problems import (
 )
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import JSON
-from fashion_api.wire.json_schema import complete_schemas, make_bounds
+from fashion_api.wire.json_schema import BOUND, complete_schemas, make_bounds
 from fashion_api.wire.models import ProblemDetails, ProtocolError
+from fashion_api.wire.native import BINARY, FORM
+from fashion_api.wire.uploads import PART_NAME
 from fashion_api.wire.words import choose_words, describe_images
 
 _OF_THE_OPERATOR = "A key from who runs the service."
@@ -160,6 +163,25 @@ def complete_openapi(
 def describe_body(model: type[BaseModel]) -> dict[str, Any]:
     """Give the schema of a request body; the document has it under the model's name."""
     return model.model_json_schema(ref_template=_REFERENCE)
+
+
+def describe_json(model: type[BaseModel], examples: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Describe a request body in JSON; of each example, by its name, there is a summary and which of `Bounds` it is."""
+    described = {name: {"summary": summary, BOUND: kind} for name, (summary, kind) in examples.items()}
+    return {"required": True, "content": {JSON: {"schema": describe_body(model), "examples": described}}}
+
+
+def describe_upload(title: str, description: str, *, file: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Describe a request body that is a picture file, or a form with the `part` for files."""
+    form = {
+        "title": title,
+        "type": "object",
+        "required": [PART_NAME],
+        "properties": {PART_NAME: part},
+        "description": description,
+    }
+    files = {media_type: {"schema": file} for media_type in (*MEDIA_TYPES, BINARY)}
+    return {"required": True, "content": {FORM: {"schema": form}, **files}}
 
 
 def _name_bodies(document: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from fashion_api.rest.content_coding import ACCEPTED as ACCEPTED_CODINGS
 from fashion_api.rest.scope import RECORD_KEY, HttpRecord, get_record, get_route_path
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import NO_STORE, Headers, Reply
+from fashion_api.wire.validation import write_location
 
 logger = logging.getLogger(__name__)
 
@@ -354,6 +355,4 @@ def _list_methods(scope: Scope) -> list[str]:
 
 def _where(loc: Sequence[int | str]) -> str:
     """Write a location as a person would: `images[0][3]`; the leading `body`, `query` or `path` is left out."""
-    parts = [part for part in loc[1:] if part != ""]
-    written = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return written.removeprefix(".") or str(loc[0])
+    return write_location([part for part in loc[1:] if part != ""]) or str(loc[0])

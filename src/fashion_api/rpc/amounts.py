@@ -5,7 +5,8 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from fashion_api.errors import Fault, InvalidRequestError
+from fashion_api.errors import InvalidRequestError
+from fashion_api.wire.validation import wrong
 
 _VARINT, _EIGHT_BYTES, _SIZED, _FOUR_BYTES = 0, 1, 2, 5
 _SIZES = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
@@ -69,4 +70,4 @@ def _read_varint(content: bytes, at: int, message: type[Message]) -> tuple[int, 
 
 
 def _wrong(message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault("", f"the message {message}")])
+    return wrong("", f"the message {message}")

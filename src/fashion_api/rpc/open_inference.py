@@ -1,17 +1,16 @@
 """The Open Inference Protocol over gRPC, `inference.GRPCInferenceService`, with the extensions of Triton's servers."""
 
 import functools
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
-from fashion_api.errors import FashionError, Fault, InvalidRequestError, NotReadyError
+from fashion_api.errors import FashionError, NotReadyError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.pictures.resizing import choose_resize
-from fashion_api.rpc.calls import Call, InStream, Openly, infer, list_methods
+from fashion_api.rpc.calls import Answer, Call, InStream, Openly, infer, list_methods
 from fashion_api.rpc.messages import open_inference_pb2 as pb
 from fashion_api.rpc.statuses import UnsupportedCallError
 from fashion_api.service.following import ModelFollower
@@ -20,18 +19,17 @@ from fashion_api.service.statistics import Total
 from fashion_api.wire import served_model
 from fashion_api.wire.inference_terms import (
     Parameters,
-    advise,
     check_input,
     check_input_form,
     check_parameters,
     choose_outputs,
     compute_outputs,
     pack_output,
+    read_job,
     read_pixel_range,
     read_timeout_s,
 )
 from fashion_api.wire.operation import Job, Step
-from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
     PixelRange,
@@ -39,11 +37,10 @@ from fashion_api.wire.tensors import (
     check_size,
     count_elements,
     parse_numbers,
-    read_numbers,
-    read_tensor,
     unpack_bytes,
     unpack_numbers,
 )
+from fashion_api.wire.validation import wrong
 
 _KEPT_BYTES: Final = 1024
 """A request up to this size, without its data, is kept with what was read in it."""
@@ -66,8 +63,6 @@ _CONTENTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The field that has the elements of each type; those of all others come as bytes only."""
 _FINAL: Final = "triton_final_response"
-_WANTS_EMPTY_FINAL: Final = "triton_enable_empty_final_response"
-"""A parameter of Triton's clients: each answer of ours has content, the last one too."""
 
 
 async def _answer_server_live(
@@ -196,20 +191,13 @@ async def _refuse_region(_call: Call, _request: object) -> pb.SystemSharedMemory
     raise UnsupportedCallError(served_model.NO_SHARED_MEMORY)
 
 
-async def _list_system_regions(_call: Call, _request: object) -> pb.SystemSharedMemoryStatusResponse:
-    return pb.SystemSharedMemoryStatusResponse()
+def _answer_always(answer: Message) -> Answer:
+    """Answer every request alike: there are no regions."""
 
+    async def give(_call: Call, _request: object) -> Message:
+        return answer
 
-async def _list_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMemoryStatusResponse:
-    return pb.CudaSharedMemoryStatusResponse()
-
-
-async def _forget_system_regions(_call: Call, _request: object) -> pb.SystemSharedMemoryUnregisterResponse:
-    return pb.SystemSharedMemoryUnregisterResponse()
-
-
-async def _forget_cuda_regions(_call: Call, _request: object) -> pb.CudaSharedMemoryUnregisterResponse:
-    return pb.CudaSharedMemoryUnregisterResponse()
+    return give
 
 
 async def _give_trace_settings(call: Call, request: pb.TraceSettingRequest) -> pb.TraceSettingResponse:
@@ -244,9 +232,9 @@ def _refuse_changes(asked: Mapping[str, Message], settings: Mapping[str, Message
     """
     for name, value in asked.items():
         if name not in settings:
-            raise _wrong(f"settings.{name:.100}", f"is no setting; there are {', '.join(sorted(settings))}")
+            raise wrong(f"settings.{name:.100}", f"is no setting; there are {', '.join(sorted(settings))}")
         if value.SerializeToString() != settings[name].SerializeToString():
-            raise _wrong(f"settings.{name}", "cannot be changed by a request: who runs the service sets it")
+            raise wrong(f"settings.{name}", "cannot be changed by a request: who runs the service sets it")
 
 
 async def _infer(call: Call, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
@@ -294,8 +282,7 @@ def _read_inference(
     request.ClearField("raw_input_contents")
     asked = _read_asked(request, settings.served_input) if not raw else _read_again(request, settings.served_input)
     wanted = choose_outputs(service, asked.outputs)
-    max_images = service.max_images
-    tensor = _read_values(request, asked, raw, model.input, max_images=max_images)
+    tensor = _read_values(request, asked, raw, model.input, max_images=service.max_images)
 
     def write(predictions: Predictions) -> pb.ModelInferResponse:
         outputs = compute_outputs(wanted, model, predictions)
@@ -306,20 +293,7 @@ def _read_inference(
         answer.raw_output_contents.extend([pack_output(output) for output in outputs])
         return answer
 
-    if tensor.datatype != BYTES:
-        pixel_range = asked.pixel_range
-        advice = advise(pixel_range)
-        images = read_numbers(tensor, model.input, max_images=max_images, pixel_range=pixel_range, advice=advice)
-        return Job(images, write, asked.timeout_s)
-    steps = read_tensor(tensor, model.input, max_images=max_images, resize=choose_resize(settings, model.input))
-    return _finish_pictures(steps, write, asked.timeout_s)
-
-
-def _finish_pictures(
-    steps: Generator[Step, None, SizedImages], write: Callable[[Predictions], pb.ModelInferResponse], timeout_s: float
-) -> Generator[Step, None, Job[pb.ModelInferResponse]]:
-    found = yield from steps
-    return Job(found.images, write, timeout_s)
+    return read_job(service, tensor, write, pixel_range=asked.pixel_range, timeout_s=asked.timeout_s)
 
 
 def _read_again(request: pb.ModelInferRequest, served_input: str) -> _Asked:
@@ -335,7 +309,6 @@ def _read_text(text: bytes, served_input: str) -> _Asked:
 
 def _read_asked(request: pb.ModelInferRequest, served_input: str) -> _Asked:
     parameters = _read_parameters(request.parameters)
-    parameters.pop(_WANTS_EMPTY_FINAL, None)
     check_parameters(parameters)
     check_input(served_input, [given.name for given in request.inputs])
     given = request.inputs[0]
@@ -375,30 +348,26 @@ def _read_values(
     name, datatype, shape = asked.name, asked.datatype, asked.shape
     if raw:
         if len(raw) != 1:
-            raise _wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
+            raise wrong("raw_input_contents", f"has the data of {len(raw)} inputs, but there is 1 input")
         if asked.has_contents:
-            raise _wrong(name, "has both `contents` and `raw_input_contents`")
+            raise wrong(name, "has both `contents` and `raw_input_contents`")
         if datatype != BYTES:
             return Tensor(name, datatype, shape, unpack_numbers(name, raw[0], datatype))
         size = count_elements(name, datatype, shape, spec, max_images=max_images)
         return Tensor(name, datatype, shape, unpack_bytes(name, raw[0], most=size))
     field = _CONTENTS.get(datatype)
     if field is None:
-        raise _wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
+        raise wrong(name, f"has the data type {datatype}, which is read from `raw_input_contents` only")
     contents: Sequence[tuple[Any, Any]] = request.inputs[0].contents.ListFields()
     for descriptor, _ in contents:
         if descriptor.name != field:
-            raise _wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
+            raise wrong(name, f"has values in `{descriptor.name}`, but those of {datatype} are in `{field}`")
     if not contents:
-        raise _wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
+        raise wrong(name, f"has no data: `raw_input_contents`, or `{field}`, is needed")
     tensor = Tensor(name, datatype, shape, contents[0][1])
     check_size(tensor, spec, max_images=max_images)  # before there are as many objects as values
     values = list(tensor.values)
     return tensor._replace(values=values if datatype == BYTES else parse_numbers(name, values, datatype, shape))
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])
 
 
 METHODS: Final = list_methods(
@@ -416,12 +385,12 @@ METHODS: Final = list_methods(
         "RepositoryIndex": _list_models,
         "RepositoryModelLoad": _refuse_control,
         "RepositoryModelUnload": _refuse_control,
-        "SystemSharedMemoryStatus": _list_system_regions,
+        "SystemSharedMemoryStatus": _answer_always(pb.SystemSharedMemoryStatusResponse()),
         "SystemSharedMemoryRegister": _refuse_region,
-        "SystemSharedMemoryUnregister": _forget_system_regions,
-        "CudaSharedMemoryStatus": _list_cuda_regions,
+        "SystemSharedMemoryUnregister": _answer_always(pb.SystemSharedMemoryUnregisterResponse()),
+        "CudaSharedMemoryStatus": _answer_always(pb.CudaSharedMemoryStatusResponse()),
         "CudaSharedMemoryRegister": _refuse_region,
-        "CudaSharedMemoryUnregister": _forget_cuda_regions,
+        "CudaSharedMemoryUnregister": _answer_always(pb.CudaSharedMemoryUnregisterResponse()),
         "TraceSetting": _give_trace_settings,
         "LogSettings": _give_log_settings,
     },

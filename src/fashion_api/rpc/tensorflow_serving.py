@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.calls import Call, infer, list_methods
 from fashion_api.rpc.messages import tensorflow_pb2 as tf
@@ -29,6 +28,7 @@ from fashion_api.wire.signatures import (
     read_input,
 )
 from fashion_api.wire.tensors import BYTES, Array, Tensor, count_elements, parse_numbers, unpack_numbers
+from fashion_api.wire.validation import wrong
 
 PREDICTION_SERVICE: Final = pb.DESCRIPTOR.services_by_name["PredictionService"]
 MODEL_SERVICE: Final = pb.DESCRIPTOR.services_by_name["ModelService"]
@@ -92,10 +92,10 @@ async def _describe_model(call: Call, request: pb.GetModelMetadataRequest) -> pb
     service = call.service
     check_servable(service, *_read_spec(request))
     if not request.metadata_field:
-        raise _wrong("metadata_field", f"is empty; {_METADATA} is all that there is")
+        raise wrong("metadata_field", f"is empty; {_METADATA} is all that there is")
     for field in request.metadata_field:
         if field != _METADATA:
-            raise _wrong("metadata_field", f"Metadata field {field:.100} is not supported; {_METADATA} is")
+            raise wrong("metadata_field", f"Metadata field {field:.100} is not supported; {_METADATA} is")
     signatures = (find_signature(service, name) for name in SIGNATURES)
     found = pb.SignatureDefMap(signature_def={signature.name: _describe(signature) for signature in signatures})
     answer = pb.GetModelMetadataResponse(model_spec=_write_spec(service))
@@ -139,10 +139,10 @@ def _read_spec(
 ) -> tuple[str, str]:
     """Give the name and the version of the model that is asked for; the latter is empty for any."""
     if not request.HasField("model_spec"):
-        raise _wrong("", "Missing ModelSpec")
+        raise wrong("", "Missing ModelSpec")
     spec = request.model_spec
     if spec.HasField("version_label"):
-        raise _wrong("model_spec.version_label", "the version has no labels; ask for it by its number, or for any")
+        raise wrong("model_spec.version_label", "the version has no labels; ask for it by its number, or for any")
     return spec.name, str(spec.version.value) if spec.HasField("version") else ""
 
 
@@ -156,9 +156,9 @@ def _read_tensor(service: Service, name: str, given: tf.TensorProto) -> Tensor:
     datatype = _DATATYPES.get(given.dtype)
     if datatype is None:
         types = ", ".join(TENSORFLOW_TYPES[each] for each in _FIELDS)
-        raise _wrong(name, f"has the data type {_name_type(given.dtype)}, but must have one of {types}")
+        raise wrong(name, f"has the data type {_name_type(given.dtype)}, but must have one of {types}")
     if given.tensor_shape.unknown_rank:
-        raise _wrong(name, "has no shape")
+        raise wrong(name, "has no shape")
     shape = tuple(dim.size for dim in given.tensor_shape.dim)
     spec = service.model.input
     size = count_elements(name, datatype, shape, spec, max_images=service.max_images)
@@ -178,15 +178,15 @@ def _read_values(
     accepted = (wanted,) if datatype == BYTES else (_CONTENT, wanted)
     for field in found:
         if field not in accepted:
-            raise _wrong(name, f"has values in `{field}`, but of {TENSORFLOW_TYPES[datatype]} they are in `{wanted}`")
+            raise wrong(name, f"has values in `{field}`, but of {TENSORFLOW_TYPES[datatype]} they are in `{wanted}`")
     if len(found) != 1:
         has = "both of" if found else "none of"
-        raise _wrong(name, f"must have its values in one of {' and '.join(accepted)}, but has {has} them")
+        raise wrong(name, f"must have its values in one of {' and '.join(accepted)}, but has {has} them")
     if _CONTENT in found:
         return unpack_numbers(name, found[_CONTENT], datatype)
     missing = size - len(found[wanted])
     if missing < 0:
-        raise _wrong(name, f"has {len(found[wanted])} values, but its shape means {size}")
+        raise wrong(name, f"has {len(found[wanted])} values, but its shape means {size}")
     values = list(found[wanted])
     if datatype == BYTES:
         return [*values, *[values[-1]] * missing]
@@ -209,10 +209,6 @@ def _write_tensor(datatype: str, values: Array) -> tf.TensorProto:
 
 def _write_shape(shape: tuple[int, ...]) -> tf.TensorShapeProto:
     return tf.TensorShapeProto(dim=[tf.TensorShapeProto.Dim(size=size) for size in shape])
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])
 
 
 METHODS: Final = (

@@ -4,7 +4,6 @@ from collections.abc import Generator
 
 import numpy as np
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.occlusion import VARIANTS, cover, map_heat
@@ -15,6 +14,7 @@ from fashion_api.wire.json_body import check_json
 from fashion_api.wire.operation import Job, JobSteps, Operation, Reply, RequestHead
 from fashion_api.wire.prediction_request import read_images
 from fashion_api.wire.predictions import identify_model, write_json
+from fashion_api.wire.validation import wrong
 
 _DECIMALS = 4
 
@@ -24,9 +24,7 @@ def _read_images(service: Service, _head: RequestHead, body: bytes) -> JobSteps:
     settings = service.settings
     if settings.max_queue_size < VARIANTS:
         most = f"and FASHION_MAX_QUEUE_SIZE is {settings.max_queue_size}"
-        raise InvalidRequestError(
-            [Fault("", f"nothing is explained here: an image takes {VARIANTS} of the queue, {most}")]
-        )
+        raise wrong("", f"nothing is explained here: an image takes {VARIANTS} of the queue, {most}")
     images, _ = yield from read_images(
         body,
         model.input,

@@ -6,9 +6,9 @@ from fashion_api.errors import BodyTooLargeError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import parse_json
-from fashion_api.wire.operation import Job, Operation, Reply, RequestHead
+from fashion_api.wire.operation import Job, Operation, Reply, RequestHead, accept_any_type
 from fashion_api.wire.predictions import write_json
-from fashion_api.wire.queries import ImageIndex, read_query
+from fashion_api.wire.queries import ImageIndex
 from fashion_api.wire.validation import validate
 
 _MAX_BODY_BYTES = 16 * 1024
@@ -22,14 +22,6 @@ class ImageNumber(BaseModel):
     test_image_num: ImageIndex
 
 
-class _ImageNumberQuery(BaseModel):
-    """The query, which may leave the number to the body."""
-
-    model_config = ConfigDict(frozen=True)
-
-    test_image_num: ImageIndex | None = None
-
-
 def read_image_number(head: RequestHead, body: bytes) -> int:
     """Read the index of a test image from the query, or else from the body.
 
@@ -39,10 +31,9 @@ def read_image_number(head: RequestHead, body: bytes) -> int:
     """
     if len(body) > _MAX_BODY_BYTES:
         raise BodyTooLargeError(f"the body is larger than the {_MAX_BODY_BYTES} bytes that are accepted here")
-    number = read_query(head, _ImageNumberQuery).test_image_num
-    if number is None:
-        number = validate(ImageNumber, parse_json(body) if body else {}).test_image_num
-    return number
+    query = head.read_query()
+    given = query if "test_image_num" in query or not body else parse_json(body)
+    return validate(ImageNumber, given).test_image_num
 
 
 def write_actual_label(service: Service, head: RequestHead, body: bytes) -> Reply:
@@ -69,8 +60,4 @@ def _read_prediction(service: Service, head: RequestHead, body: bytes) -> Job[Re
     return Job(test_set.images[index : index + 1], write)
 
 
-def _accept_any_body(_head: RequestHead) -> None:
-    """The original API's clients send JSON under any media type, or no body."""
-
-
-PREDICT_LABEL = Operation("GET", "/predict", _read_prediction, _accept_any_body)
+PREDICT_LABEL = Operation("GET", "/predict", _read_prediction, accept_any_type)

@@ -11,9 +11,10 @@ from pydantic import Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails
 
 from fashion_api.errors import MAX_FAULTS, ImageError, WrongSizeError
+from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_image, read_base64
 from fashion_api.pictures.resizing import Resize
-from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_FILE
 from fashion_api.wire.mistakes import describe_image_mistake, name_row
 from fashion_api.wire.validation import make_error, name_json_type, name_value
 
@@ -23,21 +24,13 @@ _PIXEL_MAX = 255
 class ImageContext(NamedTuple):
     """The validation context of images: which are accepted."""
 
-    height: int
-    width: int
+    spec: InputSpec
     max_images: int
     """The most images of one request."""
     may_hold_booleans: bool = True
     """Whether rows may hold booleans, which `bytes` would read as 0 and 1; `False` allows the fast conversion."""
-    channels: int = 1
     resize: Resize | None = None
     """How pictures of another size are resized; `None`: they are refused."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of an image."""
-        size = (self.height, self.width)
-        return size if self.channels == 1 else (*size, self.channels)
 
 
 class OtherSize(NamedTuple):
@@ -56,10 +49,10 @@ def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes | O
     """
     context = info.context
     if isinstance(value, list):
-        pixels = None if context.may_hold_booleans else _convert_rows(value, context)
-        return _convert_odd_rows(value, context) if pixels is None else pixels
+        pixels = None if context.may_hold_booleans else _convert_rows(value, context.spec)
+        return _convert_odd_rows(value, context.spec) if pixels is None else pixels
     if not isinstance(value, str):
-        wanted = f"{context.height} rows of {name_row(context.shape)}, or a base64 string"
+        wanted = f"{context.spec.height} rows of {name_row(context.spec.shape)}, or a base64 string"
         raise make_error(f"must be {wanted}, not {name_json_type(value)}")
     try:
         return _read_picture(read_base64(value), context)
@@ -68,8 +61,9 @@ def _read_pixels(value: object, info: ValidationInfo[ImageContext]) -> bytes | O
 
 
 def _read_picture(content: bytes, context: ImageContext) -> bytes | OtherSize:
+    spec = context.spec
     try:
-        return decode_image(content, height=context.height, width=context.width, channels=context.channels).tobytes()
+        return decode_image(content, height=spec.height, width=spec.width, channels=spec.channels).tobytes()
     except WrongSizeError:
         if context.resize is None:
             raise
@@ -83,12 +77,7 @@ _Base64 = Annotated[
     Field(
         title="A picture file in base64",
         description="A PNG, JPEG, GIF, BMP or WebP file, or a `data:` URL of it.",
-        json_schema_extra={
-            BOUND: "base64",
-            "format": PICTURE_BASE64,
-            "contentEncoding": "base64",
-            "contentMediaType": "image/png",
-        },
+        json_schema_extra=PICTURE_FILE,
     ),
 ]
 
@@ -100,15 +89,15 @@ a bad pixel once for each side of the union.
 """
 
 
-def _convert_rows(rows: list[Any], context: ImageContext) -> bytes | None:
+def _convert_rows(rows: list[Any], spec: InputSpec) -> bytes | None:
     """Convert rows of integers without booleans; `None` for rows of another length or with other values."""
     try:
-        if list(map(len, rows)) != [context.width] * context.height:
+        if list(map(len, rows)) != [spec.width] * spec.height:
             return None
         values: list[Any] = []
         values = reduce(iconcat, rows, values)
-        if context.channels > 1:
-            if list(map(len, values)) != [context.channels] * len(values):
+        if spec.channels > 1:
+            if list(map(len, values)) != [spec.channels] * len(values):
                 return None
             pixels, values = values, []
             values = reduce(iconcat, pixels, values)
@@ -117,10 +106,10 @@ def _convert_rows(rows: list[Any], context: ImageContext) -> bytes | None:
         return None
 
 
-def _convert_odd_rows(rows: list[object], context: ImageContext) -> bytes:
+def _convert_odd_rows(rows: list[object], spec: InputSpec) -> bytes:
     """Convert rows that may hold anything; accepts whole numbers that are written as 1.0."""
-    faults = list(islice(_find_faults(rows, context), MAX_FAULTS))
-    mistake = describe_image_mistake(rows, context.shape) if faults else None
+    faults = list(islice(_find_faults(rows, spec), MAX_FAULTS))
+    mistake = describe_image_mistake(rows, spec.shape) if faults else None
     if mistake is not None:
         raise make_error(mistake)
     if faults:
@@ -128,19 +117,19 @@ def _convert_odd_rows(rows: list[object], context: ImageContext) -> bytes:
     return np.array(rows, np.uint8).tobytes()
 
 
-def _find_faults(rows: Sequence[object], context: ImageContext) -> Iterator[InitErrorDetails]:
-    width, row_form = context.width, name_row(context.shape)
-    if len(rows) != context.height:
-        yield _make_fault((), f"has {len(rows)} rows, not {context.height}")
+def _find_faults(rows: Sequence[object], spec: InputSpec) -> Iterator[InitErrorDetails]:
+    width, row_form = spec.width, name_row(spec.shape)
+    if len(rows) != spec.height:
+        yield _make_fault((), f"has {len(rows)} rows, not {spec.height}")
     for y, row in enumerate(rows):
         if not isinstance(row, list):
             yield _make_fault((y,), f"must be a row of {row_form}, not {name_json_type(row)}")
         elif len(row) != width:
-            yield _make_fault((y,), f"has {len(row)} {'values' if context.channels == 1 else 'pixels'}, not {width}")
-        elif context.channels == 1:
+            yield _make_fault((y,), f"has {len(row)} {'values' if spec.channels == 1 else 'pixels'}, not {width}")
+        elif spec.channels == 1:
             yield from _find_value_faults((y,), row)
         else:
-            yield from _find_pixel_faults(y, row, context.channels)
+            yield from _find_pixel_faults(y, row, spec.channels)
 
 
 def _find_pixel_faults(y: int, row: Sequence[object], channels: int) -> Iterator[InitErrorDetails]:

@@ -1,27 +1,31 @@
 """What requests of the Open Inference Protocol mean, whichever carrier they come by: names, parameters and outputs."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
+from fashion_api.pictures.resizing import choose_resize
 from fashion_api.service.service import Service
+from fashion_api.wire.operation import Job, ReplyT, Step
 from fashion_api.wire.tensors import (
     BYTES,
     NUMBERS,
     PROBABILITIES,
     Array,
     PixelRange,
+    Tensor,
     compute_output,
     describe_classes,
     list_outputs,
     pack_bytes,
+    read_numbers,
+    read_tensor,
 )
-from fashion_api.wire.validation import name_value, to_whole_number
+from fashion_api.wire.validation import name_value, to_whole_number, wrong
 
 Parameters = Mapping[str, object]
 """Values by name: texts, numbers and booleans."""
@@ -47,7 +51,7 @@ def check_parameters(parameters: Parameters) -> None:
     """
     for name in parameters:
         if name.startswith(_RESERVED) and name != _RESERVED_AND_KNOWN:
-            raise _wrong(f"parameters.{name:.100}", f"names that begin with {_RESERVED} are reserved, and not accepted")
+            raise wrong(f"parameters.{name:.100}", f"names that begin with {_RESERVED} are reserved, and not accepted")
 
 
 def read_timeout_s(parameters: Parameters) -> float:
@@ -59,7 +63,7 @@ def read_timeout_s(parameters: Parameters) -> float:
     given = parameters.get(_TIMEOUT, 0)
     timeout = to_whole_number(given)
     if timeout is None or timeout < 0:
-        raise _wrong(f"parameters.{_TIMEOUT}", f"must be a whole number of microseconds, not {_name(given)}")
+        raise wrong(f"parameters.{_TIMEOUT}", f"must be a whole number of microseconds, not {_name(given)}")
     return min(timeout, _LONGEST_TIMEOUT) * _TIMEOUT_UNIT_S if timeout else math.inf
 
 
@@ -74,10 +78,44 @@ def read_pixel_range(parameters: Parameters, of_input: Parameters) -> PixelRange
         return "0-255"
     if given == "0-1":
         return "0-1"
-    raise _wrong(f"parameters.{PIXEL_RANGE}", f'must be "0-1" or "0-255", not {_name(given)}')
+    raise wrong(f"parameters.{PIXEL_RANGE}", f'must be "0-1" or "0-255", not {_name(given)}')
 
 
-def advise(pixel_range: PixelRange) -> str:
+def read_job(
+    service: Service,
+    tensor: Tensor,
+    write: Callable[[Predictions], ReplyT],
+    *,
+    pixel_range: PixelRange,
+    timeout_s: float,
+) -> Job[ReplyT] | Generator[Step, None, Job[ReplyT]]:
+    """Read the images of a tensor: numbers at once, picture files in steps.
+
+    Raises:
+        InvalidRequestError: the shape or a value is wrong; says which, and what is accepted.
+    """
+    if tensor.datatype == BYTES:
+        return _read_pictures(service, tensor, write, timeout_s)
+    images = read_numbers(
+        tensor,
+        service.model.input,
+        max_images=service.max_images,
+        pixel_range=pixel_range,
+        advice=_advise(pixel_range),
+    )
+    return Job(images, write, timeout_s)
+
+
+def _read_pictures(
+    service: Service, tensor: Tensor, write: Callable[[Predictions], ReplyT], timeout_s: float
+) -> Generator[Step, None, Job[ReplyT]]:
+    spec = service.model.input
+    resize = choose_resize(service.settings, spec)
+    images, _ = yield from read_tensor(tensor, spec, max_images=service.max_images, resize=resize)
+    return Job(images, write, timeout_s)
+
+
+def _advise(pixel_range: PixelRange) -> str:
     """Say how pixels of the other range are sent."""
     if pixel_range == "0-1":
         return f"; send pixels from 0 to 255 without the parameter {PIXEL_RANGE}"
@@ -97,11 +135,11 @@ def check_input(wanted: str, names: Sequence[str]) -> None:
     if len(names) == 1 and names[0] == wanted:
         return
     if not names:
-        raise _wrong("inputs", f"is empty; the model has one input, {wanted}")
+        raise wrong("inputs", f"is empty; the model has one input, {wanted}")
     for position, name in enumerate(names):
         if name != wanted:
-            raise _wrong(f"inputs[{position}].name", f"'{name:.100}' is no input of the model; it has one, {wanted}")
-    raise _wrong("inputs", f"has {wanted} {len(names)} times")
+            raise wrong(f"inputs[{position}].name", f"'{name:.100}' is no input of the model; it has one, {wanted}")
+    raise wrong("inputs", f"has {wanted} {len(names)} times")
 
 
 def check_input_form(name: str, datatype: str, of_input: Parameters) -> None:
@@ -111,9 +149,9 @@ def check_input_form(name: str, datatype: str, of_input: Parameters) -> None:
         InvalidRequestError: the type is none that is read, or the data are in shared memory.
     """
     if datatype not in _DATATYPES:
-        raise _wrong(name, f"has the data type '{datatype:.100}', but must have one of {', '.join(_DATATYPES)}")
+        raise wrong(name, f"has the data type '{datatype:.100}', but must have one of {', '.join(_DATATYPES)}")
     if _SHARED_MEMORY in of_input:
-        raise _wrong(name, "is in shared memory, which is not offered: send its data with the request")
+        raise wrong(name, "is in shared memory, which is not offered: send its data with the request")
 
 
 class WantedOutput(NamedTuple):
@@ -147,9 +185,9 @@ def choose_outputs(service: Service, asked: Sequence[tuple[str, Parameters]]) ->
         where = f"outputs[{position}]"
         key = PROBABILITIES if name == first else _find_key(service, where, name)
         if name in wanted:
-            raise _wrong(f"{where}.name", f"{name} is asked for twice")
+            raise wrong(f"{where}.name", f"{name} is asked for twice")
         if _SHARED_MEMORY in parameters:
-            raise _wrong(where, "shared memory is not offered: outputs come with the answer")
+            raise wrong(where, "shared memory is not offered: outputs come with the answer")
         wanted[name] = WantedOutput(name, key, _read_classes(where, key, parameters))
     return list(wanted.values())
 
@@ -157,7 +195,7 @@ def choose_outputs(service: Service, asked: Sequence[tuple[str, Parameters]]) ->
 def _find_key(service: Service, where: str, name: str) -> str:
     keys = name_outputs(service)
     if name not in keys:
-        raise _wrong(f"{where}.name", f"'{name:.100}' is no output of the model; it has {', '.join(keys)}")
+        raise wrong(f"{where}.name", f"'{name:.100}' is no output of the model; it has {', '.join(keys)}")
     return keys[name]
 
 
@@ -167,9 +205,9 @@ def _read_classes(where: str, key: str, parameters: Parameters) -> int:
     given = parameters[CLASSIFICATION]
     classes = to_whole_number(given)
     if classes is None or classes < 0:
-        raise _wrong(f"{where}.parameters.{CLASSIFICATION}", f"must be a number of classes, not {_name(given)}")
+        raise wrong(f"{where}.parameters.{CLASSIFICATION}", f"must be a number of classes, not {_name(given)}")
     if classes and key != PROBABILITIES:
-        raise _wrong(f"{where}.parameters.{CLASSIFICATION}", "is for the probabilities only")
+        raise wrong(f"{where}.parameters.{CLASSIFICATION}", "is for the probabilities only")
     return classes
 
 
@@ -216,7 +254,3 @@ def pack_output(output: OutputTensor) -> bytes:
 
 def _name(value: object) -> str:
     return f"'{value:.40}'" if isinstance(value, str) else name_value(value)
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])

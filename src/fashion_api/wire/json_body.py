@@ -7,8 +7,9 @@ import numpy as np
 import orjson
 from pydantic_core import from_json
 
-from fashion_api.errors import Fault, InvalidRequestError, UnsupportedMediaTypeError
+from fashion_api.errors import UnsupportedMediaTypeError
 from fashion_api.wire.operation import RequestHead
+from fashion_api.wire.validation import wrong
 
 JSON = "application/json"
 """The media type of JSON."""
@@ -64,7 +65,7 @@ def _check_amount(body: bytes, *, max_brackets: int, max_commas: int) -> Generat
         commas += int(np.count_nonzero(part == ord(",")))
         brackets += int(np.count_nonzero(part | 0x20 == ord("{")))  # the two kinds differ by this bit
         if brackets > max_brackets or commas > max_commas:
-            raise InvalidRequestError([Fault("", "the body holds far more lists or values than one request may")])
+            raise wrong("", "the body holds far more lists or values than one request may")
         yield
 
 
@@ -75,7 +76,7 @@ def refuse_mark(body: bytes) -> None:
         InvalidRequestError: it does.
     """
     if body.startswith(_UTF8_MARK):
-        raise InvalidRequestError([Fault("", "the body begins with a byte-order mark; JSON is sent without one")])
+        raise wrong("", "the body begins with a byte-order mark; JSON is sent without one")
 
 
 def may_hold_booleans(body: bytes) -> bool:
@@ -101,12 +102,12 @@ def parse_json(body: bytes) -> object:
         return from_json(body, allow_inf_nan=True)
     except ValueError as error:
         what, _, place = str(error).rpartition(" at ")
-        wrong = "has too many brackets within one another" if "recursion" in what else "is not JSON"
-        raise InvalidRequestError([Fault("", f"the body {wrong}: see {place}")]) from None
+        fault = "has too many brackets within one another" if "recursion" in what else "is not JSON"
+        raise wrong("", f"the body {fault}: see {place}") from None
 
 
 def _check_encoding(body: bytes) -> None:
     """Refuse a body in another encoding than UTF-8: JSON begins with ASCII, and has no NUL."""
     start = body[:4]
     if start.startswith(_UTF16_MARKS) or b"\0" in start:
-        raise InvalidRequestError([Fault("", "the body is in UTF-16 or UTF-32; JSON is sent in UTF-8")])
+        raise wrong("", "the body is in UTF-16 or UTF-32; JSON is sent in UTF-8")

@@ -1,28 +1,19 @@
 """The test images and what they actually show."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.pictures.encoding import encode_png
 from fashion_api.service.service import Service
 from fashion_api.service.survey import Findings
 from fashion_api.wire.models import ConfusionMatrix, LabelledImage, LabelledImagePage, ListedImage, ModelId
 from fashion_api.wire.operation import Reply
 from fashion_api.wire.queries import LabelledImagesQuery, Order
+from fashion_api.wire.validation import wrong
 
-
-class _Found(TypedDict, total=False):
-    """The fields of a `ListedImage` that say what the model sees in it."""
-
-    predicted: str
-    correct: bool
-    accepted: bool | None
-    probability: float
-    novelty: float | None
+_NO_NOVELTY = "this model does not score novelty"
 
 
 def list_labelled_images(service: Service, query: LabelledImagesQuery) -> LabelledImagePage:
@@ -46,11 +37,8 @@ def list_labelled_images(service: Service, query: LabelledImagesQuery) -> Labell
     indices = np.flatnonzero(is_listed)
     if findings is not None and query.sort != "index":
         indices = indices[np.argsort(_find_keys(findings, query.sort)[indices], kind="stable")]
-    items: list[ListedImage] = []
-    for index in indices[query.offset : query.offset + query.limit].tolist():
-        class_id = int(test_set.labels[index])
-        found: _Found = {} if findings is None else _describe_finding(findings, labels, index)
-        items.append(ListedImage(index=index, label=labels[class_id], class_id=class_id, **found))
+    listed = indices[query.offset : query.offset + query.limit].tolist()
+    items = [_describe(labels, index, int(test_set.labels[index]), findings=findings) for index in listed]
     return LabelledImagePage(total=len(indices), offset=query.offset, limit=query.limit, items=items)
 
 
@@ -105,7 +93,7 @@ def draw_labelled_image(service: Service, index: int, *, scale: int) -> Reply:
 def _find_class(labels: Sequence[str], label: str, parameter: str) -> int:
     folded = [name.casefold() for name in labels]
     if label.casefold() not in folded:
-        raise InvalidRequestError([Fault(parameter, f"there is no such class; the classes are {', '.join(labels)}")])
+        raise wrong(parameter, f"there is no such class; the classes are {', '.join(labels)}")
     return folded.index(label.casefold())
 
 
@@ -118,7 +106,7 @@ def _match(findings: Findings, query: LabelledImagesQuery, predicted: int | None
         matches &= findings.is_correct == query.correct
     if query.accepted is not None:
         if findings.is_accepted is None:
-            raise _lacks_novelty("accepted")
+            raise wrong("accepted", _NO_NOVELTY)
         matches &= findings.is_accepted == query.accepted
     return matches
 
@@ -127,20 +115,21 @@ def _find_keys(findings: Findings, order: Order) -> npt.NDArray[np.floating]:
     """Give what the images are sorted by, the least first."""
     keys: npt.NDArray[np.floating] | None = findings.probabilities if "confidence" in order else findings.novelty
     if keys is None:
-        raise _lacks_novelty("sort")
+        raise wrong("sort", _NO_NOVELTY)
     return -keys if order.startswith("-") else keys
 
 
-def _lacks_novelty(parameter: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(parameter, "this model does not score novelty")])
-
-
-def _describe_finding(findings: Findings, labels: Sequence[str], index: int) -> _Found:
+def _describe(labels: Sequence[str], index: int, class_id: int, *, findings: Findings | None) -> ListedImage:
+    if findings is None:
+        return ListedImage(index=index, label=labels[class_id], class_id=class_id)
     novelty = findings.novelty
-    return {
-        "predicted": labels[int(findings.class_ids[index])],
-        "correct": bool(findings.is_correct[index]),
-        "accepted": None if novelty is None else bool(novelty[index] <= 1),
-        "probability": float(findings.probabilities[index]),
-        "novelty": None if novelty is None else float(novelty[index]),
-    }
+    return ListedImage(
+        index=index,
+        label=labels[class_id],
+        class_id=class_id,
+        predicted=labels[int(findings.class_ids[index])],
+        correct=bool(findings.is_correct[index]),
+        accepted=None if novelty is None else bool(novelty[index] <= 1),
+        probability=float(findings.probabilities[index]),
+        novelty=None if novelty is None else float(novelty[index]),
+    )

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.evaluation_record import EvaluationRecord
 from fashion_api.inference.manifest import InputSpec, TrainingRecord
 from fashion_api.pictures.preparation import Fit, Turn
 from fashion_api.pictures.resizing import Route
-from fashion_api.wire.json_schema import BOUND, QUARTER_TURNS
+from fashion_api.wire.json_schema import BOUND, QUARTER_TURNS, Schema
 from fashion_api.wire.words import FASHION, Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -19,12 +19,7 @@ Label = Annotated[str, Field(json_schema_extra={BOUND: "label"})]
 ReasonCode = Annotated[Reason, WithJsonSchema({"type": "string", "examples": list(FASHION.reasons)})]
 
 
-class _Schema(BaseModel):
-    # An answer has all of its fields, and a generated client need not ask whether it does.
-    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
-
-
-class ModelId(_Schema):
+class ModelId(Schema):
     """The model that predicted."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "model"})
@@ -33,7 +28,7 @@ class ModelId(_Schema):
     version: str = Field(description="The first 12 hex digits of the SHA-256 of the model's `.h5`.")
 
 
-class Prediction(_Schema):
+class Prediction(Schema):
     """What the model sees in one image."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "prediction"})
@@ -81,21 +76,21 @@ class NamedPrediction(Prediction):
     filename: str | None = Field(description="The file's name without folders; null for a raw body.")
 
 
-class PredictionList(_Schema):
+class PredictionList(Schema):
     """The predictions for a JSON body."""
 
     model: ModelId = Field(description="The model that predicted.")
     predictions: list[Prediction] = Field(description="One for each image, in their order.")
 
 
-class UploadPredictionList(_Schema):
+class UploadPredictionList(Schema):
     """The predictions for uploaded files."""
 
     model: ModelId = Field(description="The model that predicted.")
     predictions: list[NamedPrediction] = Field(description="One for each file, in their order.")
 
 
-class Explanation(_Schema):
+class Explanation(Schema):
     """What the model sees in one image, and which parts of it mattered."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "explanation"})
@@ -109,14 +104,14 @@ class Explanation(_Schema):
     )
 
 
-class ExplanationList(_Schema):
+class ExplanationList(Schema):
     """The explanations for a JSON body."""
 
     model: ModelId = Field(description="The model that predicted.")
     explanations: list[Explanation] = Field(description="One for each image, in their order.")
 
 
-class LabelledImage(_Schema):
+class LabelledImage(Schema):
     """A test image and what it actually shows."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "labelled_image"})
@@ -141,7 +136,7 @@ class ListedImage(LabelledImage):
     novelty: float | None = Field(None, ge=0, description="As in a prediction.")
 
 
-class LabelledImagePage(_Schema):
+class LabelledImagePage(Schema):
     """A page of the test set."""
 
     total: int = Field(ge=0, description="How many test images there are that the query asks for.")
@@ -153,7 +148,7 @@ class LabelledImagePage(_Schema):
     )
 
 
-class ConfusionMatrix(_Schema):
+class ConfusionMatrix(Schema):
     """How often the model sees each class in the test images of each class."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "confusion_matrix"})
@@ -170,7 +165,7 @@ class ConfusionMatrix(_Schema):
     model: ModelId = Field(description="The model that predicted.")
 
 
-class LabelledPrediction(_Schema):
+class LabelledPrediction(Schema):
     """What the model sees in a test image, and what the image actually shows."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "labelled_prediction"})
@@ -182,14 +177,14 @@ class LabelledPrediction(_Schema):
     model: ModelId = Field(description="The model that predicted.")
 
 
-class SourceSize(_Schema):
+class SourceSize(Schema):
     """The size of a picture before it was cropped."""
 
     width: int = Field(ge=1, description="Pixels to a row of the upright and turned picture.")
     height: int = Field(ge=1, description="Its rows.")
 
 
-class PreparationSteps(_Schema):
+class PreparationSteps(Schema):
     """What was done to a picture, in this order."""
 
     upright: bool = Field(description="Whether the EXIF data had it turned or mirrored.")
@@ -203,7 +198,7 @@ class PreparationSteps(_Schema):
     fit: Fit = Field(description="How it was brought to the model's aspect ratio.")
 
 
-class Preparation(_Schema):
+class Preparation(Schema):
     """A picture as the model takes it, and what was done to it."""
 
     model_config = ConfigDict(json_schema_extra={BOUND: "preparation"})
@@ -217,7 +212,7 @@ class Preparation(_Schema):
     steps: PreparationSteps = Field(description="What was done to it.")
 
 
-class PendingModel(_Schema):
+class PendingModel(Schema):
     """What the file of the model has now, and why it is not served."""
 
     state: Literal["waiting", "refused"] = Field(
@@ -228,7 +223,7 @@ class PendingModel(_Schema):
     reason: str = Field(description="Why it is not served; the log says more.")
 
 
-class ModelWords(_Schema):
+class ModelWords(Schema):
     """What texts for people say of the model's pictures."""
 
     question: str = Field(description="What a person asks the model.")
@@ -238,7 +233,7 @@ class ModelWords(_Schema):
     limits: str = Field(description="What to do about a picture that is not accepted.")
 
 
-class ModelCard(_Schema):
+class ModelCard(Schema):
     """The model that is served."""
 
     name: str = Field(description="The model's name.")
@@ -259,7 +254,7 @@ class ModelCard(_Schema):
     words: ModelWords = Field(description="For texts about its pictures, as those of the page.")
 
 
-class Health(_Schema):
+class Health(Schema):
     """The answer of a health check."""
 
     status: Literal["ok"] = Field(
@@ -267,14 +262,14 @@ class Health(_Schema):
     )
 
 
-class ErrorDetail(_Schema):
+class ErrorDetail(Schema):
     """One of several things that are wrong."""
 
     where: str = Field(description="The part of the request.", examples=["images[0][3][27]"])
     message: str = Field(description="What is wrong with it, and what is accepted.")
 
 
-class ProblemDetails(_Schema):
+class ProblemDetails(Schema):
     """What went wrong, as RFC 9457 has it."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)  # `errors` may be missing
@@ -293,7 +288,7 @@ class ProblemDetails(_Schema):
     )
 
 
-class ProtocolError(_Schema):
+class ProtocolError(Schema):
     """What went wrong, as the clients of the inference protocols read it."""
 
     error: str = Field(description="What is wrong with this request, and what is accepted.")

@@ -9,7 +9,8 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from fashion_api.errors import Fault, InvalidRequestError
+from fashion_api.errors import InvalidRequestError
+from fashion_api.wire.validation import wrong
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
@@ -58,7 +59,7 @@ def read_parts(body: bytes, content_type: str, *, max_parts: int) -> Generator[N
 
 
 def _make_error(reason: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault("", f"the multipart body cannot be read: {reason}")])
+    return wrong("", f"the multipart body cannot be read: {reason}")
 
 
 def _read_filename(disposition: bytes, options: Mapping[bytes, bytes]) -> str | None:

@@ -45,12 +45,11 @@ def _read_labelled_image(service: Service, head: RequestHead, _body: bytes) -> J
 def _read_images(service: Service, head: RequestHead, body: bytes) -> JobSteps:
     coverage = read_query(head, PredictionQuery).coverage
     model = service.model
-    settings = service.settings
     images, resized = yield from read_images(
         body,
         model.input,
         max_images=service.max_images,
-        resize=choose_resize(settings, model.input),
+        resize=choose_resize(service.settings, model.input),
     )
 
     def write(predictions: Predictions) -> Reply:

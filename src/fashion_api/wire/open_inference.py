@@ -10,36 +10,34 @@ import functools
 import math
 import re
 import zlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import orjson
 
-from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.errors import ImageError, InvalidRequestError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
-from fashion_api.pictures.resizing import choose_resize
 from fashion_api.service.service import Service
 from fashion_api.wire.inference_terms import (
     OutputTensor,
     Parameters,
     WantedOutput,
-    advise,
     check_input,
     check_input_form,
     check_parameters,
     choose_outputs,
     compute_outputs,
     pack_output,
+    read_job,
     read_pixel_range,
     read_timeout_s,
 )
 from fashion_api.wire.json_body import JSON, UNCOUNTED_BYTES, may_hold_booleans, parse_json, read_json, refuse_mark
-from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, Step
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, accept_any_type
 from fashion_api.wire.served_model import DATATYPE
-from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.tensors import (
     BYTES,
     PixelRange,
@@ -49,11 +47,10 @@ from fashion_api.wire.tensors import (
     list_shapes,
     parse_numbers,
     read_numbers,
-    read_tensor,
     unpack_bytes,
     unpack_numbers,
 )
-from fashion_api.wire.validation import name_json_type, name_value, to_whole_number
+from fashion_api.wire.validation import name_json_type, name_value, to_whole_number, wrong
 
 BINARY: Final = "application/octet-stream"
 """The media type of an answer with binary data."""
@@ -75,14 +72,6 @@ _KEPT_BYTES: Final = 1024
 """JSON up to this size is kept with what was read in it."""
 
 
-class _Fields(NamedTuple):
-    """What the head of a request says."""
-
-    header_length: int | None
-    """Bytes of JSON before binary data; `None` where all is JSON."""
-    accept_encoding: str
-
-
 class _Asked(NamedTuple):
     """What the JSON of a request says."""
 
@@ -101,46 +90,39 @@ class _Asked(NamedTuple):
     data: object
 
 
-class _Answer(NamedTuple):
-    """How the answer to a request is written."""
-
-    wanted: Sequence[WantedOutput]
-    are_binary: Sequence[bool]
-    request_id: str = ""
-
-
 def _infer(service: Service, head: RequestHead, body: bytes) -> Job[Reply] | JobSteps:
     service.check_served(*head.parameters)
-    fields = _read_fields(head)
-    length = fields.header_length
+    length, accept_encoding = _read_fields(head)
     if length == 0:
-        return _read_raw(service, fields, body)
+        return _read_raw(service, accept_encoding, body)
     if length is None:
         text, rest = body, memoryview(b"")
     elif length > len(body):
-        raise _wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
+        raise wrong("", f"{HEADER_LENGTH} says {length} bytes of JSON, but the body has {len(body)}")
     else:
         text, rest = body[:length], memoryview(body)[length:]
     if len(text) > UNCOUNTED_BYTES:
-        return _read_large(service, fields, text, rest)
+        return _read_large(service, accept_encoding, text, rest)
     read = _read_text_again if len(text) <= _KEPT_BYTES and length is not None else _read_text
-    return _read_asked(service, fields, read(text, service.settings.served_input, is_all=length is None), text, rest)
+    asked = read(text, service.settings.served_input, is_all=length is None)
+    return _read_asked(service, accept_encoding, asked, text, rest)
 
 
-def _read_fields(head: RequestHead) -> _Fields:
+def _read_fields(head: RequestHead) -> tuple[int | None, str]:
+    """Give the bytes of JSON before binary data, `None` where all is JSON; and which codings the caller accepts."""
     length: int | None = None
     accept_encoding = ""
     for name, value in head.headers:
         if name == _HEADER_LENGTH:
             if length is not None:
-                raise _wrong("", f"{HEADER_LENGTH} is there twice")
+                raise wrong("", f"{HEADER_LENGTH} is there twice")
             digits = value.strip()
             if not digits.isdigit() or len(digits) > _LENGTH_DIGITS:
-                raise _wrong("", f"{HEADER_LENGTH} must be a number of bytes, not '{value.decode('latin-1'):.40}'")
+                raise wrong("", f"{HEADER_LENGTH} must be a number of bytes, not '{value.decode('latin-1'):.40}'")
             length = int(digits)
         elif name == b"accept-encoding":
             accept_encoding = f"{accept_encoding},{value.decode('latin-1')}"
-    return _Fields(length, accept_encoding)
+    return length, accept_encoding
 
 
 def _read_text(text: bytes, served_input: str, *, is_all: bool) -> _Asked:
@@ -149,7 +131,7 @@ def _read_text(text: bytes, served_input: str, *, is_all: bool) -> _Asked:
         document = parse_json(text)
     except InvalidRequestError as error:
         if is_all and _BINARY_SIZE.encode() in text:
-            raise _wrong("", f"{error}; before binary data, {HEADER_LENGTH} must say how long the JSON is") from None
+            raise wrong("", f"{error}; before binary data, {HEADER_LENGTH} must say how long the JSON is") from None
         raise
     return _read_document(document, served_input)
 
@@ -158,16 +140,16 @@ _read_text_again = functools.lru_cache(maxsize=256)(_read_text)
 """For JSON before binary data: one caller's is the same in all of its requests, as a rule."""
 
 
-def _read_raw(service: Service, fields: _Fields, body: bytes) -> Job[Reply]:
+def _read_raw(service: Service, accept_encoding: str, body: bytes) -> Job[Reply]:
     """Read a body that is the pixels of one image, as they are."""
     spec = service.model.input
     shape = (1, *list_shapes(spec)[0][1:])
     values = np.frombuffer(body, np.uint8)
     images = read_numbers(Tensor(service.settings.served_input, DATATYPE, shape, values), spec, max_images=1)
-    return Job(images, _make_writer(service, fields, _Answer(choose_outputs(service, ()), (True,))))
+    return Job(images, _make_writer(service, accept_encoding, choose_outputs(service, ()), are_binary=(True,)))
 
 
-def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview) -> JobSteps:
+def _read_large(service: Service, accept_encoding: str, text: bytes, rest: memoryview) -> JobSteps:
     """Read a request whose JSON is large, in steps."""
     spec = service.model.input
     most = service.max_images
@@ -176,7 +158,7 @@ def _read_large(service: Service, fields: _Fields, text: bytes, rest: memoryview
     refuse_mark(text)
     document = yield from read_json(text, max_lists=lists, max_values=lists + most * pixels * spec.channels)
     asked = _read_document(document, service.settings.served_input)
-    found = _read_asked(service, fields, asked, text, rest)
+    found = _read_asked(service, accept_encoding, asked, text, rest)
     return found if isinstance(found, Job) else (yield from found)
 
 
@@ -184,7 +166,7 @@ def _read_document(document: object, served_input: str) -> _Asked:
     request = _check_object("", document)
     request_id = request.get("id", "")
     if not isinstance(request_id, str):
-        raise _wrong("id", f"must be a string, not {name_json_type(request_id)}")
+        raise wrong("id", f"must be a string, not {name_json_type(request_id)}")
     parameters = _read_parameters("", request)
     check_parameters(parameters)
     timeout_s = read_timeout_s(parameters)
@@ -194,7 +176,7 @@ def _read_document(document: object, served_input: str) -> _Asked:
     datatype = _read_string("inputs[0]", given, "datatype")
     check_input_form(served_input, datatype, of_input)
     if given.get("data", ()) is None:
-        raise _wrong("inputs[0].data", "must be a list, not null")
+        raise wrong("inputs[0].data", "must be a list, not null")
     return _Asked(
         request_id,
         timeout_s,
@@ -210,32 +192,19 @@ def _read_document(document: object, served_input: str) -> _Asked:
 
 
 def _read_asked(
-    service: Service, fields: _Fields, asked: _Asked, text: bytes, rest: memoryview
+    service: Service, accept_encoding: str, asked: _Asked, text: bytes, rest: memoryview
 ) -> Job[Reply] | JobSteps:
     """Read the values of what is asked for in `text`, the JSON; `rest` is the binary data behind it."""
-    spec, settings = service.model.input, service.settings
-    most = service.max_images
-    answer = _Answer(choose_outputs(service, asked.outputs), asked.are_binary, asked.request_id)
-    write = _make_writer(service, fields, answer)
-    tensor = Tensor(asked.name, asked.datatype, asked.shape, _read_values(asked, text, rest, spec, most=most))
-    if tensor.datatype != BYTES:
-        pixel_range = asked.pixel_range
-        images = read_numbers(tensor, spec, max_images=most, pixel_range=pixel_range, advice=advise(pixel_range))
-        return Job(images, write, asked.timeout_s)
-    steps = read_tensor(tensor, spec, max_images=most, resize=choose_resize(settings, spec))
-    return _finish_pictures(steps, write, asked.timeout_s)
-
-
-def _finish_pictures(
-    steps: Generator[Step, None, SizedImages], write: Callable[[Predictions], Reply], timeout_s: float
-) -> JobSteps:
-    found = yield from steps
-    return Job(found.images, write, timeout_s)
+    wanted = choose_outputs(service, asked.outputs)
+    write = _make_writer(service, accept_encoding, wanted, are_binary=asked.are_binary, request_id=asked.request_id)
+    values = _read_values(asked, text, rest, service.model.input, most=service.max_images)
+    tensor = Tensor(asked.name, asked.datatype, asked.shape, values)
+    return read_job(service, tensor, write, pixel_range=asked.pixel_range, timeout_s=asked.timeout_s)
 
 
 def _check_object(where: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong(where, f"{'' if where else 'the body '}must be an object, not {name_json_type(value)}")
+        raise wrong(where, f"{'' if where else 'the body '}must be an object, not {name_json_type(value)}")
     return value
 
 
@@ -243,7 +212,7 @@ def _read_list(request: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """Give the objects of a list; it may be missing."""
     found = request.get(name, [])
     if not isinstance(found, list):
-        raise _wrong(name, f"must be a list, not {name_json_type(found)}")
+        raise wrong(name, f"must be a list, not {name_json_type(found)}")
     return [_check_object(f"{name}[{position}]", item) for position, item in enumerate(found)]
 
 
@@ -254,18 +223,16 @@ def _read_parameters(where: str, owner: dict[str, Any]) -> Parameters:
     place = f"{where}parameters"
     for name, value in _check_object(place, parameters).items():
         if not isinstance(value, (str, int, float)):  # booleans are whole numbers to Python
-            raise _wrong(
-                f"{place}.{name:.100}", f"must be a string, a number or a boolean, not {name_json_type(value)}"
-            )
+            raise wrong(f"{place}.{name:.100}", f"must be a string, a number or a boolean, not {name_json_type(value)}")
     return cast("Parameters", parameters)
 
 
 def _read_string(where: str, owner: dict[str, Any], name: str) -> str:
     if name not in owner:
-        raise _wrong(f"{where}.{name}", "is missing")
+        raise wrong(f"{where}.{name}", "is missing")
     value = owner[name]
     if not isinstance(value, str):
-        raise _wrong(f"{where}.{name}", f"must be a string, not {name_json_type(value)}")
+        raise wrong(f"{where}.{name}", f"must be a string, not {name_json_type(value)}")
     return value
 
 
@@ -288,14 +255,14 @@ def _read_outputs(request: dict[str, Any], parameters: Parameters) -> tuple[list
 def _read_boolean(where: str, parameters: Parameters, name: str, *, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise _wrong(f"{where}.{name}", f"must be a boolean, not {name_json_type(value)}")
+        raise wrong(f"{where}.{name}", f"must be a boolean, not {name_json_type(value)}")
     return value
 
 
 def _read_input(request: dict[str, Any], served_input: str) -> dict[str, Any]:
     """Give the one input."""
     if "inputs" not in request:
-        raise _wrong("inputs", f"is missing; the model has one input, {served_input}")
+        raise wrong("inputs", f"is missing; the model has one input, {served_input}")
     inputs = _read_list(request, "inputs")
     check_input(
         served_input, [_read_string(f"inputs[{position}]", item, "name") for position, item in enumerate(inputs)]
@@ -307,14 +274,12 @@ def _read_values(asked: _Asked, text: bytes, rest: memoryview, spec: InputSpec, 
     name, datatype = asked.name, asked.datatype
     if asked.binary_size is None:
         if len(rest):
-            raise _wrong(
-                "", f"the body goes on for {len(rest)} bytes after its JSON, but no input has a {_BINARY_SIZE}"
-            )
+            raise wrong("", f"the body goes on for {len(rest)} bytes after its JSON, but no input has a {_BINARY_SIZE}")
         if asked.data is None:
-            raise _wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
+            raise wrong(name, f"has no data: `data`, or the parameter {_BINARY_SIZE}, is needed")
         return _read_data(spec, name, datatype, asked.data, may_hold_booleans=may_hold_booleans(text))
     if asked.data is not None:
-        raise _wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
+        raise wrong(name, f"has both `data` and the parameter {_BINARY_SIZE}")
     content = _check_binary(name, asked.binary_size, rest)
     if datatype == BYTES:
         return unpack_bytes(name, content, most=count_elements(name, datatype, asked.shape, spec, max_images=most))
@@ -324,21 +289,21 @@ def _read_values(asked: _Asked, text: bytes, rest: memoryview, spec: InputSpec, 
 def _read_shape(given: dict[str, Any]) -> list[int]:
     where = "inputs[0].shape"
     if "shape" not in given:
-        raise _wrong(where, "is missing")
+        raise wrong(where, "is missing")
     shape = given["shape"]
     if not isinstance(shape, list):
-        raise _wrong(where, f"must be a list, not {name_json_type(shape)}")
+        raise wrong(where, f"must be a list, not {name_json_type(shape)}")
     if set(map(type, shape)) == {int}:
         return shape
     lengths = list(map(to_whole_number, shape))
     if None in lengths:
-        raise _wrong(where, f"must have whole numbers, not {name_value(shape[lengths.index(None)])}")
+        raise wrong(where, f"must have whole numbers, not {name_value(shape[lengths.index(None)])}")
     return cast("list[int]", lengths)
 
 
 def _read_data(spec: InputSpec, name: str, datatype: str, data: object, *, may_hold_booleans: bool) -> Any:  # noqa: ANN401  # as in `Tensor`
     if datatype in _IN_BINARY_ONLY:
-        raise _wrong(name, f"has the data type {datatype}, which is read as binary data only")
+        raise wrong(name, f"has the data type {datatype}, which is read as binary data only")
     values, _ = flatten(name, data)
     if datatype == BYTES:
         return _read_pictures(name, values)
@@ -351,11 +316,11 @@ def _read_pictures(name: str, values: Sequence[object]) -> list[bytes]:
     for position, value in enumerate(values):
         where = f"{name}[{position}]"
         if not isinstance(value, str):
-            raise _wrong(where, f"must be a picture file in base64, not {name_json_type(value)}")
+            raise wrong(where, f"must be a picture file in base64, not {name_json_type(value)}")
         try:
             contents.append(read_base64(value))
         except ImageError as error:
-            raise _wrong(where, str(error)) from None
+            raise wrong(where, str(error)) from None
     return contents
 
 
@@ -363,21 +328,28 @@ def _check_binary(name: str, given: object, rest: memoryview) -> memoryview:
     where = f"{name}.parameters.{_BINARY_SIZE}"
     size = to_whole_number(given)
     if size is None or size < 0:
-        raise _wrong(where, f"must be a number of bytes, not {name_value(given)}")
+        raise wrong(where, f"must be a number of bytes, not {name_value(given)}")
     if size != len(rest):
-        raise _wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
+        raise wrong(where, f"says {name_value(size)} bytes, but {len(rest)} come after the JSON")
     return rest
 
 
-def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable[[Predictions], Reply]:
+def _make_writer(
+    service: Service,
+    accept_encoding: str,
+    wanted: Sequence[WantedOutput],
+    *,
+    are_binary: Sequence[bool],
+    request_id: str = "",
+) -> Callable[[Predictions], Reply]:
     model, name, version = service.model, service.served_name, str(service.settings.served_version)
     digest = (b"x-model-version", model.version.encode())
 
     def write(predictions: Predictions) -> Reply:
-        outputs = compute_outputs(answer.wanted, model, predictions)
+        outputs = compute_outputs(wanted, model, predictions)
         described: list[dict[str, object]] = []
         parts = [b""]
-        for output, is_binary in zip(outputs, answer.are_binary, strict=True):
+        for output, is_binary in zip(outputs, are_binary, strict=True):
             form: dict[str, object] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
             if is_binary:
                 part = pack_output(output)
@@ -387,7 +359,7 @@ def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable
                 form["data"] = _list_data(output)
             described.append(form)
         document = {
-            **({"id": answer.request_id} if answer.request_id else {}),
+            **({"id": request_id} if request_id else {}),
             "model_name": name,
             "model_version": version,
             "parameters": {"digest": model.version},
@@ -399,7 +371,7 @@ def _make_writer(service: Service, fields: _Fields, answer: _Answer) -> Callable
         if len(parts) > 1:
             media_type = BINARY
             headers.append((_HEADER_LENGTH, b"%d" % len(parts[0])))
-        return _pack(Reply(200, media_type, b"".join(parts), tuple(headers)), fields.accept_encoding)
+        return _pack(Reply(200, media_type, b"".join(parts), tuple(headers)), accept_encoding)
 
     return write
 
@@ -417,8 +389,7 @@ def _pack(reply: Reply, accept_encoding: str) -> Reply:
     coding = choose_coding(accept_encoding)
     if not coding:
         return reply._replace(headers=headers)
-    packer = zlib.compressobj(_LEVEL, wbits=_GZIP_WBITS if coding == "gzip" else _ZLIB_WBITS)
-    body = packer.compress(reply.body) + packer.flush()
+    body = zlib.compress(reply.body, _LEVEL, wbits=_GZIP_WBITS if coding == "gzip" else _ZLIB_WBITS)
     return reply._replace(body=body, headers=(*headers, (b"content-encoding", coding.encode())))
 
 
@@ -441,9 +412,5 @@ def choose_coding(accept_encoding: str) -> str:
     return best
 
 
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])
-
-
-INFER = Operation("POST", "/v2/models/{name}/infer", _infer, lambda _head: None)
+INFER = Operation("POST", "/v2/models/{name}/infer", _infer, accept_any_type)
 INFER_VERSION = INFER._replace(path="/v2/models/{name}/versions/{version}/infer")

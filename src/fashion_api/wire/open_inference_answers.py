@@ -5,7 +5,6 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.service.service import Service
 from fashion_api.service.statistics import Total
 from fashion_api.wire.json_body import read_json, refuse_mark
@@ -37,7 +36,7 @@ from fashion_api.wire.served_model import (
     find_server_version,
     read_statistics,
 )
-from fashion_api.wire.validation import name_json_type
+from fashion_api.wire.validation import name_json_type, wrong
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
@@ -123,7 +122,7 @@ def write_index(service: Service, body: bytes) -> list[RepositoryModel]:
         InvalidRequestError: the body asks for something else.
     """
     if not isinstance(_read_object(body).get("ready", False), bool):
-        raise _wrong("ready", "must be a boolean")
+        raise wrong("ready", "must be a boolean")
     version = str(service.settings.served_version)
     return [RepositoryModel(name=service.served_name, version=version, state=STATE, reason="")]
 
@@ -136,10 +135,10 @@ def keep_settings(settings: SettingsT, body: bytes) -> SettingsT:
     """
     for name, value in _read_object(body).items():
         if name not in type(settings).model_fields:
-            raise _wrong(f"{name:.100}", f"is no setting; there are {', '.join(type(settings).model_fields)}")
+            raise wrong(f"{name:.100}", f"is no setting; there are {', '.join(type(settings).model_fields)}")
         found = getattr(settings, name)
         if (type(value), value) != (type(found), found):  # 1 is not true here
-            raise _wrong(name, "cannot be changed by a request: who runs the service sets it")
+            raise wrong(name, "cannot be changed by a request: who runs the service sets it")
     return settings
 
 
@@ -147,9 +146,5 @@ def _read_object(body: bytes) -> Mapping[str, object]:
     refuse_mark(body)
     document = finish_steps(read_json(body, max_lists=1, max_values=_MAX_VALUES)) if body else {}
     if not isinstance(document, dict):
-        raise _wrong("", f"the body must be an object, not {name_json_type(document)}")
+        raise wrong("", f"the body must be an object, not {name_json_type(document)}")
     return document
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
-from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
+from fashion_api.wire.json_schema import BOUND, PICTURE_FILE, Schema
 
 _Number = Annotated[int, Field(ge=0)]
 _Element = str | bool | int | float
@@ -12,11 +12,7 @@ _WHOLE: list[JsonValue] = ["UINT8", "UINT16", "UINT32", "UINT64", "INT16", "INT3
 """The types of whole numbers that every pixel fits."""
 
 
-class _Schema(BaseModel):
-    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
-
-
-class ModelPath(_Schema):
+class ModelPath(Schema):
     """The part of a path that names a model."""
 
     name: str = Field(description="The model's name.", json_schema_extra={BOUND: "served_name"})
@@ -28,13 +24,13 @@ class VersionPath(ModelPath):
     version: str = Field(description="Its version.", json_schema_extra={BOUND: "served_version"})
 
 
-class RegionPath(_Schema):
+class RegionPath(Schema):
     """The part of a path that names a region of shared memory."""
 
     region: str = Field(description="Any name.", examples=["region"])
 
 
-class InferenceServer(_Schema):
+class InferenceServer(Schema):
     """The server."""
 
     name: str = Field(description="Its name.")
@@ -42,7 +38,7 @@ class InferenceServer(_Schema):
     extensions: list[str] = Field(description="The protocol's extensions that it has.")
 
 
-class Liveness(_Schema):
+class Liveness(Schema):
     """That the process is up."""
 
     live: bool = Field(description="Always true.")
@@ -54,13 +50,13 @@ class Readiness(Liveness):
     ready: bool = Field(description="Always true; a server that is not ready answers with an error.")
 
 
-class ServedModels(_Schema):
+class ServedModels(Schema):
     """The models that there are."""
 
     models: list[str] = Field(description="Their names: one.")
 
 
-class TensorMetadata(_Schema):
+class TensorMetadata(Schema):
     """An input or an output."""
 
     name: str = Field(description="Its name.")
@@ -68,7 +64,7 @@ class TensorMetadata(_Schema):
     shape: list[int] = Field(description="Its dimensions; -1 is the number of images.")
 
 
-class ModelMetadata(_Schema):
+class ModelMetadata(Schema):
     """What the model is."""
 
     name: str = Field(description="Its name.")
@@ -84,14 +80,14 @@ class ModelMetadata(_Schema):
     )
 
 
-class ModelReadiness(_Schema):
+class ModelReadiness(Schema):
     """That a model answers."""
 
     name: str = Field(description="Its name.")
     ready: bool = Field(description="Always true; a model that is not ready is answered with an error.")
 
 
-class InputConfig(_Schema):
+class InputConfig(Schema):
     """The input, in the words of Triton's model configuration."""
 
     name: str = Field(description="Its name.")
@@ -103,7 +99,7 @@ class InputConfig(_Schema):
     optional: bool = Field(default=False, description="Always false.")
 
 
-class OutputConfig(_Schema):
+class OutputConfig(Schema):
     """The output, in the same words."""
 
     name: str = Field(description="Its name.")
@@ -112,20 +108,20 @@ class OutputConfig(_Schema):
     is_shape_tensor: bool = Field(default=False, description="Always false.")
 
 
-class DynamicBatching(_Schema):
+class DynamicBatching(Schema):
     """How requests are computed together."""
 
     preferred_batch_size: list[int] = Field(description="The most images that are computed at once.")
     max_queue_delay_microseconds: _Number = Field(0, description="0: no request waits for others.")
 
 
-class ConfigParameter(_Schema):
+class ConfigParameter(Schema):
     """A parameter of the configuration."""
 
     string_value: str = Field(description="Its value.")
 
 
-class ModelConfiguration(_Schema):
+class ModelConfiguration(Schema):
     """How the model is served, in the words of Triton's model configuration."""
 
     name: str = Field(description="The model's name.")
@@ -137,14 +133,14 @@ class ModelConfiguration(_Schema):
     parameters: dict[str, ConfigParameter] = Field(description="The metadata's `properties`.")
 
 
-class Duration(_Schema):
+class Duration(Schema):
     """How often something was done, and for how long."""
 
     count: _Number = Field(description="How often.")
     ns: _Number = Field(description="Nanoseconds together.")
 
 
-class InferenceStatistics(_Schema):
+class InferenceStatistics(Schema):
     """What was done for requests."""
 
     success: Duration = Field(description="Requests that were answered, from the whole body to the answer.")
@@ -157,7 +153,7 @@ class InferenceStatistics(_Schema):
     cache_miss: Duration = Field(Duration(count=0, ns=0), description="None.")
 
 
-class BatchStatistics(_Schema):
+class BatchStatistics(Schema):
     """What was done in batches of one size."""
 
     batch_size: _Number = Field(description="The images of a batch.")
@@ -166,7 +162,7 @@ class BatchStatistics(_Schema):
     compute_output: Duration = Field(description="The batches; answers are written one by one.")
 
 
-class ModelStatistics(_Schema):
+class ModelStatistics(Schema):
     """What a model has done."""
 
     name: str = Field(description="The model's name.")
@@ -178,25 +174,25 @@ class ModelStatistics(_Schema):
     batch_stats: list[BatchStatistics] = Field(description="What was done in batches of each size.")
 
 
-class StatisticsList(_Schema):
+class StatisticsList(Schema):
     """What this process has done since it started; of several workers, each has its own figures."""
 
     model_stats: list[ModelStatistics] = Field(description="One for each model: one.")
 
 
-class NoChange(_Schema):
+class NoChange(Schema):
     """Settings that stay as they are; any that are set already may be named too."""
 
     model_config = ConfigDict(json_schema_extra={"maxProperties": 0})
 
 
-class NothingDone(_Schema):
+class NothingDone(Schema):
     """There was nothing to do."""
 
     model_config = ConfigDict(json_schema_extra={"maxProperties": 0})
 
 
-class RepositoryQuery(_Schema):
+class RepositoryQuery(Schema):
     """Which models are asked for."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
@@ -204,7 +200,7 @@ class RepositoryQuery(_Schema):
     ready: bool = Field(default=False, description="Whether only those that are ready: the one that is served is.")
 
 
-class RepositoryModel(_Schema):
+class RepositoryModel(Schema):
     """A model in the repository."""
 
     name: str = Field(description="Its name.")
@@ -213,7 +209,7 @@ class RepositoryModel(_Schema):
     reason: str = Field(description="Always empty.")
 
 
-class TraceSettings(_Schema):
+class TraceSettings(Schema):
     """How requests are traced, which the service's own settings say."""
 
     trace_level: list[str] = Field(description="`TIMESTAMPS` where requests are traced, else `OFF`.")
@@ -224,7 +220,7 @@ class TraceSettings(_Schema):
     trace_mode: str = Field(description="`opentelemetry` where requests are traced, else `triton`.")
 
 
-class LogSettings(_Schema):
+class LogSettings(Schema):
     """What is logged, which the service's own settings say."""
 
     log_file: str = Field(description="Always empty.")
@@ -235,7 +231,7 @@ class LogSettings(_Schema):
     log_format: str = Field(description="Always `default`.")
 
 
-class _Parameters(_Schema):
+class _Parameters(Schema):
     model_config = ConfigDict(extra="allow")
 
     __pydantic_extra__: dict[str, _Element]
@@ -245,7 +241,7 @@ class InputParameters(_Parameters):
     """How an input is meant; parameters that are not known are ignored."""
 
 
-class _Input(_Schema):
+class _Input(Schema):
     name: str = Field(description="The input's name.", json_schema_extra={BOUND: "served_input"})
     parameters: InputParameters = Field(default_factory=InputParameters, description="How it is meant.")
 
@@ -269,19 +265,9 @@ class PictureInput(_Input):
 
     shape: list[int] = Field(description="The number of files.", json_schema_extra={BOUND: "picture_shape"})
     datatype: str = Field(description="Byte strings.", json_schema_extra={"enum": ["BYTES"]})
-    data: list[
-        Annotated[
-            str,
-            Field(
-                json_schema_extra={
-                    BOUND: "base64",
-                    "format": PICTURE_BASE64,
-                    "contentEncoding": "base64",
-                    "contentMediaType": "image/png",
-                }
-            ),
-        ]
-    ] = Field(min_length=1, max_length=1, description="Picture files in base64.")
+    data: list[Annotated[str, Field(json_schema_extra=PICTURE_FILE)]] = Field(
+        min_length=1, max_length=1, description="Picture files in base64."
+    )
 
 
 class OutputParameters(_Parameters):
@@ -292,7 +278,7 @@ class OutputParameters(_Parameters):
     """
 
 
-class RequestedOutput(_Schema):
+class RequestedOutput(Schema):
     """An output that is asked for."""
 
     name: str = Field(description="Its name.", json_schema_extra={BOUND: "served_output"})
@@ -307,7 +293,7 @@ class InferenceParameters(_Parameters):
     """
 
 
-class InferenceRequest(_Schema):
+class InferenceRequest(Schema):
     """A tensor of images to classify: here of one; the first dimension of its shape is their number."""
 
     # Defaults that are made are not in the schema: generators would take the fields for required.
@@ -322,13 +308,13 @@ class InferenceRequest(_Schema):
     )
 
 
-class InferredParameters(_Schema):
+class InferredParameters(Schema):
     """What else there is to know of an answer."""
 
     digest: str = Field(description="Of the model that has answered; it changes with the model.")
 
 
-class InferredOutput(_Schema):
+class InferredOutput(Schema):
     """An output."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
@@ -339,7 +325,7 @@ class InferredOutput(_Schema):
     data: list[_Element] | None = Field(None, description="Its elements, row by row.")
 
 
-class InferenceResponse(_Schema):
+class InferenceResponse(Schema):
     """What the model sees in the images."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)

@@ -95,6 +95,10 @@ class Operation(NamedTuple):
     """Whether the path is matched without regard to case."""
 
 
+def accept_any_type(_head: RequestHead) -> None:
+    """Let a request pass whatever it says of its body, as `curl -d` says of any that it is a form."""
+
+
 def finish_steps(steps: Generator[Step, None, T]) -> T:
     """Run all steps at once."""
     while True:

@@ -23,7 +23,7 @@ def _check_images(value: object, info: ValidationInfo[ImageContext]) -> object:
         raise make_error(f"must be a list of images, not {name_json_type(value)}")
     if not value:
         raise make_error("is empty; at least one image is needed")
-    mistake = describe_list_mistake(value, info.context.shape)
+    mistake = describe_list_mistake(value, info.context.spec.shape)
     if mistake is not None:
         raise make_error(mistake)
     if len(value) > info.context.max_images:
@@ -81,14 +81,7 @@ def read_images(
     Raises:
         InvalidRequestError: the body is not a `PredictionRequest`; says what is wrong with each image.
     """
-    context = ImageContext(
-        height=spec.height,
-        width=spec.width,
-        max_images=max_images,
-        may_hold_booleans=may_hold_booleans(body),
-        channels=spec.channels,
-        resize=resize,
-    )
+    context = ImageContext(spec, max_images, may_hold_booleans=may_hold_booleans(body), resize=resize)
     lists = max_images * (spec.height + 1)
     values = lists * spec.width
     if spec.channels > 1:  # each pixel is a list

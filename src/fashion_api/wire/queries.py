@@ -9,7 +9,7 @@ from fashion_api.inference.calibration import COVERAGES, DEFAULT_COVERAGE
 from fashion_api.pictures.preparation import WHOLE, Crop, Fit, Turn, check_crop
 from fashion_api.wire.json_schema import BOUND, CROP, QUARTER_TURNS
 from fashion_api.wire.operation import RequestHead
-from fashion_api.wire.validation import make_error, validate
+from fashion_api.wire.validation import make_error, to_whole_number, validate
 
 MAX_SCALE = 40
 
@@ -27,14 +27,15 @@ def _check_coverage(value: object) -> float:
     return coverage
 
 
+def _read_digits(value: object) -> object:
+    return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
+
+
 def _check_whole_number(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-        return int(value)
-    raise make_error("must be a whole number")
+    number = to_whole_number(_read_digits(value))
+    if number is None:
+        raise make_error("must be a whole number")
+    return number
 
 
 def _read_crop(value: object) -> Crop:
@@ -46,10 +47,6 @@ def _read_crop(value: object) -> Crop:
         return check_crop(crop)
     except ValueError as error:
         raise make_error(str(error)) from None
-
-
-def _read_turn(value: object) -> object:
-    return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
 
 
 Coverage = Annotated[
@@ -138,7 +135,7 @@ class PreparationQuery(_Parameters):
         "whose size `source` gives; all of it where this is not given.",
         examples=["0.25,0.1,0.5,0.8"],
     )
-    turn: Annotated[Turn, BeforeValidator(_read_turn), WithJsonSchema(QUARTER_TURNS)] = Field(
+    turn: Annotated[Turn, BeforeValidator(_read_digits), WithJsonSchema(QUARTER_TURNS)] = Field(
         0, description="Degrees clockwise by which the picture is turned once it is upright, as its EXIF data says."
     )
     invert: Literal["auto", "true", "false"] = Field(

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from fashion_api.errors import Fault, InvalidRequestError, NotReadyError, UnknownModelError
+from fashion_api.errors import NotReadyError, UnknownModelError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.pictures.resizing import choose_resize
@@ -27,6 +27,7 @@ from fashion_api.wire.tensors import (
     list_shapes,
     read_tensor,
 )
+from fashion_api.wire.validation import wrong
 
 SERVING_DEFAULT: Final = "serving_default"
 """The signature of a request that names none."""
@@ -119,8 +120,7 @@ def find_signature(service: Service, name: str = "") -> Signature:
     """
     name = name or SERVING_DEFAULT
     if name not in SIGNATURES:
-        message = f'Serving signature key "{name:.100}" not found; there are {", ".join(SIGNATURES)}'
-        raise InvalidRequestError([Fault("", message)])
+        raise wrong("", f'Serving signature key "{name:.100}" not found; there are {", ".join(SIGNATURES)}')
     settings, model = service.settings, service.model
     return _make_signature(
         name,
@@ -174,11 +174,12 @@ def check_inputs(signature: Signature, names: Iterable[str]) -> None:
     wanted, found = signature.input.name, list(names)
     other = next((name for name in found if name != wanted), None)
     if other is not None:
-        raise _wrong(
-            f"input tensor alias not found in signature: {other:.100}. Inputs expected to be in the set {{{wanted}}}."
+        raise wrong(
+            "",
+            f"input tensor alias not found in signature: {other:.100}. Inputs expected to be in the set {{{wanted}}}.",
         )
     if len(found) != 1:
-        raise _wrong(f"the signature {signature.name} takes one input, {wanted}, but the request has {len(found)}")
+        raise wrong("", f"the signature {signature.name} takes one input, {wanted}, but the request has {len(found)}")
 
 
 def read_input(service: Service, signature: Signature, tensor: Tensor) -> Generator[Step, None, SizedImages]:
@@ -197,10 +198,10 @@ def read_input(service: Service, signature: Signature, tensor: Tensor) -> Genera
         given, kind, other = ("numbers", "picture files", PIXELS)
         if tensor.datatype == BYTES:
             given, kind, other = ("picture files", "numbers", IMAGES)
-        raise _wrong(
+        raise wrong(
+            tensor.name,
             f"send {given} to the signature {other}; {signature.name} takes {kind}, of the type "
             f"{TENSORFLOW_TYPES[wanted.datatype]}",
-            tensor.name,
         )
     spec, settings = service.model.input, service.settings
     return (
@@ -234,9 +235,9 @@ def choose_outputs(signature: Signature, names: Iterable[str] = ()) -> Mapping[s
     for name in names:
         if name not in signature.outputs:
             expected = f"Outputs expected to be in the set {{{','.join(signature.outputs)}}}."
-            raise _wrong(f"output tensor alias not found in signature: {name:.100} {expected}")
+            raise wrong("", f"output tensor alias not found in signature: {name:.100} {expected}")
         if name in chosen:
-            raise _wrong(f"duplicate output tensor alias: {name}")
+            raise wrong("", f"duplicate output tensor alias: {name}")
         chosen[name] = signature.outputs[name]
     return chosen or signature.outputs
 
@@ -246,7 +247,3 @@ def compute_outputs(
 ) -> dict[str, Array]:
     """Compute outputs of predictions, as `compute_output` gives each."""
     return {name: compute_output(output.key, model, predictions) for name, output in outputs.items()}
-
-
-def _wrong(message: str, where: str = "") -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])

@@ -6,13 +6,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import orjson
 
-from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.errors import ImageError
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import read_base64
 from fashion_api.service.service import Service
 from fashion_api.wire.json_body import JSON, may_hold_booleans, read_json, refuse_mark
-from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead
+from fashion_api.wire.operation import NO_STORE, Job, JobSteps, Operation, Reply, RequestHead, accept_any_type
 from fashion_api.wire.signatures import (
     PIXELS,
     PREDICT_METHOD,
@@ -30,7 +30,6 @@ from fashion_api.wire.signatures import (
 )
 from fashion_api.wire.tensorflow_serving_models import (
     ModelSpec,
-    ServedNames,
     ServingMetadata,
     ServingStatus,
     SignatureDef,
@@ -43,7 +42,7 @@ from fashion_api.wire.tensorflow_serving_models import (
     VersionStatus,
 )
 from fashion_api.wire.tensors import BYTES, Array, Tensor, flatten, parse_numbers
-from fashion_api.wire.validation import name_json_type
+from fashion_api.wire.validation import name_json_type, wrong
 
 MODEL_VERSION: Final = b"x-model-version"
 """The header with the version of the model as the native API has it: the model may change while it is served."""
@@ -95,15 +94,15 @@ def _bound_amount(spec: InputSpec, max_images: int) -> dict[str, int]:
 
 def _find_input(service: Service, document: object, max_images: int) -> tuple[Signature, _Input]:
     if not isinstance(document, dict):
-        raise _wrong("", f"the body must be an object, not {name_json_type(document)}")
+        raise wrong("", f"the body must be an object, not {name_json_type(document)}")
     name = document.get("signature_name", "")
     if not isinstance(name, str):
-        raise _wrong("signature_name", f"must be a string, not {name_json_type(name)}")
+        raise wrong("signature_name", f"must be a string, not {name_json_type(name)}")
     signature = find_signature(service, name)
     given = [key for key in (_INSTANCES, _INPUTS) if key in document]
     if len(given) != 1:
         found = "both are there" if given else "neither is there"
-        raise _wrong("", f"the body must have one of `{_INSTANCES}` and `{_INPUTS}`, but {found}")
+        raise wrong("", f"the body must have one of `{_INSTANCES}` and `{_INPUTS}`, but {found}")
     (key,) = given
     return signature, (_find_rows if key == _INSTANCES else _find_columns)(signature, document[key], max_images)
 
@@ -115,7 +114,7 @@ def _find_rows(signature: Signature, instances: object, max_images: int) -> _Inp
     values: list[object] = []
     for position, row in enumerate(rows):
         if not isinstance(row, dict) or not _names_inputs(row):
-            raise _wrong(f"{_INSTANCES}[{position}]", "must be an object by input names, as others of the list are")
+            raise wrong(f"{_INSTANCES}[{position}]", "must be an object by input names, as others of the list are")
         check_inputs(signature, row)
         values.append(row[signature.input.name])
     return _Input(signature.input.name, values, is_rows=True)
@@ -132,9 +131,9 @@ def _find_columns(signature: Signature, inputs: object, max_images: int) -> _Inp
 
 def _check_list(where: str, value: object, max_images: int) -> Sequence[object]:
     if not isinstance(value, list):
-        raise _wrong(where, f"must be a list, not {name_json_type(value)}")
+        raise wrong(where, f"must be a list, not {name_json_type(value)}")
     if not 1 <= len(value) <= max_images:
-        raise _wrong(where, f"holds {len(value)} images, but one request may hold 1 to {max_images}")
+        raise wrong(where, f"holds {len(value)} images, but one request may hold 1 to {max_images}")
     return value
 
 
@@ -149,7 +148,7 @@ def _read_tensor(signature: Signature, found: _Input, *, may_hold_booleans: bool
         return (yield from _read_files(found))
     if isinstance(first, dict):
         other = "a request of the Open Inference Protocol goes to /v2/models/NAME/infer"
-        raise _wrong(f"{found.name}[0]", f"must be an image as rows of numbers, not an object; {other}")
+        raise wrong(f"{found.name}[0]", f"must be an image as rows of numbers, not an object; {other}")
     takes_whole = signature.input.pixel_range == "0-255"
     return (yield from _read_numbers(found, takes_whole=takes_whole, may_hold_booleans=may_hold_booleans))
 
@@ -167,11 +166,11 @@ def _decode(where: str, value: object) -> bytes:
     text = value.get(_BASE64) if isinstance(value, dict) and len(value) == 1 else None
     if not isinstance(text, str):
         wanted = f'must be {{"{_BASE64}": "…"}} and nothing else, a picture file in base64'
-        raise _wrong(where, f"{wanted}; the signature {PIXELS} takes numbers")
+        raise wrong(where, f"{wanted}; the signature {PIXELS} takes numbers")
     try:
         return read_base64(text)
     except ImageError as error:
-        raise _wrong(where, str(error)) from None
+        raise wrong(where, str(error)) from None
 
 
 def _read_numbers(found: _Input, *, takes_whole: bool, may_hold_booleans: bool) -> Generator[None, None, Tensor]:
@@ -182,7 +181,7 @@ def _read_numbers(found: _Input, *, takes_whole: bool, may_hold_booleans: bool) 
         where = f"{found.name}[{position}]"
         values, row_shape = flatten(where, row)
         if parts and row_shape != shape:
-            raise _wrong(where, f"has the shape {list(row_shape)}, but the image before it {list(shape)}")
+            raise wrong(where, f"has the shape {list(row_shape)}, but the image before it {list(shape)}")
         shape = row_shape
         datatype = "UINT8" if takes_whole and float not in map(type, values) else _FLOAT
         parts.append(parse_numbers(where, values, datatype, shape, may_hold_booleans=may_hold_booleans))
@@ -209,11 +208,6 @@ def _write_column(values: Array) -> Any:  # noqa: ANN401  # an array, or a list 
     if values.dtype == object:
         return [text.decode() for text in values]
     return np.ascontiguousarray(values)
-
-
-def list_names(service: Service) -> ServedNames:
-    """List the models: there is one."""
-    return ServedNames(models=[service.served_name])
 
 
 def describe_status(service: Service, name: str, version: str = "") -> ServingStatus:
@@ -265,15 +259,5 @@ def _describe_tensor(signature: Signature, name: str, datatype: str, shape: Sequ
     )
 
 
-def _accept_any_type(_head: RequestHead) -> None:
-    """Clients send JSON under any media type, as `curl -d` does that of a form."""
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])
-
-
-PREDICT = Operation("POST", "/v1/models/{name}:predict", _read_prediction, _accept_any_type, ignores_case=True)
-PREDICT_BY_VERSION = Operation(
-    "POST", "/v1/models/{name}/versions/{version}:predict", _read_prediction, _accept_any_type, ignores_case=True
-)
+PREDICT = Operation("POST", "/v1/models/{name}:predict", _read_prediction, accept_any_type, ignores_case=True)
+PREDICT_BY_VERSION = PREDICT._replace(path="/v1/models/{name}/versions/{version}:predict")

@@ -4,12 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from fashion_api.wire.json_schema import BOUND, PICTURE_BASE64
-
-
-class _Schema(BaseModel):
-    # An answer has all of its fields, and a generated client need not ask whether it does.
-    model_config = ConfigDict(frozen=True, protected_namespaces=(), json_schema_serialization_defaults_required=True)
+from fashion_api.wire.json_schema import BOUND, PICTURE_FILE, Schema
 
 
 class ServedPath(BaseModel):
@@ -24,20 +19,20 @@ class ServedVersionPath(ServedPath):
     version: str = Field(description="Its version.", json_schema_extra={BOUND: "served_version"})
 
 
-class ServedNames(_Schema):
+class ServedNames(Schema):
     """The models that there are."""
 
     models: list[str] = Field(description="What they are called.")
 
 
-class VersionError(_Schema):
+class VersionError(Schema):
     """What is wrong with a version of a model."""
 
     error_code: Literal["OK"] = Field("OK", description="Always `OK`: another is an error.")
     error_message: str = Field("", description="Always empty.")
 
 
-class VersionStatus(_Schema):
+class VersionStatus(Schema):
     """The state of a version of a model."""
 
     version: str = Field(description="The version, a whole number.")
@@ -45,7 +40,7 @@ class VersionStatus(_Schema):
     status: VersionError = Field(description="That nothing is wrong with it.")
 
 
-class ServingStatus(_Schema):
+class ServingStatus(Schema):
     """The state of a model, as TensorFlow Serving and KServe each say it."""
 
     name: str = Field(description="What the model is called.")
@@ -53,21 +48,21 @@ class ServingStatus(_Schema):
     model_version_status: list[VersionStatus] = Field(description="One for its one version.")
 
 
-class TensorDim(_Schema):
+class TensorDim(Schema):
     """A dimension of a tensor."""
 
     size: str = Field(description="Its size, a whole number; `-1`: as many as there are images.")
     name: str = Field("", description="Always empty.")
 
 
-class TensorShape(_Schema):
+class TensorShape(Schema):
     """The shape of a tensor."""
 
     dim: list[TensorDim] = Field(description="Its dimensions.")
     unknown_rank: Literal[False] = Field(default=False, description="Always false.")
 
 
-class TensorInfo(_Schema):
+class TensorInfo(Schema):
     """An input or an output."""
 
     dtype: str = Field(description="The type of its elements, as in `DT_FLOAT`.")
@@ -75,7 +70,7 @@ class TensorInfo(_Schema):
     name: str = Field(description="The name of a tensor.")
 
 
-class SignatureDef(_Schema):
+class SignatureDef(Schema):
     """A form in which the model takes images, and what it answers."""
 
     inputs: dict[str, TensorInfo] = Field(description="Its one input, by its name.")
@@ -84,19 +79,19 @@ class SignatureDef(_Schema):
     defaults: dict[str, Any] = Field({}, description="Always empty.")
 
 
-class SignatureMap(_Schema):
+class SignatureMap(Schema):
     """The signatures of a model."""
 
     signature_def: dict[str, SignatureDef] = Field(description="By their names.")
 
 
-class SignatureMaps(_Schema):
+class SignatureMaps(Schema):
     """The metadata of a model."""
 
     signature_def: SignatureMap = Field(description="Its signatures.")
 
 
-class ModelSpec(_Schema):
+class ModelSpec(Schema):
     """Which model is described."""
 
     name: str = Field(description="What the model is called.")
@@ -104,14 +99,14 @@ class ModelSpec(_Schema):
     version: str = Field(description="Its version.")
 
 
-class ServingMetadata(_Schema):
+class ServingMetadata(Schema):
     """A model and its signatures."""
 
     model_spec: ModelSpec = Field(description="Which model it is.")
     metadata: SignatureMaps = Field(description="Its signatures.")
 
 
-class RowPredictions(_Schema):
+class RowPredictions(Schema):
     """What is answered to `instances`."""
 
     predictions: list[list[float] | dict[str, Any]] = Field(
@@ -120,7 +115,7 @@ class RowPredictions(_Schema):
     )
 
 
-class ColumnPredictions(_Schema):
+class ColumnPredictions(Schema):
     """What is answered to `inputs`."""
 
     outputs: list[list[float]] | dict[str, list[Any]] = Field(
@@ -134,15 +129,7 @@ class Base64Picture(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    b64: str = Field(
-        description="A PNG, JPEG, GIF, BMP or WebP file.",
-        json_schema_extra={
-            BOUND: "base64",
-            "format": PICTURE_BASE64,
-            "contentEncoding": "base64",
-            "contentMediaType": "image/png",
-        },
-    )
+    b64: str = Field(description="A PNG, JPEG, GIF, BMP or WebP file.", json_schema_extra=PICTURE_FILE)
 
 
 _Value = Annotated[float, Field(ge=0, json_schema_extra={BOUND: "serving_value"})]

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fashion_api.errors import Fault, ImageError, InvalidRequestError
+from fashion_api.errors import ImageError
 from fashion_api.images import Images
 from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
@@ -26,7 +26,7 @@ from fashion_api.settings import FURTHER_OUTPUTS
 from fashion_api.wire.operation import Step
 from fashion_api.wire.sized_images import SizedImages
 from fashion_api.wire.uploads import decode_files
-from fashion_api.wire.validation import name_json_type, name_value, to_whole_number, write_location
+from fashion_api.wire.validation import name_json_type, name_value, to_whole_number, write_location, wrong
 
 PixelRange = Literal["0-1", "0-255"]
 """What black and white are."""
@@ -109,7 +109,7 @@ def read_tensor(  # noqa: PLR0913  # what a tensor is read by
     try:
         return (yield from decode_files(contents, spec, resize, name=tensor.name))
     except ImageError as error:
-        raise _wrong(f"{tensor.name}[0]", str(error)) from None
+        raise wrong(f"{tensor.name}[0]", str(error)) from None
 
 
 def read_numbers(
@@ -144,9 +144,9 @@ def count_elements(name: str, datatype: str, shape: Sequence[int], spec: InputSp
     if not found or (-1, *found[1:]) not in accepted:
         wanted = " or ".join(f"[{', '.join(map(str, other))}]" for other in accepted)
         meaning = "n picture files" if datatype == BYTES else "n images, rows, columns, channels last"
-        raise _wrong(name, f"has the shape {_write_shape(shape)}, but must have {wanted}: {meaning}".replace("-1", "n"))
+        raise wrong(name, f"has the shape {_write_shape(shape)}, but must have {wanted}: {meaning}".replace("-1", "n"))
     if not 1 <= found[0] <= max_images:
-        raise _wrong(name, f"holds {found[0]} images, but one request may hold 1 to {max_images}")
+        raise wrong(name, f"holds {found[0]} images, but one request may hold 1 to {max_images}")
     return math.prod(found)
 
 
@@ -159,7 +159,7 @@ def check_size(tensor: Tensor, spec: InputSpec, *, max_images: int) -> None:
     size = count_elements(tensor.name, tensor.datatype, tensor.shape, spec, max_images=max_images)
     if len(tensor.values) != size:
         written = _write_shape(tensor.shape)
-        raise _wrong(tensor.name, f"has {len(tensor.values)} values, but its shape {written} means {size}")
+        raise wrong(tensor.name, f"has {len(tensor.values)} values, but its shape {written} means {size}")
 
 
 def _write_shape(shape: Sequence[int]) -> str:
@@ -173,19 +173,19 @@ def _read_pixels(name: str, values: Array, pixel_range: PixelRange, advice: str)
         return values
     most = 1 if pixel_range == "0-1" else _PIXEL_MAX
     if pixel_range == "0-1" and values.dtype.kind != "f":
-        raise _wrong(name, f"pixels from 0 to 1 must be floats{advice}")
+        raise wrong(name, f"pixels from 0 to 1 must be floats{advice}")
     if not (values.min() >= 0 and values.max() <= most):  # NaN is neither
         is_right = (values >= 0) & (values <= most)
         place = tuple(int(index) for index in np.argwhere(~is_right)[0])
         kind = "a number" if values.dtype.kind == "f" else "a whole number"
         other = advice if most == 1 and most < values[place] <= _PIXEL_MAX else ""
-        raise _wrong(write_location((name, *place)), f"must be {kind} from 0 to {most}, not {values[place]}{other}")
+        raise wrong(write_location((name, *place)), f"must be {kind} from 0 to {most}, not {values[place]}{other}")
     if values.dtype.kind != "f":
         return values.astype(np.uint8)
     if most == 1:
         values = values * np.float64(_PIXEL_MAX)
     elif 0 < values.max() <= 1:
-        raise _wrong(name, f"has pixels from 0 to 1, where they must be from 0 to {_PIXEL_MAX}{advice}")
+        raise wrong(name, f"has pixels from 0 to 1, where they must be from 0 to {_PIXEL_MAX}{advice}")
     return np.rint(values).astype(np.uint8)
 
 
@@ -197,7 +197,7 @@ def unpack_numbers(name: str, content: bytes | memoryview, datatype: str) -> Arr
     """
     dtype = NUMBERS[datatype]
     if len(content) % dtype.itemsize:
-        raise _wrong(name, f"has {len(content)} bytes, but each {datatype} has {dtype.itemsize}")
+        raise wrong(name, f"has {len(content)} bytes, but each {datatype} has {dtype.itemsize}")
     values = np.frombuffer(content, dtype)
     return (values.astype(np.uint32) << 16).view(np.float32) if datatype == BF16 else values
 
@@ -212,11 +212,11 @@ def unpack_bytes(name: str, content: bytes | memoryview, *, most: int) -> list[b
     start = 0
     while start < len(content):
         if len(found) == most:
-            raise _wrong(name, f"has more elements than the {most} that its shape means")
+            raise wrong(name, f"has more elements than the {most} that its shape means")
         first = start + _LENGTH_BYTES
         end = first + int.from_bytes(content[start:first], "little")
         if first > len(content) or end > len(content):
-            raise _wrong(f"{name}[{len(found)}]", "is cut short: its length says more bytes than there are")
+            raise wrong(f"{name}[{len(found)}]", "is cut short: its length says more bytes than there are")
         found.append(bytes(content[first:end]))
         start = end
     return found
@@ -237,14 +237,14 @@ def flatten(name: str, data: object) -> tuple[list[Any], tuple[int, ...]]:
         InvalidRequestError: they are ragged or empty, too deep, or `data` is no list.
     """
     if not isinstance(data, list):
-        raise _wrong(name, f"must be a list, not {name_json_type(data)}")
+        raise wrong(name, f"must be a list, not {name_json_type(data)}")
     values, shape = data, [len(data)]
     while values and isinstance(values[0], list):
         if len(shape) == _MAX_RANK:
-            raise _wrong(name, f"has more than {_MAX_RANK} lists within one another")
+            raise wrong(name, f"has more than {_MAX_RANK} lists within one another")
         # A generator would take twice as long over 784 lists of one value.
         if set(map(type, values)) != {list} or len(set(map(len, values))) > 1:
-            raise _wrong(name, "is ragged: lists beside one another must have the same length")
+            raise wrong(name, "is ragged: lists beside one another must have the same length")
         shape.append(len(values[0]))
         inner: list[Any] = []
         values = reduce(iconcat, values, inner)
@@ -284,7 +284,7 @@ def parse_numbers(
     wanted = "a number" if dtype.kind == "f" else f"a whole number from {low} to {high}"
     is_theirs = min(shape, default=0) > 0 and math.prod(shape[: _MAX_RANK + 1]) == len(values)
     place = _locate(name, position, shape if is_theirs else ())
-    raise _wrong(place, f"must be {wanted} ({datatype}), not {name_value(values[position])}")
+    raise wrong(place, f"must be {wanted} ({datatype}), not {name_value(values[position])}")
 
 
 def _pack(values: Sequence[Any], dtype: np.dtype[Any]) -> bytes | None:
@@ -361,7 +361,3 @@ def describe_classes(probabilities: Array, labels: Sequence[str], most: int) -> 
         [f"{row[class_id]:.6f}:{class_id}:{labels[class_id]}" for class_id in class_ids]
         for row, class_ids in zip(probabilities.tolist(), order.tolist(), strict=True)
     ]
-
-
-def _wrong(where: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError([Fault(where, message)])

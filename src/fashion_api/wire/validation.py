@@ -26,6 +26,11 @@ def validate(model: type[ModelT], value: object, *, context: object = None) -> M
         raise InvalidRequestError(list_faults(error.errors(include_url=False, include_context=False))) from None
 
 
+def wrong(where: str, message: str) -> InvalidRequestError:
+    """Make the error that one thing is wrong with a request; `where` is as in a `Fault`."""
+    return InvalidRequestError([Fault(where, message)])
+
+
 def list_faults(errors: Iterable[ErrorDetails], *, within: Sequence[int | str] = ()) -> list[Fault]:
     """Describe the errors of a `ValidationError`; `within` is the location of the value that was validated."""
     return [Fault(write_location((*within, *error["loc"])), _describe(error)) for error in errors]

@@ -31,17 +31,6 @@ def test_index_that_no_image_has(client: TestClient, path: str, value: str, stat
     assert client.get(path, params={"test_image_num": value}).status_code == status
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{}", b"[]", b"nonsense", b'{"test_image_num": null}', b'{"test_image_num": 1.5}'],
-    ids=["none", "no index", "a list", "not JSON", "null", "a fraction"],
-)
-def test_body_without_an_index_is_refused(client: TestClient, body: bytes) -> None:
-    """Without an index in the query or the body, the answer is 422 and says what is missing."""
-    response = client.request("GET", "/predict", content=body, headers={"Content-Type": "application/json"})
-    assert (response.status_code, response.json()["type"]) == (422, "/problems#invalid-request")
-
-
 @pytest.mark.parametrize(("path", "label"), [("/predict", "Trouser"), ("/real", "T-shirt/top")])
 @pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 def test_body_with_a_content_coding_is_read(

@@ -1,11 +1,8 @@
 """The routes of the test set."""
 
-import io
-
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
 
 from fashion_api.data.dataset import Split
 from fashion_api.inference.loading import LoadedModel
@@ -29,24 +26,6 @@ def test_page_lists_index_label_and_total(client: TestClient) -> None:
             {"index": 10, "label": "T-shirt/top", "class_id": 0},
         ],
     }
-
-
-def test_page_beyond_the_end_is_empty(client: TestClient) -> None:
-    """An offset past the last image gives an empty page, not an error."""
-    assert client.get(ROOT, params={"offset": 30}).json()["items"] == []
-
-
-@pytest.mark.parametrize("label", ["Ankle boot", "ankle BOOT"])
-def test_label_filter_gives_only_that_class(client: TestClient, label: str) -> None:
-    """A label, in upper or lower case, leaves only the images that show it, and counts only those."""
-    page = client.get(ROOT, params={"label": label}).json()
-    assert (page["total"], [item["index"] for item in page["items"]]) == (3, [9, 19, 29])
-
-
-def test_unknown_label_is_refused_with_the_known_ones(client: TestClient) -> None:
-    """A label that no class has is answered 422, and the answer lists the classes."""
-    response = client.get(ROOT, params={"label": "Hat"})
-    assert (response.status_code, "Sneaker" in response.json()["detail"]) == (422, True)
 
 
 @pytest.fixture
@@ -181,38 +160,10 @@ def test_image_tells_its_actual_class(client: TestClient) -> None:
     assert client.get(f"{ROOT}/29").json() == {"index": 29, "label": "Ankle boot", "class_id": 9}
 
 
-def test_picture_has_the_data_sets_pixels(client: TestClient) -> None:
-    """The PNG of a test image holds exactly the pixels of the data set."""
-    response = client.get(f"{ROOT}/5/image")
-    assert response.headers["content-type"] == "image/png"
-    with Image.open(io.BytesIO(response.content)) as picture:
-        np.testing.assert_array_equal(np.asarray(picture), fake_test_set().images[5])
-
-
-def test_picture_is_enlarged_without_smoothing(client: TestClient) -> None:
-    """A scale of 3 makes every pixel a square of nine equal ones."""
-    response = client.get(f"{ROOT}/5/image", params={"scale": 3})
-    with Image.open(io.BytesIO(response.content)) as picture:
-        np.testing.assert_array_equal(np.asarray(picture), np.kron(fake_test_set().images[5], np.ones((3, 3))))
-
-
 @pytest.mark.parametrize("scale", [0, -1, 41, "big"])
 def test_scale_is_bounded(client: TestClient, scale: object) -> None:
     """A scale that is no whole number from 1 to 40 is answered 422."""
     assert client.get(f"{ROOT}/5/image", params={"scale": str(scale)}).status_code == 422
-
-
-def test_prediction_is_right_where_it_agrees(client: TestClient) -> None:
-    """A prediction holds what the model sees against what the image shows, and names the model."""
-    answer = client.get(f"{ROOT}/9/prediction").json()
-    assert (answer["index"], answer["actual"], answer["correct"]) == (9, "Ankle boot", True)
-    assert answer["model"] == {"name": "fake", "version": "0123456789ab"}
-
-
-def test_prediction_is_wrong_where_it_differs(client: TestClient) -> None:
-    """Where the model sees another class than the image shows, `correct` is false."""
-    answer = client.get(f"{ROOT}/10/prediction").json()
-    assert (answer["actual"], answer["prediction"]["label"], answer["correct"]) == ("T-shirt/top", "Trouser", False)
 
 
 def test_prediction_gives_every_probability_in_class_order(client: TestClient) -> None:
@@ -233,16 +184,6 @@ def test_index_that_no_image_has(client: TestClient, index: str, status: int, su
     """A number that no test image has is answered 404; what is no whole number, 422."""
     response = client.get(f"{ROOT}/{index}{suffix}")
     assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
-
-
-def test_index_out_of_range_is_told_the_range(client: TestClient) -> None:
-    """The answer to an index out of range names the range."""
-    assert "0 to 29" in client.get(f"{ROOT}/30").json()["detail"]
-
-
-def test_empty_index_is_not_found(client: TestClient) -> None:
-    """An empty index makes an address that there is not."""
-    assert client.get(f"{ROOT}//prediction").status_code == 404
 
 
 @pytest.mark.parametrize("loader", [find_no_test_set, find_broken_test_set], ids=["missing", "broken"])

@@ -1,18 +1,15 @@
 """What clients of the Open Inference Protocol ask besides inference."""
 
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from fashion_api.settings import FASHION_MNIST_LABELS
-from tests.conftest import MakeClient
+from tests.conftest import MakeClient, find_service
 from tests.fakes import NovelClassifier
 from tests.open_inference import PATH, infer, tensor
-
-if TYPE_CHECKING:
-    from fashion_api.rest.app import ServiceApp
 
 MODEL = "/v2/models/fake"
 SETTINGS = {"/v2/logging": "log_info", "/v2/trace/setting": "trace_level", f"{MODEL}/trace/setting": "trace_level"}
@@ -29,12 +26,6 @@ def read(client: TestClient, path: str) -> Any:  # noqa: ANN401  # JSON
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     return answer.json()
-
-
-def drain(client: TestClient) -> None:
-    service = cast("ServiceApp", client.app).service
-    assert service is not None
-    service.drain()
 
 
 def test_server_names_the_extensions_that_are_there(client: TestClient) -> None:
@@ -124,7 +115,7 @@ def test_health_has_a_body(client: TestClient) -> None:
 
 def test_service_that_stops_is_alive_and_not_ready(client: TestClient) -> None:
     """While the service drains, it says so in the protocol's form."""
-    drain(client)
+    find_service(client).drain()
     answers = [client.get(path) for path in ("/v2/health/ready", f"{MODEL}/ready", f"{MODEL}/versions/1/ready")]
     assert [answer.status_code for answer in answers] == [503] * 3
     assert {answer.json()["error"] for answer in answers} == {"the service is stopping"}

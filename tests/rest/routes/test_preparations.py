@@ -4,7 +4,7 @@ import asyncio
 import base64
 import threading
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +15,8 @@ from fashion_api.errors import OverloadedError
 from fashion_api.pictures.decoding import decode_image
 from fashion_api.pictures.preparation import prepare_picture
 from tests import picture_files as pictures
+from tests.conftest import find_service
 from tests.raw_http import LIMIT_S
-
-if TYPE_CHECKING:
-    from fashion_api.rest.app import ServiceApp
 
 ROUTE = "/api/v1/preparations"
 PHOTO = pictures.exif_rotated_picture("JPEG", 6, 255 - pictures.make_pixels(400, 300))
@@ -111,8 +109,7 @@ def test_least_crop_is_refused_or_shown(client: TestClient, crop: str, kind: str
 
 def test_pictures_are_decoded_one_after_the_other(client: TestClient) -> None:
     """Pixels of one picture alone are in memory, and a quarter of the requests under way are preparations at most."""
-    service = cast("ServiceApp", client.app).service
-    assert service is not None
+    service = find_service(client)
     portal = client.portal
     assert portal is not None
     seen: list[int] = []
@@ -140,8 +137,7 @@ def test_pictures_are_decoded_one_after_the_other(client: TestClient) -> None:
 
 def test_preparations_and_large_bodies_do_not_wait_for_each_other(client: TestClient) -> None:
     """A picture is prepared while the bodies of predictions keep their decoder busy; so they need not wait for it."""
-    service = cast("ServiceApp", client.app).service
-    assert service is not None
+    service = find_service(client)
     assert client.portal is not None
     gate = threading.Event()
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from fashion_api.data.dataset import DataSource, Split
-from fashion_api.rest.app import ServiceApp, create_app
+from fashion_api.rest.app import create_app
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
-from tests.conftest import MakeClient
+from tests.conftest import MakeClient, find_service
 from tests.fakes import NovelClassifier, fake_app, fake_test_set
 
 MODEL = "/v1/models/fake"
@@ -135,7 +135,7 @@ def test_allowed_method_is_named(client: TestClient) -> None:
 
 def test_stopping_service_is_not_ready(client: TestClient) -> None:
     """While the service drains, its state is an error; predictions are still answered."""
-    cast("ServiceApp", client.app).service.drain()  # type: ignore[union-attr]  # it is started
+    find_service(client).drain()
     answer = client.get(MODEL)
     assert (answer.status_code, answer.json()) == (503, {"error": "the service is stopping"})
     assert "retry-after" in answer.headers

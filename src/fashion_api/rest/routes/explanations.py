@@ -1,28 +1,15 @@
 """Explanations: what mattered in the caller's own images."""
 
-from typing import Any
-
 from fashion_api.inference.occlusion import VARIANTS
 from fashion_api.rest.dependencies import OperationRouter
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_body, responses
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_json, responses
+from fashion_api.rest.routes.predictions import EXAMPLES
 from fashion_api.service.limits import MAX_EXPLAINED
 from fashion_api.wire.explanations import EXPLAIN_IMAGES
-from fashion_api.wire.json_body import JSON
-from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.models import ExplanationList
 from fashion_api.wire.prediction_request import ExplanationRequest
 
 router = OperationRouter(tags=["predictions"])
-
-_CONTENT: dict[str, Any] = {
-    JSON: {
-        "schema": describe_body(ExplanationRequest),
-        "examples": {
-            "picture file": {"summary": "A PNG file in base64", BOUND: "base64_request"},
-            "array": {"summary": "Rows of pixels", BOUND: "rows_request"},
-        },
-    }
-}
 
 router.add_operation(
     EXPLAIN_IMAGES,
@@ -36,5 +23,5 @@ pixel's value is by how much the squares over it lower the probability of the la
 """,
     response_model=ExplanationList,
     responses=responses(*OF_A_BODY, *OF_A_PREDICTION),
-    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
+    openapi_extra={"requestBody": describe_json(ExplanationRequest, EXAMPLES)},
 )

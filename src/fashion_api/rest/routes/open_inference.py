@@ -9,14 +9,12 @@ from fashion_api.rest.dependencies import OperationRouter, ServiceDep
 from fashion_api.rest.openapi import (
     OF_A_BODY,
     OF_A_PREDICTION,
-    describe_body,
+    describe_json,
     describe_parameters,
     name_operation,
     protocol_responses,
 )
 from fashion_api.service.service import Service
-from fashion_api.wire.json_body import JSON
-from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.open_inference import HEADER_LENGTH, INFER, INFER_VERSION
 from fashion_api.wire.open_inference_answers import write_config, write_metadata, write_server, write_statistics
 from fashion_api.wire.open_inference_models import (
@@ -138,15 +136,6 @@ async def get_model_statistics(service: ServedDep) -> StatisticsList:
     return write_statistics(service)
 
 
-_CONTENT: dict[str, Any] = {
-    JSON: {
-        "schema": describe_body(InferenceRequest),
-        "examples": {
-            "array": {"summary": "Pixels", BOUND: "tensor_request"},
-            "picture file": {"summary": "A PNG file in base64", BOUND: "picture_request"},
-        },
-    }
-}
 _INFERENCE: dict[str, Any] = {
     "description": f"""Classify the images of a tensor.
 
@@ -160,7 +149,10 @@ header `{HEADER_LENGTH}`. With a length of 0, the whole body is the pixels of on
     "response_model": InferenceResponse,
     "responses": protocol_responses(*OF_A_BODY, problems.NOT_FOUND, *OF_A_PREDICTION),
 }
-_BODY = {"required": True, "content": _CONTENT}
+_BODY = describe_json(
+    InferenceRequest,
+    {"array": ("Pixels", "tensor_request"), "picture file": ("A PNG file in base64", "picture_request")},
+)
 router.add_operation(
     INFER,
     name="infer_tensor",

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.types import Scope
 
 from fashion_api.rest.static_files import CompressedFiles
+from fashion_api.wire.json_body import JSON
 
 router = APIRouter(include_in_schema=False)
 alive_router = APIRouter(include_in_schema=False)
@@ -20,7 +21,6 @@ _FOLDER = Path(str(files("fashion_api.rest") / "page"))
 _INDEX = "index.html"
 _ALIVE = {"status": "alive"}
 _HTML = "text/html"
-_JSON = "application/json"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
@@ -60,12 +60,12 @@ async def show_life() -> dict[str, str]:
 
 def _prefers_html(accept: str) -> bool:
     """Whether an `Accept` header names HTML, and gives JSON no greater weight (RFC 9110, section 12.5.1)."""
-    weights = {_HTML: 0.0, _JSON: 0.0}
+    weights = {_HTML: 0.0, JSON: 0.0}
     for entry in accept.lower().split(","):
         media_type, *parameters = (part.strip() for part in entry.split(";"))
         if media_type in weights:
             weights[media_type] = max(_read_weight(parameters), weights[media_type])
-    return weights[_HTML] > 0 and weights[_HTML] >= weights[_JSON]
+    return weights[_HTML] > 0 and weights[_HTML] >= weights[JSON]
 
 
 def _read_weight(parameters: list[str]) -> float:

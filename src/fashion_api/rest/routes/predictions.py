@@ -1,29 +1,27 @@
 """Predictions for the caller's own images: arrays and base64 in JSON, files in a form, or one raw file."""
 
-from typing import Any
-
-from fashion_api.pictures.file_types import MEDIA_TYPES
 from fashion_api.rest.dependencies import OperationRouter
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_body, describe_parameters, responses
-from fashion_api.wire.json_body import JSON
+from fashion_api.rest.openapi import (
+    OF_A_BODY,
+    OF_A_PREDICTION,
+    describe_json,
+    describe_parameters,
+    describe_upload,
+    responses,
+)
 from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.models import PredictionList, UploadPredictionList
-from fashion_api.wire.native import BINARY, FORM, PREDICT_IMAGES, PREDICT_UPLOAD
+from fashion_api.wire.native import BINARY, PREDICT_IMAGES, PREDICT_UPLOAD
 from fashion_api.wire.prediction_request import PredictionRequest
 from fashion_api.wire.queries import PredictionQuery
-from fashion_api.wire.uploads import PART_NAME
 
 router = OperationRouter(tags=["predictions"])
 
+_PARAMETERS = describe_parameters(query=PredictionQuery)
 _RESPONSES = responses(*OF_A_BODY, *OF_A_PREDICTION)
-_JSON_CONTENT: dict[str, Any] = {
-    JSON: {
-        "schema": describe_body(PredictionRequest),
-        "examples": {
-            "picture file": {"summary": "A PNG file in base64", BOUND: "base64_request"},
-            "array": {"summary": "Rows of pixels", BOUND: "rows_request"},
-        },
-    }
+EXAMPLES = {
+    "picture file": ("A PNG file in base64", "base64_request"),
+    "array": ("Rows of pixels", "rows_request"),
 }
 # The format has generators take bytes, the media type has /docs show a file picker.
 _FILE = {"type": "string", "format": "binary", "contentMediaType": BINARY}
@@ -34,25 +32,6 @@ _FILES = {
     "items": _FILE,
     "description": "One or more picture files.",
 }
-_UPLOAD_CONTENT: dict[str, Any] = {
-    FORM: {
-        "schema": {
-            "title": "UploadForm",
-            "type": "object",
-            "required": [PART_NAME],
-            "properties": {PART_NAME: _FILES},
-            "description": "Picture files to classify.",
-        }
-    },
-    **{media_type: {"schema": _FILE} for media_type in (*MEDIA_TYPES, BINARY)},
-}
-
-
-def _describe_request(content: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "parameters": describe_parameters(query=PredictionQuery),
-        "requestBody": {"required": True, "content": content},
-    }
 
 
 router.add_operation(
@@ -66,7 +45,7 @@ that the model was trained on: the description of this API says what they are.
 """,
     response_model=PredictionList,
     responses=_RESPONSES,
-    openapi_extra=_describe_request(_JSON_CONTENT),
+    openapi_extra={"parameters": _PARAMETERS, "requestBody": describe_json(PredictionRequest, EXAMPLES)},
 )
 router.add_operation(
     PREDICT_UPLOAD,
@@ -80,5 +59,8 @@ fields are ignored.
 """,
     response_model=UploadPredictionList,
     responses=_RESPONSES,
-    openapi_extra=_describe_request(_UPLOAD_CONTENT),
+    openapi_extra={
+        "parameters": _PARAMETERS,
+        "requestBody": describe_upload("UploadForm", "Picture files to classify.", file=_FILE, part=_FILES),
+    },
 )

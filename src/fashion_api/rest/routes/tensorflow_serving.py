@@ -1,24 +1,21 @@
 """TensorFlow Serving's REST API, which KServe's first protocol shares."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
 
-from fashion_api.errors import Fault, InvalidRequestError
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep
-from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_body, describe_parameters, protocol_responses
+from fashion_api.rest.openapi import OF_A_BODY, OF_A_PREDICTION, describe_json, describe_parameters, protocol_responses
 from fashion_api.service.service import Service
-from fashion_api.wire.json_body import JSON
-from fashion_api.wire.json_schema import BOUND
 from fashion_api.wire.tensorflow_serving import (
     MODEL_VERSION,
     PREDICT,
     PREDICT_BY_VERSION,
     describe_metadata,
     describe_status,
-    list_names,
 )
 from fashion_api.wire.tensorflow_serving_models import (
     ColumnPredictions,
@@ -30,6 +27,9 @@ from fashion_api.wire.tensorflow_serving_models import (
     ServingRequest,
     ServingStatus,
 )
+from fashion_api.wire.validation import wrong
+
+EndpointT = TypeVar("EndpointT", bound=Callable[..., object])
 
 router = OperationRouter(tags=["TensorFlow Serving"])
 
@@ -42,17 +42,12 @@ _OF_A_VERSION: dict[str, Any] = {"parameters": describe_parameters(path=ServedVe
 _ABOUT_ALL = protocol_responses(problems.NOT_READY, problems.OVERLOADED)
 _ABOUT_A_MODEL = protocol_responses(problems.NOT_READY, problems.OVERLOADED, problems.NOT_FOUND)
 _ABOUT_A_PREDICTION = protocol_responses(*OF_A_BODY, *OF_A_PREDICTION, problems.NOT_FOUND)
-_CONTENT: dict[str, Any] = {
-    JSON: {
-        "schema": describe_body(ServingRequest),
-        "examples": {
-            "floats": {"summary": "Rows of floats", BOUND: "serving_floats"},
-            "pixels": {"summary": "Rows of pixels from 0 to 255", BOUND: "serving_pixels"},
-            "picture file": {"summary": "A PNG file in base64", BOUND: "serving_pictures"},
-        },
-    }
+_EXAMPLES = {
+    "floats": ("Rows of floats", "serving_floats"),
+    "pixels": ("Rows of pixels from 0 to 255", "serving_pixels"),
+    "picture file": ("A PNG file in base64", "serving_pictures"),
 }
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _CONTENT}}
+_BODY: dict[str, Any] = {"requestBody": describe_json(ServingRequest, _EXAMPLES)}
 _DESCRIPTION = """Classify images in the form of a signature of the model: `serving_default` (floats; where no other is
 named), `pixels` and `details` (numbers from 0 to 255), `images` (picture files in base64).
 
@@ -82,34 +77,33 @@ def _match(pattern: str) -> None:
     route.path_regex = re.compile(rf"{pattern}\Z", re.IGNORECASE | re.DOTALL)
 
 
-def _match_names() -> None:
-    """Match the paths of the route that was added last, with a slash behind them too: no client follows a redirection.
+def _get(path: str, **description: Any) -> Callable[[EndpointT], EndpointT]:  # noqa: ANN401  # router.get's own
+    """Add a route that has its paths with a slash behind them, too: no client follows a redirection.
 
     A name has no colon, which is before a verb.
     """
-    route: Any = router.routes[-1]
-    _match(re.sub(r"{(\w+)}", r"(?P<\1>[^/:]+)", route.path) + "/?")
+
+    def add(endpoint: EndpointT) -> EndpointT:
+        router.get(path, **description)(endpoint)
+        _match(re.sub(r"{(\w+)}", r"(?P<\1>[^/:]+)", path) + "/?")
+        return endpoint
+
+    return add
 
 
-@router.get(_PATH, summary="List the served models", responses=_ABOUT_ALL)
+@_get(_PATH, summary="List the served models", responses=_ABOUT_ALL)
 async def list_serving_models(service: _Served) -> ServedNames:
     """What the model that is served is called by clients of the inference protocols."""
-    return list_names(service)
+    return ServedNames(models=[service.served_name])
 
 
-_match_names()
-
-
-@router.get(_MODEL, summary="Say whether a served model is ready", responses=_ABOUT_A_MODEL, openapi_extra=_OF_A_MODEL)
+@_get(_MODEL, summary="Say whether a served model is ready", responses=_ABOUT_A_MODEL, openapi_extra=_OF_A_MODEL)
 async def get_serving_status(path: _Path, service: _Served) -> ServingStatus:
     """The state of the model's one version; 503 while the service is stopping."""
     return describe_status(service, *path)
 
 
-_match_names()
-
-
-@router.get(
+@_get(
     _VERSION,
     summary="Say whether a version of a served model is ready",
     responses=_ABOUT_A_MODEL,
@@ -120,10 +114,7 @@ async def get_serving_version_status(path: _Path, service: _Served) -> ServingSt
     return describe_status(service, *path)
 
 
-_match_names()
-
-
-@router.get(
+@_get(
     _MODEL + "/metadata",
     summary="Describe the signatures of a served model",
     responses=_ABOUT_A_MODEL,
@@ -134,10 +125,7 @@ async def get_serving_metadata(path: _Path, service: _Served) -> ServingMetadata
     return describe_metadata(service, *path)
 
 
-_match_names()
-
-
-@router.get(
+@_get(
     _VERSION + "/metadata",
     summary="Describe the signatures of a version of a served model",
     responses=_ABOUT_A_MODEL,
@@ -147,8 +135,6 @@ async def get_serving_version_metadata(path: _Path, service: _Served) -> Serving
     """As for the model without its version."""
     return describe_metadata(service, *path)
 
-
-_match_names()
 
 router.add_operation(
     PREDICT,
@@ -173,9 +159,7 @@ router.add_operation(
 @router.api_route(_MODEL + "/labels/{label}", methods=["GET", "POST"], include_in_schema=False)
 async def refuse_label(label: str) -> None:
     """Refuse a version by its label."""
-    raise InvalidRequestError(
-        [Fault("", f"Unrecognized servable version label: {label:.100}; versions have numbers here, and no labels")]
-    )
+    raise wrong("", f"Unrecognized servable version label: {label:.100}; versions have numbers here, and no labels")
 
 
 _match("/v1/models/[^/:]+/labels/(?P<label>[^/:]*).*")
@@ -184,7 +168,7 @@ _match("/v1/models/[^/:]+/labels/(?P<label>[^/:]*).*")
 @router.post(_MODEL + ":{verb}", include_in_schema=False)
 async def refuse_verb(verb: str) -> None:
     """Refuse what TensorFlow Serving and KServe can be asked for besides predictions."""
-    raise InvalidRequestError([Fault("", f"`{verb:.100}` is not offered; `predict` is")])
+    raise wrong("", f"`{verb:.100}` is not offered; `predict` is")
 
 
 _match("/v1/models/[^/:]+(?:/versions/[^/:]+)?:(?P<verb>.*)")

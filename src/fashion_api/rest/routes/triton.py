@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from fashion_api.errors import Fault, InvalidRequestError, NotReadyError
+from fashion_api.errors import NotReadyError
 from fashion_api.rest import problems
 from fashion_api.rest.dependencies import OperationRouter, ServiceDep, read_request
 from fashion_api.rest.openapi import OF_A_BODY, describe_body, describe_parameters, protocol_responses
@@ -24,10 +24,10 @@ from fashion_api.wire.open_inference_models import (
     TraceSettings,
 )
 from fashion_api.wire.served_model import NO_CONTROL, NO_SHARED_MEMORY, describe_log_settings, describe_trace_settings
+from fashion_api.wire.validation import wrong
 
 router = OperationRouter(tags=[TAG])
 
-_MEMORIES = ("system", "cuda")
 _CHANGED = protocol_responses(*OF_A_BODY, problems.NOT_READY, problems.OVERLOADED)
 _CHANGED_OF_MODEL = protocol_responses(*OF_A_BODY, problems.NOT_FOUND, problems.NOT_READY, problems.OVERLOADED)
 _CHANGE: dict[str, Any] = {"requestBody": {"content": {JSON: {"schema": describe_body(NoChange)}}}}
@@ -124,7 +124,7 @@ async def list_regions(_service: ServiceDep) -> list[str]:
 @router.post("/v2/systemsharedmemory/region/{region}/register", include_in_schema=False)
 async def register_region() -> None:
     """Refuse to use shared memory."""
-    raise InvalidRequestError([Fault("", NO_SHARED_MEMORY)])
+    raise wrong("", NO_SHARED_MEMORY)
 
 
 @router.post(
