@@ -82,22 +82,10 @@ def build(
     Raises:
         ModelError: it is hostile, contradicts what is declared, Keras cannot load or export it, or the two differ.
     """
-    from fashion_api.inference.keras_engine import load_keras_model  # noqa: PLC0415  # imports TensorFlow
+    from fashion_api.inference.keras_engine import KerasClassifier, load_keras_model  # noqa: PLC0415  # imports TensorFlow
 
     tell("importing TensorFlow, and reading the model")
-    return build_network(load_keras_model(content), declared, temperature=temperature, tell=tell)
-
-
-def build_network(
-    network: Any,  # noqa: ANN401  # Keras ships no types
-    declared: DeclaredSignature | InputSpec,
-    *,
-    temperature: float = 1.0,
-    tell: Callable[[str], None] = logger.debug,
-) -> bytes:
-    """Export a Keras model to ONNX; as `build`, once it is loaded."""
-    from fashion_api.inference.keras_engine import KerasClassifier  # noqa: PLC0415  # imports TensorFlow
-
+    network = load_keras_model(content)
     return export(network, KerasClassifier(network, declared, temperature=temperature), temperature, tell=tell)
 
 
