@@ -119,6 +119,12 @@ def real_service(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    """A place for a .env file; there is none yet."""
+    return tmp_path / ".env"
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The defaults, with a cache of the test's own."""
     return Settings(_env_file=None, cache_dir=tmp_path / "cache")

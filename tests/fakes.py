@@ -51,6 +51,20 @@ class NovelClassifier(FakeClassifier):
         return Predictions(probabilities, images.reshape(len(images), -1)[:, -1].astype(np.float32) / np.float32(10))
 
 
+class FailingClassifier(FakeClassifier):
+    """Fails on a batch that has an image of one of these classes in it, with a text that no caller may see."""
+
+    def __init__(self, classes: Sequence[int] = range(CLASSES), error: BaseException | None = None) -> None:
+        self.classes = classes
+        self._error = error or RuntimeError("a secret of the engine")
+
+    def classify(self, images: Images) -> Predictions:
+        predictions = super().classify(images)
+        if np.isin(predictions.class_ids, self.classes).any():
+            raise self._error
+        return predictions
+
+
 FAKE_CALIBRATION = Calibration(
     images=5000,
     temperature=1.0,

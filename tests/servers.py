@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx2
 
@@ -31,9 +32,10 @@ ASGI_SERVERS: Mapping[str, MakeCommand] = {
 class Log:
     """What a process writes to standard error, as it comes."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, stderr: IO[str] | None) -> None:
+        assert stderr is not None
         self.lines: list[str] = []
-        self._process = process
+        self._stderr = stderr
         self._has_changed = threading.Condition()
         self._is_over = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -46,8 +48,8 @@ class Log:
             AssertionError: the process has ended, or too much time has passed, before they came.
         """
         with self._has_changed:
-            self._has_changed.wait_for(lambda: self._is_over or len(self._find(pattern)) >= times, LIMIT_S)
-            found = self._find(pattern)
+            self._has_changed.wait_for(lambda: self._is_over or len(self.find(pattern)) >= times, LIMIT_S)
+            found = self.find(pattern)
         assert len(found) >= times, f"no {pattern!r} in:\n{''.join(self.lines)}"
         return found[times - 1]
 
@@ -56,12 +58,12 @@ class Log:
         self._thread.join(LIMIT_S)
         assert self._is_over
 
-    def _find(self, pattern: str) -> "list[re.Match[str]]":
+    def find(self, pattern: str) -> "list[re.Match[str]]":
+        """Give every match, at most one a line."""
         return [match for line in self.lines if (match := re.search(pattern, line))]
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
+        for line in self._stderr:
             with self._has_changed:
                 self.lines.append(line)
                 self._has_changed.notify_all()
@@ -82,7 +84,7 @@ class ServerProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.log = Log(self.process)
+        self.log = Log(self.process.stderr)
         self.address: Address = (LOCALHOST, 0)
 
     @property

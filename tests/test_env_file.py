@@ -9,12 +9,6 @@ from fashion_api.errors import SettingsError
 from fashion_api.settings import Settings, load_settings
 
 
-@pytest.fixture
-def env_file(tmp_path: Path) -> Path:
-    """A place for a .env file; there is none yet."""
-    return tmp_path / ".env"
-
-
 def test_variables_are_read(env_file: Path) -> None:
     """Each line gives a variable, comments and lines of other programs that cannot be read none."""
     env_file.write_text("\ufeffOUR_A=1\n# OUR_B=2\nexport OUR_C='two words'\nother: line\n")

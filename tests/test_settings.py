@@ -10,12 +10,6 @@ from fashion_api.errors import FlagError, SettingsError
 from fashion_api.settings import Settings, TrainingSettings, load_settings
 
 
-@pytest.fixture
-def env_file(tmp_path: Path) -> Path:
-    """A place for a .env file; there is none yet."""
-    return tmp_path / ".env"
-
-
 def test_environment_sets(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
     """A FASHION_ variable sets its setting."""
     monkeypatch.setenv("FASHION_PORT", "8123")
@@ -286,7 +280,7 @@ def test_origin_that_no_browser_sends_is_an_error(monkeypatch: pytest.MonkeyPatc
     ],
     ids=["model", "manifest", "dots", "linked folder", "other model", "its manifest", "card", "link to a manifest"],
 )
-def test_log_file_is_no_model(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_log_file_is_no_model(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_file: Path) -> None:
     """A log file in the place of a model, a manifest or a card is refused, whatever path leads there."""
     models = tmp_path / "models"
     models.mkdir()
@@ -294,17 +288,17 @@ def test_log_file_is_no_model(path: str, monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "link").symlink_to(models)
     (tmp_path / "log.txt").symlink_to(models / "other.json")
     monkeypatch.chdir(tmp_path)
-    env_file = tmp_path / ".env"
     env_file.write_text(f"FASHION_MODEL_PATH=models/served.h5\nFASHION_LOG_FILE={path}\n")
     with pytest.raises(SettingsError, match=r"^FASHION_LOG_FILE: .* is a model, its manifest or its card"):
         load_settings(Settings, env_file=env_file)
 
 
 @pytest.mark.parametrize("path", ["models/served.log", "logs/served.json"])
-def test_log_file_may_have_the_name_of_a_model(path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_log_file_may_have_the_name_of_a_model(
+    path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, env_file: Path
+) -> None:
     """A log file beside a model, or of its name elsewhere, is accepted."""
     monkeypatch.chdir(tmp_path)
-    env_file = tmp_path / ".env"
     env_file.write_text(f"FASHION_MODEL_PATH=models/served.h5\nFASHION_LOG_FILE={path}\n")
     assert load_settings(Settings, env_file=env_file).log_file == Path(path)
 

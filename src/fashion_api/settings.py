@@ -422,10 +422,6 @@ class Settings(BaseSettings):
     def _check_ports_differ(self) -> Self:
         if self.metrics_port == self.port:
             raise ValueError(f"FASHION_METRICS_PORT: {self.port} is FASHION_PORT: choose another, or unset it")
-        return self
-
-    @model_validator(mode="after")
-    def _check_grpc_port_differs(self) -> Self:
         if self.grpc_port and self.grpc_port in (self.port, self.metrics_port):
             raise ValueError(
                 f"FASHION_GRPC_PORT: {self.grpc_port} is another port's number: choose another, or unset it"

@@ -1,7 +1,6 @@
 """Finding, verifying and reading the data set."""
 
 import hashlib
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,6 @@ from tests.idx import write_small_data_set, write_split
 def own_source(directory: Path, *, labels: tuple[str, ...] = ("a", "b"), shape: tuple[int, int] = (4, 5)) -> DataSource:
     """Make a source of another data set than Fashion-MNIST, in one directory."""
     return DataSource((directory,), labels, Form(*shape), digests=None)
-
-
-@pytest.fixture
-def _keep_unverified_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, logger="fashion_api.data")
 
 
 class TestRealDataSet:
@@ -42,7 +36,6 @@ class TestRealDataSet:
 
 
 @pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
-@pytest.mark.usefixtures("_keep_unverified_quiet")
 def test_own_data_set_of_any_size_is_read(tmp_path: Path, *, compress: bool) -> None:
     """Another data set in the same format, with two classes and images of 4×5, is read as it is."""
     images = np.arange(40, dtype=np.uint8).reshape(2, 4, 5)
@@ -125,7 +118,6 @@ def test_model_of_other_classes_has_no_usual_data_set() -> None:
     assert DataSource.from_settings(renamed, labels=digits, shape=(28, 28)).directories
 
 
-@pytest.mark.usefixtures("_keep_unverified_quiet")
 @pytest.mark.parametrize("name", ["idx3", "idx4"])
 def test_images_in_colour_have_four_dimensions(tmp_path: Path, name: str) -> None:
     """An IDX file of four dimensions has images in colour, whose size and colours need not be set."""
@@ -175,7 +167,6 @@ def test_own_data_set_without_sums_is_read_with_a_warning(tmp_path: Path, caplog
     assert "unverified" in caplog.text
 
 
-@pytest.mark.usefixtures("_keep_unverified_quiet")
 class TestFilesThatDoNotFit:
     """Files that can be read, but contradict each other or the settings."""
 
@@ -212,9 +203,8 @@ class TestFilesThatDoNotFit:
             own_source(tmp_path).load("test")
 
 
-def test_arrays_cannot_be_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_arrays_cannot_be_changed(tmp_path: Path) -> None:
     """The arrays are read-only, since all requests share them."""
-    caplog.set_level(logging.ERROR)
     write_small_data_set(tmp_path)
     with pytest.raises(ValueError, match="read-only"):
         own_source(tmp_path).load("test").images[0, 0, 0] = 1

@@ -15,11 +15,6 @@ from fashion_api.settings import Settings
 from tests.colour_pictures import CLASSES, write_folders
 
 
-@pytest.fixture(autouse=True)
-def _keep_unverified_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, logger="fashion_api.data")
-
-
 @pytest.fixture
 def flowers(tmp_path: Path) -> Path:
     """Pictures of three classes in colour, of 10×12 pixels, in folders for training and for the test."""

@@ -1,7 +1,6 @@
 """Reading `.npz` files."""
 
 import io
-import logging
 import zipfile
 from pathlib import Path
 
@@ -16,11 +15,6 @@ from fashion_api.settings import Settings
 from tests.colour_pictures import CLASSES, draw_flowers, write_npz
 
 IMAGES, LABELS = draw_flowers(6, seed=0)
-
-
-@pytest.fixture(autouse=True)
-def _keep_unverified_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, logger="fashion_api.data")
 
 
 def write(folder: Path, **arrays: npt.NDArray[np.generic]) -> Path:
@@ -49,7 +43,6 @@ def test_grey_images_may_have_a_channel(tmp_path: Path) -> None:
 
 def test_classes_without_names_are_numbered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Where no names are set, the classes are numbered, and a warning names the setting."""
-    caplog.set_level(logging.WARNING, logger="fashion_api.data")
     write(tmp_path, x_train=IMAGES, y_train=LABELS)
     settings = Settings.model_validate({"data_dir": tmp_path})
     assert find_data_set(settings).load("train").names == ("class 0", "class 1", "class 2")

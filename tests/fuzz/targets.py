@@ -10,7 +10,7 @@ from fashion_api.inference.h5_walk import check_model
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.pictures.decoding import decode_image
 from fashion_api.pictures.decoding import read_base64 as read_text
-from fashion_api.pictures.preparation import prepare_picture
+from fashion_api.pictures.preparation import Options, prepare_picture
 from fashion_api.rest.content_coding import decode_body, measure_decoded
 from fashion_api.wire.flask_api import read_image_number
 from fashion_api.wire.operation import RequestHead, finish_steps
@@ -71,7 +71,7 @@ def read_picture(content: bytes) -> None:
     prepared = []
     for channels, shape in shapes.items():
         with suppress(FashionError):
-            prepared.append(prepare_picture(content, height=SIZE, width=SIZE, channels=channels))
+            prepared.append(prepare_picture(content, Options(), height=SIZE, width=SIZE, channels=channels))
             assert prepared[-1].image.shape == shape
     assert len(prepared) in (0, 2)
     for channels, shape in shapes.items():

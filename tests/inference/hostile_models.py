@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -348,10 +347,3 @@ SIZES: Mapping[str, bytes] = {
     "configuration that is a list": make_h5(config="[1]"),
 }
 """Files that would take more memory or time than their size allows, or hold no numbers to compute with."""
-
-
-def write_all(folder: Path) -> None:
-    """Write every hostile file to a folder, to try them by hand."""
-    for group in (CODE, PLACES, SIZES):
-        for name, content in group.items():
-            (folder / f"{name}.h5").write_bytes(content)

@@ -9,10 +9,9 @@ from fashion_api.data.dataset import DataSource
 from fashion_api.inference.compiler import MAX_DIFFERENCE
 from fashion_api.inference.loading import load_model
 from fashion_api.settings import Settings
+from tests.conftest import MODEL
 
 pytestmark = pytest.mark.tensorflow
-
-MODEL = Path(__file__).parents[2] / "models" / "fashion_mnist.h5"
 
 
 def test_engines_agree_on_every_test_image(real_service: dict[str, str]) -> None:

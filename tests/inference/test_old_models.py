@@ -8,9 +8,9 @@ import pytest
 
 from fashion_api.errors import ModelError
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiler import build_network
+from fashion_api.inference.compiler import export
 from fashion_api.inference.h5_walk import check_model
-from fashion_api.inference.keras_engine import load_walked_model
+from fashion_api.inference.keras_engine import KerasClassifier, load_walked_model
 from fashion_api.inference.loading import self_test
 from fashion_api.inference.onnx_engine import OnnxClassifier
 from fashion_api.inference.signature import DeclaredSignature
@@ -111,7 +111,7 @@ def serve(old: OldModel) -> Classifier:
     declared = DeclaredSignature(height=height, width=width, pixel_range=old.pixel_range)
     check_model(old.content)
     network = load_walked_model(old.content)
-    classifier = OnnxClassifier(build_network(network, declared), threads=1)
+    classifier = OnnxClassifier(export(network, KerasClassifier(network, declared), 1.0), threads=1)
     self_test(classifier, classifier.read_signature())
     return classifier
 

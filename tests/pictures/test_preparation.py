@@ -10,7 +10,7 @@ from PIL import Image
 
 from fashion_api.errors import InvalidImageError, UnsupportedImageError
 from fashion_api.pictures.decoding import decode_image
-from fashion_api.pictures.preparation import Fit, Prepared, Turn, prepare_picture
+from fashion_api.pictures.preparation import WHOLE, Crop, Fit, Options, Prepared, Turn, check_crop, prepare_picture
 from tests import picture_files as pictures
 from tests.picture_files import COLOURS, PIXELS, Pixels
 
@@ -30,12 +30,14 @@ def prepare(  # noqa: PLR0913  # as what is tested
     *,
     height: int = 28,
     width: int = 28,
-    crop: tuple[float, float, float, float] | None = None,
+    channels: int = 1,
+    crop: tuple[float, float, float, float] = WHOLE,
     turn: Turn = 0,
     invert: bool | None = False,
     fit: Fit = "stretch",
 ) -> Prepared:
-    return prepare_picture(content, height=height, width=width, crop=crop, turn=turn, invert=invert, fit=fit)
+    options = Options(check_crop(Crop(*crop)), turn, invert, fit)
+    return prepare_picture(content, options, height=height, width=width, channels=channels)
 
 
 def average(pixels: Pixels, height: int = 28, width: int = 28) -> Pixels:
@@ -250,8 +252,8 @@ class TestRefusals:
 class TestColour:
     """For a model in colour."""
 
-    def prepare(self, content: bytes, **options: Any) -> Prepared:  # noqa: ANN401  # those of `prepare_picture`
-        prepared = prepare_picture(content, height=28, width=28, channels=3, **options)
+    def prepare(self, content: bytes, **options: Any) -> Prepared:  # noqa: ANN401  # those of `prepare`
+        prepared = prepare(content, channels=3, **{"invert": None, "fit": "contain"} | options)
         assert (str(prepared.image.dtype), prepared.image.shape) == ("uint8", (28, 28, 3))
         return prepared
 

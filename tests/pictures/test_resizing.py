@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fashion_api.inference.manifest import InputSpec
-from fashion_api.pictures.preparation import prepare_picture
+from fashion_api.pictures.preparation import Options, prepare_picture
 from fashion_api.pictures.resizing import FITS, Resize, choose_resize, resize_in_steps
 from fashion_api.settings import Settings
 from fashion_api.wire.operation import finish_steps
@@ -39,9 +39,8 @@ def test_setting_decides_and_else_the_size(setting: str | None, spec: InputSpec,
 def test_picture_is_what_preparation_makes_of_it_without_inverting(resize: Resize, spec: InputSpec) -> None:
     """One function resizes, for uploads as for preparations; the picture is upright, and is not inverted."""
     image = finish_steps(resize_in_steps(PHOTO, resize, spec))
-    expected = prepare_picture(
-        PHOTO, height=spec.height, width=spec.width, channels=spec.channels, fit=FITS[resize], invert=False
-    )
+    options = Options(invert=False, fit=FITS[resize])
+    expected = prepare_picture(PHOTO, options, height=spec.height, width=spec.width, channels=spec.channels)
     np.testing.assert_array_equal(image, expected.image)
     assert image.shape == spec.shape
     assert image[spec.height // 2, spec.width // 2].max() < 60

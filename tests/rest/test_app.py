@@ -12,8 +12,6 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from fashion_api.errors import DataError, ModelError
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
 from fashion_api.inference.loading import LoadedModel
 from fashion_api.rest import app as app_module
 from fashion_api.rest.app import create_app
@@ -21,7 +19,7 @@ from fashion_api.rest.problems import KINDS, ProblemKind
 from fashion_api.service import rate_limit
 from fashion_api.settings import FASHION_MNIST_LABELS, Settings
 from tests.conftest import MakeClient, find_service
-from tests.fakes import FakeClassifier, find_no_test_set, load_fake_test_set, model_loader
+from tests.fakes import FailingClassifier, find_no_test_set, load_fake_test_set, model_loader
 from tests.rest.test_openapi import HEALTH
 
 PREDICTION = "/api/v1/test-images/9/prediction"
@@ -79,18 +77,11 @@ def test_any_part_that_fails_is_logged(
     assert "a bug" in caplog.text
 
 
-class FaultyClassifier(FakeClassifier):
-    """Fails with a text that no caller may see."""
-
-    def classify(self, images: Images) -> Predictions:
-        raise RuntimeError(f"secret of {len(images)} images")
-
-
 def test_fault_of_the_service_is_500_and_tells_nothing(
     make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A classifier that fails is answered 500 without its text, which the log has."""
-    response = make_client(FaultyClassifier()).get(PREDICTION)
+    response = make_client(FailingClassifier()).get(PREDICTION)
     assert (response.status_code, response.json()["type"]) == (500, "/problems#internal-error")
     assert "secret" not in response.text
     assert "secret" in caplog.text

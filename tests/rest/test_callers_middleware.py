@@ -13,8 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fashion_api.inference.classifier import Classifier
 from fashion_api.rest.app import ServiceApp
-from tests.fakes import fake_app
-from tests.rest.test_app import FaultyClassifier
+from tests.fakes import FailingClassifier, fake_app
 
 SHOP = "https://shop.example"
 PREDICTION = "/api/v1/test-images/9/prediction"
@@ -76,7 +75,7 @@ def test_every_answer_passes_it(make_client: Callable[..., TestClient], method: 
     ("options", "status"),
     [
         ({"api_keys": (SecretStr("key"),)}, 401),
-        ({"classifier": FaultyClassifier()}, 500),
+        ({"classifier": FailingClassifier()}, 500),
         ({"max_concurrent_requests": 0}, 503),
         ({"is_started": False}, 503),
     ],

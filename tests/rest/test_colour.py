@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from jsonschema_rs import Draft202012Validator
 from PIL import Image
 
-from fashion_api.pictures.preparation import prepare_picture
+from fashion_api.pictures.preparation import Options, prepare_picture
 from fashion_api.service.decoder import Decoder
 from tests import picture_files as pictures
 from tests.conftest import MakeClient, await_predictions, find_service
@@ -65,7 +65,8 @@ def test_picture_of_another_size_is_resized(make_client: MakeClient, resize: str
         UPLOAD, files=[("file", ("a.jpg", PHOTO)), ("file", ("b.png", pictures.grey_png(CAT)))]
     ).json()
     fit = {None: "contain", "stretch": "stretch", "crop": "cover"}[resize]
-    image = prepare_picture(PHOTO, height=32, width=32, channels=3, invert=False, fit=fit).image  # type: ignore[arg-type]
+    options = Options(invert=False, fit=fit)  # type: ignore[arg-type]
+    image = prepare_picture(PHOTO, options, height=32, width=32, channels=3).image
     (direct,) = upload(client, pictures.grey_png(image))["predictions"]
     assert [found["route"] for found in in_form["predictions"]] == [resize or "fit", "direct"]
     assert prediction == {**direct, "route": resize or "fit"}

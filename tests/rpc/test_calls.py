@@ -9,17 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 from pydantic import SecretStr
 
 from fashion_api.errors import EngineError
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
 from fashion_api.rpc.messages import open_inference_pb2 as v2
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.rate_limit import RateLimit
-from tests.fakes import FakeClassifier, fake_model
+from tests.fakes import FailingClassifier, fake_model
 from tests.held import HeldClassifier
 from tests.leftovers import leaving_no_errors
 from tests.raw_http import LIMIT_S
@@ -487,15 +484,6 @@ def test_the_model_that_answers_is_named() -> None:
     run(test())
 
 
-class BrokenClassifier(FakeClassifier):
-    """Fails at images of class 9."""
-
-    def classify(self, images: Images) -> Predictions:
-        if np.any(images[:, 0, 0] == 9):
-            raise RuntimeError("a secret of the engine")
-        return super().classify(images)
-
-
 class TestFaults:
     """Defects of the service's own."""
 
@@ -503,7 +491,7 @@ class TestFaults:
         """Its neighbours in the batch are answered."""
 
         async def test() -> None:
-            async with connect(BrokenClassifier()) as client:
+            async with connect(FailingClassifier([9])) as client:
                 broken, whole = client.infer(make_request(images(9))), client.infer(make_request(images(3)))
                 refusal = await refuse(broken)
                 assert refusal.code() is CODES.INTERNAL
@@ -529,7 +517,7 @@ class TestFaults:
         """And with its cause."""
 
         async def test() -> None:
-            async with connect(BrokenClassifier()) as client:
+            async with connect(FailingClassifier([9])) as client:
                 await refuse(client.start(INFER, make_request(images(9)), metadata=(("x-request-id", "mine"),)))
 
         run(test())

@@ -18,8 +18,7 @@ from fashion_api.server.connection import App, Connections, make_protocol
 from fashion_api.server.worker import make_config
 from fashion_api.settings import Settings
 from tests.fakes import load_fake_test_set, model_loader
-
-WAIT_LIMIT_S = 30
+from tests.raw_http import LIMIT_S
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Caller:
     """A connection to a server."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self.socket = socket.create_connection(address, timeout=WAIT_LIMIT_S)
+        self.socket = socket.create_connection(address, timeout=LIMIT_S)
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +131,7 @@ class RunningServer:
     def stop(self) -> None:
         """Stop it as SIGTERM would; the callers are still there."""
         self._server.should_exit = True
-        self._thread.join(WAIT_LIMIT_S)
+        self._thread.join(LIMIT_S)
         assert not self._thread.is_alive()
         for caller in self._callers:
             caller.socket.close()

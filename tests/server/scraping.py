@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.raw_http import LIMIT_S
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-LIMIT_S = 30
-"""After so long a test gives up."""
 
 
 def read(port: int, path: str = "/metrics") -> Samples:

@@ -11,63 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.raw_http import LIMIT_S
 from tests.server.forked_service import FAULTS, ForkedService
+from tests.servers import ROOT, Log
 
-ROOT = Path(__file__).parents[2]
 _ARGUMENTS = ("serve", "--port", "0")
-LIMIT_S = 120
-"""After so long a test gives up."""
 
 _BODY = b'{"images": [%s]}' % str([[0] * 28] * 28).encode()
 _HEAD = (
     b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n"
 )
-
-
-class Log:
-    """What a service has written to standard error so far."""
-
-    def __init__(self, process: "subprocess.Popen[str] | ForkedService") -> None:
-        self._process = process
-        self._lines: list[str] = []
-        self._is_over = False
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def lines(self) -> list[str]:
-        """All lines so far."""
-        with self._changed:
-            return self._lines[:]
-
-    def find(self, pattern: str) -> "list[re.Match[str]]":
-        """Every match, at most one a line."""
-        return [match for line in self.lines if (match := re.search(pattern, line))]
-
-    def wait_for(self, pattern: str, *, times: int = 1) -> "re.Match[str]":
-        """Wait until so many lines match; gives the last match."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_over or len(self.find(pattern)) >= times, LIMIT_S)
-        found = self.find(pattern)
-        assert len(found) >= times, f"{pattern!r} did not come {times} times:\n{''.join(self.lines)}"
-        return found[times - 1]
-
-    def wait_for_end(self) -> None:
-        """Wait until every process that writes to it has ended."""
-        self._reader.join(LIMIT_S)
-        assert self._is_over, "".join(self.lines)
-
-    def _read(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            with self._changed:
-                self._lines.append(line)
-                self._changed.notify_all()
-        with self._changed:
-            self._is_over = True
-            self._changed.notify_all()
 
 
 class ServiceProcess:
@@ -145,7 +99,7 @@ class Service(ServiceProcess):
 
     def __init__(self, environment: dict[str, str], *, is_forked: bool = False) -> None:
         super().__init__(environment, is_forked=is_forked)
-        self.log = Log(self.process)
+        self.log = Log(self.process.stderr)
         self._has_supervisor = environment.get("FASHION_WORKERS", "1") != "1"
 
     @property

@@ -669,6 +669,16 @@ class FakeServer(asyncio.Protocol):
         self.paths.append(data.split()[1])
 
 
+def open_served(connections: Connections, *requests: bytes) -> tuple[GuardedConnection, FakeTransport, FakeServer]:
+    """Open a connection, on which requests come."""
+    transport, server = FakeTransport(), FakeServer()
+    connection = GuardedConnection(connections, app_state={}, inner=lambda **_: server)
+    connection.connection_made(transport)
+    for request in requests:
+        connection.data_received(request)
+    return connection, transport, server
+
+
 class TestServersEnd:
     """The server closes a connection."""
 
@@ -676,10 +686,8 @@ class TestServersEnd:
         """It would be lost to a reset while more comes that nobody reads: that is read for a while, and dropped."""
 
         async def test() -> None:
-            transport, server = FakeTransport(), FakeServer()
-            connection = GuardedConnection(Connections(settings), app_state={}, inner=lambda **_: server)
-            connection.connection_made(transport)
-            connection.data_received(get(b"/livez", CLOSE, b"Content-Length: 9\r\n") + b"half")
+            request = get(b"/livez", CLOSE, b"Content-Length: 9\r\n") + b"half"
+            connection, transport, server = open_served(Connections(settings), request)
             server.transport.pause_reading()
             server.transport.close()
             assert (transport.events, server.transport.is_closing()) == (["pause", "resume", "end"], True)
@@ -696,10 +704,7 @@ class TestServersEnd:
         """Nothing more comes."""
 
         async def test() -> None:
-            transport, server = FakeTransport(), FakeServer()
-            connection = GuardedConnection(Connections(settings), app_state={}, inner=lambda **_: server)
-            connection.connection_made(transport)
-            connection.data_received(get(b"/livez", CLOSE))
+            _, transport, server = open_served(Connections(settings), get(b"/livez", CLOSE))
             server.transport.close()
             assert transport.events == ["close"]
 
@@ -714,27 +719,17 @@ class TestHolding:
         """Those of a server."""
         return Connections(settings)
 
-    @staticmethod
-    def open_one(connections: Connections, *requests: bytes) -> tuple[GuardedConnection, FakeTransport, FakeServer]:
-        """Open a connection, on which requests come."""
-        transport, server = FakeTransport(), FakeServer()
-        connection = GuardedConnection(connections, app_state={}, inner=lambda **_: server)
-        connection.connection_made(transport)
-        for request in requests:
-            connection.data_received(request)
-        return connection, transport, server
-
     def test_it_is_read_when_others_are_answered(self, connections: Connections) -> None:
         """Nothing is read of it, until so many requests on others are answered that it is its turn."""
 
         async def test() -> None:
-            refused, transport, _ = self.open_one(connections, get())
+            refused, transport, _ = open_served(connections, get())
             refused.end_answer(is_overload=True)
             assert (transport.events, len(connections.held)) == (["pause"], 1)
             for _ in range(ANSWERS_A_RELEASE):
                 await turn_over()
                 assert transport.events == ["pause"]
-                other, _, _ = self.open_one(connections, get())
+                other, _, _ = open_served(connections, get())
                 other.end_answer(is_overload=False)
             await turn_over()
             assert (transport.events, len(connections.held)) == (["pause", "resume"], 0)
@@ -745,7 +740,7 @@ class TestHolding:
         """Requests that were read already wait, each for the one before, and so does what is no request."""
 
         async def test() -> None:
-            refused, transport, server = self.open_one(connections, get(b"/1") + get(b"/2"))
+            refused, transport, server = open_served(connections, get(b"/1") + get(b"/2"))
             refused.end_answer(is_overload=True)
             refused.data_received(get(b"/3") + b"garbage\r\n")
             await turn_over()
@@ -766,7 +761,7 @@ class TestHolding:
         """The server, which stops reading large bodies for a while and goes on by itself, does not end the hold."""
 
         async def test() -> None:
-            refused, transport, server = self.open_one(connections, get())
+            refused, transport, server = open_served(connections, get())
             refused.end_answer(is_overload=True)
             server.transport.pause_reading()
             server.transport.resume_reading()
@@ -781,7 +776,7 @@ class TestHolding:
         """A connection that the server has closed, as that of a caller who asked for it, ends at once."""
 
         async def test() -> None:
-            refused, transport, _ = self.open_one(connections, get())
+            refused, transport, _ = open_served(connections, get())
             transport.close()
             refused.end_answer(is_overload=True)
             assert (transport.events, len(connections.held)) == (["close"], 0)
@@ -792,7 +787,7 @@ class TestHolding:
         """Where a body has gone wrong meanwhile, the connection ends, and is not held before."""
 
         async def test() -> None:
-            refused, transport, _ = self.open_one(connections, CHUNKED_POST + b"\r\n")
+            refused, transport, _ = open_served(connections, CHUNKED_POST + b"\r\n")
 
             async def send(_message: object) -> None:
                 transport.write(b"HTTP/1.1 503 Service Unavailable")
@@ -809,7 +804,7 @@ class TestHolding:
         """Of a connection that is lost meanwhile, nothing is left."""
 
         async def test() -> None:
-            refused, transport, _ = self.open_one(connections, get())
+            refused, transport, _ = open_served(connections, get())
             refused.end_answer(is_overload=True)
             refused.connection_lost(None)
             assert (len(connections.held), connections.open) == (0, set())

@@ -21,24 +21,18 @@ from fashion_api.server.process import own_process
 from fashion_api.service.service import make_batcher
 from fashion_api.settings import Settings
 from tests.fakes import fake_follower, fake_service
+from tests.raw_http import LIMIT_S
 from tests.rpc.raw_call import ask_raw, frame
 from tests.rpc.serving import INFER, images, make_request, read_classes
-from tests.server.service_process import LIMIT_S, Service, serve
+from tests.server.service_process import Service, serve
+from tests.servers import LOCALHOST, find_free_port
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-LOCALHOST = "127.0.0.1"
 
 
 def make_settings(**changes: object) -> Settings:
     """The defaults, with some changed."""
     return Settings(_env_file=None).model_copy(update=changes)
-
-
-def find_free_port() -> int:
-    """Give a port that nobody has, a moment ago."""
-    with socket.create_server((LOCALHOST, 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class TestPort:

@@ -19,7 +19,8 @@ from fashion_api.server.log_queue import flush_log_queues, queue_log_lines, reop
 from fashion_api.server.logs import configure_logging
 from fashion_api.service.events import RequestEvent
 from fashion_api.settings import Settings
-from tests.server.service_process import LIMIT_S, ServiceProcess, connect, get, serve
+from tests.raw_http import LIMIT_S
+from tests.server.service_process import ServiceProcess, connect, get, serve
 
 pytestmark = pytest.mark.services
 
@@ -30,15 +31,11 @@ EVENT = RequestEvent(1_800_000_000.0, "GET", "/predict", 200, 1.0, "abc")
 
 
 @pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
+def _own_handlers(_restore_logging: None) -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     root.handlers = []
     yield
     flush_log_queues()
-    root.handlers = handlers
-    root.setLevel(level)  # which all other loggers are told
-    logging.captureWarnings(capture=False)
 
 
 class StuckStream(io.StringIO):

@@ -20,17 +20,12 @@ from tests.fakes import fake_model
 
 
 @pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Put the root logger back as pytest had set it up."""
+def _own_handlers(_restore_logging: None) -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     root.handlers = []
     yield
     for handler in root.handlers:
         handler.close()
-    root.handlers = handlers
-    root.setLevel(level)  # which all other loggers are told
-    logging.captureWarnings(capture=False)
 
 
 def log_once(settings: Settings, message: str = "hello", **extra: object) -> str:

@@ -15,8 +15,10 @@ import pytest
 from fashion_api.server import metrics
 from fashion_api.server.metrics import serve_metrics
 from fashion_api.settings import Settings
-from tests.server.scraping import LIMIT_S, Samples, find, read, total, wait_for, wait_for_total
+from tests.raw_http import LIMIT_S
+from tests.server.scraping import Samples, find, read, total, wait_for, wait_for_total
 from tests.server.service_process import Service, ask, begin_request, connect, serve
+from tests.servers import find_free_port
 
 pytestmark = pytest.mark.services
 
@@ -93,8 +95,7 @@ def test_nothing_falls_when_a_worker_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_metrics_have_a_port_of_their_own(workers: int) -> None:
     """Where a port is named, the metrics are there, without a key, and nowhere else."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = find_free_port()
     with serve(workers=workers, FASHION_METRICS_PORT=str(port), FASHION_API_KEYS="key") as service:
         assert total(read(port), "fashion_model_info", name="fashion_mnist") == 1
         with connect(service.port) as connection:
@@ -127,8 +128,7 @@ def test_request_whose_body_goes_wrong_is_counted_once() -> None:
 
 def test_metrics_that_are_off_have_no_port() -> None:
     """Where nothing is counted, the port for the metrics is not listened on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = find_free_port()
     with serve(FASHION_METRICS="false", FASHION_METRICS_PORT=str(port)), pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
 
@@ -136,8 +136,7 @@ def test_metrics_that_are_off_have_no_port() -> None:
 @pytest.fixture
 def port() -> Iterator[int]:
     """The port of the metrics, which nobody else has counted in."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
+    port = find_free_port()
     registry = prometheus.CollectorRegistry()
     prometheus.Gauge("fashion_connections", "Open connections.", registry=registry)
     with serve_metrics(Settings(_env_file=None, metrics_port=port), lambda: registry):
@@ -183,8 +182,7 @@ def test_metrics_that_cannot_be_read_are_one_error(caplog: pytest.LogCaptureFixt
     def fail() -> prometheus.CollectorRegistry:
         raise ValueError("no folder")
 
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
+    port = find_free_port()
     with (
         serve_metrics(Settings(_env_file=None, metrics_port=port), fail),
         closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)) as connection,

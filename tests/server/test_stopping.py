@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.server.service_process import (
-    ROOT,
     Service,
     ask,
     begin_request,
@@ -24,6 +23,7 @@ from tests.server.service_process import (
     read_answer,
     serve,
 )
+from tests.servers import ROOT
 
 pytestmark = [pytest.mark.services, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 

@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from fashion_api.cli.main import run
 from fashion_api.service.tracing import INSTALL_OPENTELEMETRY
-from tests.server.service_process import LIMIT_S, ask, connect, get, serve
+from tests.raw_http import LIMIT_S
+from tests.server.service_process import ask, connect, get, serve
 from tests.servers import ASGI_SERVERS, find_free_port, serve_app
 
 pytestmark = pytest.mark.services

@@ -14,7 +14,7 @@ from fashion_api.images import Images
 from fashion_api.inference.classifier import Classifier, Predictions
 from fashion_api.service.batcher import Batcher
 from tests.clock import put_clock_forward, run, turn_over
-from tests.fakes import FakeClassifier
+from tests.fakes import FailingClassifier, FakeClassifier
 from tests.held import HeldClassifier
 
 LONG_S = 60.0
@@ -348,24 +348,12 @@ def test_queue_takes_what_just_fits() -> None:
     run(test)
 
 
-class PickyClassifier(FakeClassifier):
-    """Fails on every batch that has an image of class 6 in it, with the error it is given."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    def classify(self, images: Images) -> Predictions:
-        if 6 in images[:, 0, 0]:
-            raise self.error
-        return super().classify(images)
-
-
 @pytest.mark.parametrize("error", [ValueError("bad"), MemoryError(), SystemExit(1)], ids=["raises", "memory", "dies"])
 def test_bad_input_fails_alone(error: BaseException) -> None:
     """A batch that fails is tried again image by image, so that only the request with the bad image fails."""
 
     async def test() -> None:
-        async with held(PickyClassifier(error)) as (batcher, classifier, _):
+        async with held(FailingClassifier([6], error)) as (batcher, classifier, _):
             tasks = ask(batcher, images(1), images(2, 6), images(3))
             await turn_over()
             classifier.release()
@@ -375,18 +363,11 @@ def test_bad_input_fails_alone(error: BaseException) -> None:
     run(test)
 
 
-class BrokenClassifier:
-    """Always fails."""
-
-    def classify(self, images: Images) -> Predictions:
-        raise RuntimeError(f"cannot compute {len(images)} images")
-
-
 def test_classifier_that_always_fails_answers_every_request() -> None:
     """When nothing can be computed, every request is told so, and the batcher goes on taking requests."""
 
     async def test() -> None:
-        async with batcher_of(BrokenClassifier()) as batcher:
+        async with batcher_of(FailingClassifier()) as batcher:
             answers = await asyncio.gather(*ask(batcher, images(1), images(2, 3)), return_exceptions=True)
             assert [type(answer) for answer in answers] == [EngineError, EngineError]
             with pytest.raises(EngineError):
@@ -484,7 +465,7 @@ def test_bad_input_fails_alone_on_the_event_loop() -> None:
     """A short batch that fails is tried again image by image as well."""
 
     async def test() -> None:
-        async with batcher_of(PickyClassifier(ValueError("bad")), inline_limit_s=LONG_S) as batcher:
+        async with batcher_of(FailingClassifier([6]), inline_limit_s=LONG_S) as batcher:
             await batcher.classify(images(0))
             answers = await asyncio.gather(*ask(batcher, images(1), images(6)), return_exceptions=True)
             assert [type(answer).__name__ for answer in answers] == ["Predictions", "EngineError"]

@@ -4,25 +4,14 @@ import time
 
 import pytest
 
-from fashion_api.images import Images
-from fashion_api.inference.classifier import Predictions
 from fashion_api.service.events import Batch, Work
 from fashion_api.service.statistics import Statistics
 from fashion_api.wire.served_model import read_statistics
 from tests.asgi import ask, running
 from tests.clock import run
-from tests.fakes import FakeClassifier, fake_app, fake_model
+from tests.fakes import FailingClassifier, fake_app, fake_model
 
 PREDICTION = "/api/v1/test-images/%d/prediction"
-
-
-class FailingClassifier(FakeClassifier):
-    """Fails on every image whose first number is 3."""
-
-    def classify(self, images: Images) -> Predictions:
-        if (images[:, 0, 0] == 3).any():  # the class of test image 3
-            raise ValueError
-        return super().classify(images)
 
 
 def make_batch(images: int, seconds: float) -> Batch:
@@ -73,7 +62,7 @@ def test_requests_are_in_the_statistics_at_once(metrics: bool) -> None:  # noqa:
     """Answered and failed requests are counted before the next one, with metrics for Prometheus and without."""
 
     async def test() -> None:
-        app = fake_app(FailingClassifier(), metrics=metrics)
+        app = fake_app(FailingClassifier([3]), metrics=metrics)
         async with running(app) as service:
             before = read_statistics(service).images
             statuses = [(await ask(app, "GET", PREDICTION % index)).status for index in (1, 2, 3)]

@@ -9,13 +9,12 @@ import pytest
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import EngineError, NotReadyError, PendingError
-from fashion_api.images import Images
 from fashion_api.inference.calibration import NoveltyThresholds
-from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.classifier import Classifier
 from fashion_api.service.batcher import Batcher
 from fashion_api.service.survey import Findings, Survey
 from tests.clock import put_clock_forward, run, turn_over
-from tests.fakes import FakeClassifier, NovelClassifier, fake_test_set
+from tests.fakes import FailingClassifier, FakeClassifier, NovelClassifier, fake_test_set
 from tests.held import HeldClassifier
 
 TEST_SET = fake_test_set(10)
@@ -222,27 +221,15 @@ def test_closed_it_leaves_the_queue_at_once() -> None:
     run(test)
 
 
-class FailingClassifier(FakeClassifier):
-    """Fails on any image of class 5, until it is mended."""
-
-    def __init__(self) -> None:
-        self.is_mended = False
-
-    def classify(self, images: Images) -> Predictions:
-        if not self.is_mended and 5 in images[:, 0, 0]:
-            raise RuntimeError("broken")
-        return super().classify(images)
-
-
 def test_failure_of_the_model_is_told_and_the_next_request_begins_anew() -> None:
     """Where the model fails on an image, who asks gets the error; another request tries again."""
 
     async def test() -> None:
-        classifier = FailingClassifier()
+        classifier = FailingClassifier([5])
         async with survey_of(classifier) as (survey, _):
             with pytest.raises(EngineError):
                 await wait_for(survey)
-            classifier.is_mended = True
+            classifier.classes = []
             assert len((await wait_for(survey)).class_ids) == 10
 
     run(test)

@@ -144,13 +144,13 @@ def _read(file: str, model: "LoadedModel", *, is_prepared: bool, resize: "Resize
         ImageError: it is no picture that can be classified.
     """
     from fashion_api.pictures.decoding import decode_image  # noqa: PLC0415  # only where it runs
-    from fashion_api.pictures.preparation import prepare_picture  # noqa: PLC0415  # the same
+    from fashion_api.pictures.preparation import Options, prepare_picture  # noqa: PLC0415  # the same
     from fashion_api.pictures.resizing import FITS  # noqa: PLC0415  # the same
 
     content, spec = _read_content(file), model.input
     prepare = partial(prepare_picture, content, height=spec.height, width=spec.width, channels=spec.channels)
     if is_prepared:
-        prepared = prepare()
+        prepared = prepare(Options())
         is_resized = (prepared.source_height, prepared.source_width) != spec.size
         return _Picture(file, prepared.image, "fit" if is_resized else None)
     try:
@@ -159,7 +159,7 @@ def _read(file: str, model: "LoadedModel", *, is_prepared: bool, resize: "Resize
     except WrongSizeError:
         if resize is None:
             raise
-    return _Picture(file, prepare(invert=False, fit=FITS[resize]).image, resize)
+    return _Picture(file, prepare(Options(invert=False, fit=FITS[resize])).image, resize)
 
 
 def _read_content(file: str) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from fashion_api.data.idx import read_stored
 from fashion_api.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,7 @@ class Checksums:
         if not path.is_file():
             logger.warning("%s has no %s: it is read unverified", folder, _CHECKSUM_FILE)
             return cls(folder, None)
-        try:
-            lines = path.read_bytes().decode(errors="replace").splitlines()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        rows = (line.split(maxsplit=1) for line in lines)
+        rows = (line.split(maxsplit=1) for line in read_stored(path).decode(errors="replace").splitlines())
         digests = {row[1].lstrip("*").removeprefix("./"): row[0].lower() for row in rows if len(row) == 2}  # noqa: PLR2004  # digest and name
         return cls(folder, digests)
 

@@ -184,17 +184,13 @@ class DataSource:
                 f"no {split} images: the model's classes are not Fashion-MNIST's; set FASHION_DATA_DIR to its data set"
             )
         places = ", ".join(map(str, self.directories))
+        may_be_another = self.digests is None or self.pictures is not None
         ways_out = [
             *(["get Fashion-MNIST with `fashion-api data fetch`"] if self.digests is not None else []),
-            *(["put IDX files, an .npz file or folders of pictures there"] if self._may_be_another else []),
+            *(["put IDX files, an .npz file or folders of pictures there"] if may_be_another else []),
             "set FASHION_DATA_DIR to where they are",
         ]
         raise DataNotFoundError(f"no {split} images of the data set in {places}: {', or '.join(ways_out)}")
-
-    @property
-    def _may_be_another(self) -> bool:
-        """Whether another data set than Fashion-MNIST may be there."""
-        return self.digests is None or self.pictures is not None
 
     def load(self, split: SplitName) -> Split:
         """Find, verify and read the training or the test images.

@@ -3,7 +3,6 @@
 Of `DIR/CLASS/*.png`, which is not divided, a fixed fifth of each class is held back as the test images.
 """
 
-import hashlib
 import logging
 import math
 import random
@@ -230,4 +229,4 @@ def _named_in_errors(path: Path) -> Iterator[None]:
 def _digest(digests: Mapping[str, str]) -> str:
     """Compute the SHA-256 of what `sha256sum` prints for all files, in the order of their names."""
     listing = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
-    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+    return sha256_hex(listing.encode(errors="surrogateescape"))

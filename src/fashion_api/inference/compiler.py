@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,19 @@ from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.images import Images
 from fashion_api.inference.calibration import LEAST_PROBABILITY
 from fashion_api.inference.classifier import Classifier, Predictions
+from fashion_api.inference.keras_engine import (
+    KerasClassifier,
+    call_network,
+    describe_error,
+    finish_outputs,
+    import_tensorflow,
+    load_keras_model,
+)
 from fashion_api.inference.manifest import InputSpec
 from fashion_api.inference.model_process import Limits, begin_step, run_as_child, run_in_child
 from fashion_api.inference.onnx_graph import check_graph
 from fashion_api.inference.pixel_range import list_layers
 from fashion_api.inference.signature import SIGNATURE, DeclaredSignature, Signature
-
-if TYPE_CHECKING:
-    from fashion_api.inference.keras_engine import KerasClassifier
 
 logger = logging.getLogger(__name__)
 
@@ -82,28 +87,14 @@ def build(
     Raises:
         ModelError: it is hostile, contradicts what is declared, Keras cannot load or export it, or the two differ.
     """
-    from fashion_api.inference.keras_engine import load_keras_model  # noqa: PLC0415  # imports TensorFlow
-
     tell("importing TensorFlow, and reading the model")
-    return build_network(load_keras_model(content), declared, temperature=temperature, tell=tell)
-
-
-def build_network(
-    network: Any,  # noqa: ANN401  # Keras ships no types
-    declared: DeclaredSignature | InputSpec,
-    *,
-    temperature: float = 1.0,
-    tell: Callable[[str], None] = logger.debug,
-) -> bytes:
-    """Export a Keras model to ONNX; as `build`, once it is loaded."""
-    from fashion_api.inference.keras_engine import KerasClassifier  # noqa: PLC0415  # imports TensorFlow
-
+    network = load_keras_model(content)
     return export(network, KerasClassifier(network, declared, temperature=temperature), temperature, tell=tell)
 
 
 def export(
     network: Any,  # noqa: ANN401  # Keras ships no types
-    reference: "KerasClassifier",
+    reference: KerasClassifier,
     temperature: float,
     *,
     tell: Callable[[str], None] = logger.debug,
@@ -121,7 +112,6 @@ def export(
 
 
 def _compare_compiled(compiled: bytes, reference: Classifier, images: Images) -> None:
-    from fashion_api.inference.keras_engine import describe_error  # noqa: PLC0415  # see build()
     from fashion_api.inference.onnx_engine import OnnxClassifier  # noqa: PLC0415  # only the child needs it
 
     try:
@@ -134,8 +124,6 @@ def _compare_compiled(compiled: bytes, reference: Classifier, images: Images) ->
 
 def _try_keras(reference: Classifier, images: Images) -> str:
     """Say whether Keras's engine, which was asked for a few images, serves what the compiled form does not."""
-    from fashion_api.inference.keras_engine import describe_error  # noqa: PLC0415  # see build()
-
     try:
         is_served = bool(np.isfinite(reference.classify(images[:_COMPARED_AT_ONCE]).probabilities).all())
     except Exception as error:  # noqa: BLE001  # TensorFlow raises many kinds
@@ -144,10 +132,9 @@ def _try_keras(reference: Classifier, images: Images) -> str:
 
 
 def _export(network: Any, signature: Signature, temperature: float) -> bytes:  # noqa: ANN401  # Keras ships no types
-    import keras  # noqa: PLC0415  # see build()
+    import keras  # noqa: PLC0415  # see load_keras_model
 
     from fashion_api.inference.graph_folding import fold, set_property  # noqa: PLC0415  # imports onnx
-    from fashion_api.inference.keras_engine import call_network, describe_error, finish_outputs  # noqa: PLC0415  # only where it runs
 
     _make_exportable(network)
     spec = signature.input
@@ -180,8 +167,6 @@ def _make_exportable(network: Any) -> None:  # noqa: ANN401  # Keras ships no ty
 
 
 def _convolve(layer: Any, images: Any, kernel: Any) -> Any:  # noqa: ANN401  # a layer, and tensors
-    from fashion_api.inference.keras_engine import import_tensorflow  # noqa: PLC0415  # see build()
-
     return import_tensorflow().nn.convolution(
         images,
         kernel,

@@ -42,17 +42,12 @@ ARGUMENTS = (
     Argument(_RECURRENT, "time_major", "TensorFlow 1.13-2.15", means_nothing=(False,)),
     Argument(_RECURRENT, "implementation", "Keras 2.0-2.15"),
     Argument(("LSTMCell", "GRUCell", "SimpleRNNCell"), "implementation", "Keras 2.0-2.15"),
-    Argument(_DEPTHWISE, "groups", "TensorFlow 2.3-2.15"),
+    Argument(_DEPTHWISE + _SEPARABLE, "groups", "TensorFlow 2.3-2.15"),
     *(
-        Argument(_DEPTHWISE, f"kernel_{part}", "TensorFlow 1.13-2.15")
+        Argument(_DEPTHWISE + _SEPARABLE, f"kernel_{part}", "TensorFlow 1.13-2.15")
         for part in ("initializer", "regularizer", "constraint")
     ),
     Argument(_DEPTHWISE, "filters", "TensorFlow 1.13-2.15"),
-    Argument(_SEPARABLE, "groups", "TensorFlow 2.3-2.15"),
-    *(
-        Argument(_SEPARABLE, f"kernel_{part}", "TensorFlow 1.13-2.15")
-        for part in ("initializer", "regularizer", "constraint")
-    ),
     Argument(_NORMALIZATION, "renorm", "TensorFlow 1.13-2.15", means_nothing=(False,)),
     Argument(_NORMALIZATION, "virtual_batch_size", "TensorFlow 1.13-2.15", means_nothing=(None,)),
     Argument(_NORMALIZATION, "fused", "TensorFlow 1.13-2.15"),

@@ -9,7 +9,7 @@ from fashion_api.errors import WrongSizeError
 from fashion_api.images import Images
 from fashion_api.pictures.decoding import decode_image, explain_damage, open_picture, recognise
 from fashion_api.pictures.orientation import find_upright, swaps_sides
-from fashion_api.pictures.preparation import Fit, prepare_picture
+from fashion_api.pictures.preparation import Fit, Options, prepare_picture
 from fashion_api.pictures.resizing import FITS
 from fashion_api.settings import Settings
 
@@ -60,6 +60,5 @@ class LabelledPictures:
         try:
             return decode_image(content, height=height, width=width, channels=channels)
         except WrongSizeError:
-            return prepare_picture(
-                content, height=height, width=width, channels=channels, invert=False, fit=self.fit
-            ).image
+            options = Options(invert=False, fit=self.fit)
+            return prepare_picture(content, options, height=height, width=width, channels=channels).image

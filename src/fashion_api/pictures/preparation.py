@@ -13,6 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from fashion_api.errors import InvalidImageError
 from fashion_api.images import Images
 from fashion_api.pictures.decoding import OpenedPicture, explain_damage, open_picture, recognise, to_pixels
+from fashion_api.pictures.file_types import FileType
 from fashion_api.pictures.orientation import find_before, find_upright, swaps_sides
 
 Turn = Literal[0, 90, 180, 270]
@@ -111,27 +112,13 @@ def check_crop(crop: Crop) -> Crop:
     return Crop(x, y, width, height)
 
 
-def prepare_picture(  # noqa: PLR0913  # its options, by name
-    content: bytes,
-    *,
-    height: int,
-    width: int,
-    channels: int = 1,
-    crop: tuple[float, float, float, float] | None = None,
-    turn: Turn = 0,
-    invert: bool | None = None,
-    fit: Fit = "contain",
-) -> Prepared:
+def prepare_picture(content: bytes, options: Options, *, height: int, width: int, channels: int = 1) -> Prepared:
     """Prepare a picture file for a model whose images have this size and so many channels, 1 or 3.
-
-    `Options` describes the other parameters.
 
     Raises:
         UnsupportedImageError: the content is not a PNG, JPEG, GIF, BMP or WebP file.
         InvalidImageError: it is one, but too large, with several frames, or broken.
-        ValueError: the crop is not within the picture, or next to nothing of it.
     """
-    options = Options(WHOLE if crop is None else check_crop(Crop(*crop)), turn, invert, fit)
     steps = prepare_in_steps(content, options, height=height, width=width, channels=channels)
     while True:
         try:
@@ -150,7 +137,7 @@ def prepare_in_steps(
     """
     file_type = recognise(content)
     with explain_damage(file_type):
-        opened = _open(content)
+        opened = _open(file_type, content)
         upright = find_upright(opened.exif)
         turns = [method for method in (upright, _TURNS[options.turn]) if method is not None]
         size = opened.image.size
@@ -172,10 +159,10 @@ def prepare_in_steps(
     )
 
 
-def _open(content: bytes) -> OpenedPicture:
+def _open(file_type: FileType, content: bytes) -> OpenedPicture:
     """Open a picture file of which decoding takes bounded time and memory."""
     try:
-        opened = open_picture(recognise(content), content)
+        opened = open_picture(file_type, content)
     except Image.DecompressionBombError as error:
         raise InvalidImageError(f"the picture has more than the {_MAX_PIXELS} pixels that are read") from error
     image = opened.image

@@ -15,7 +15,7 @@ Route = Literal["direct", "fit", "stretch", "crop"]
 """How an image came to the model's size; `direct`: it had it."""
 
 FITS: Final[Mapping[Resize, Fit]] = MappingProxyType({"fit": "contain", "stretch": "stretch", "crop": "cover"})
-"""What `prepare_picture` calls each."""
+"""What `Options` calls each."""
 
 
 def choose_resize(settings: Settings, spec: InputSpec) -> Resize | None:

@@ -3,7 +3,7 @@
 import functools
 import struct
 import zlib
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,8 @@ from PIL import Image
 
 _PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
-
-class _ColourType(NamedTuple):
-    """How a PNG of 8 bits stores its pixels (PNG 3rd ed., section 11.2.1)."""
-
-    number: int
-    mode: Literal["L", "RGB"]
-    """Pillow's name of it."""
-
-
-_COLOUR_TYPES: Final = {1: _ColourType(0, "L"), 3: _ColourType(2, "RGB")}
+_COLOUR_TYPES: Final = {1: (0, "L"), 3: (2, "RGB")}
+"""By the channels: how a PNG stores its pixels (PNG 3rd ed., section 11.2.1), and Pillow's name of it."""
 
 
 @functools.lru_cache(maxsize=8)

@@ -151,8 +151,9 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None, worke
     handlers: list[logging.Handler] = [LogStream(stream or sys.stderr)]
     if settings.log_file is not None:
         handlers.append(_open_log_file(settings.log_file, settings))
+    formatter = _TextFormatter(worker) if settings.log_format == "text" else _JsonFormatter(worker)
     for handler in handlers:
-        handler.setFormatter(_make_formatter(settings, worker))
+        handler.setFormatter(formatter)
         handler.addFilter(_OneAMinute("opentelemetry"))
     logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
     logging.captureWarnings(capture=True)
@@ -164,10 +165,6 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None, worke
     # The last three warn of callers' mistakes.
     for noisier in ("absl", "tensorflow", "multipart", "python_multipart", "opentelemetry.trace.span"):
         logging.getLogger(noisier).setLevel(logging.ERROR)
-
-
-def _make_formatter(settings: Settings, worker: int | None) -> logging.Formatter:
-    return _TextFormatter(worker) if settings.log_format == "text" else _JsonFormatter(worker)
 
 
 def _open_log_file(path: Path, settings: Settings) -> logging.Handler:

@@ -207,7 +207,7 @@ class ModelFollower:
     async def _close(self, batcher: Batcher, survey: Survey) -> None:
         await survey.aclose()
         await batcher.aclose()
-        self.service.count_last(batcher)
+        self.service.count(ended=batcher)
         del batcher, survey
         await asyncio.to_thread(_release_memory)
 

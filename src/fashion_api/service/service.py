@@ -147,16 +147,9 @@ class Service:
                 act()
         self.survey.stop()
 
-    def count(self, events: Sequence[RequestEvent]) -> None:
-        """Count and trace requests that are over, and the batches since the last call."""
-        self._count(events, self.batcher)
-
-    def count_last(self, batcher: Batcher) -> None:
-        """Count and trace the last batches of a batcher that has ended."""
-        self._count((), batcher)
-
-    def _count(self, events: Sequence[RequestEvent], batcher: Batcher) -> None:
-        batches = batcher.take_batches()
+    def count(self, events: Sequence[RequestEvent] = (), *, ended: Batcher | None = None) -> None:
+        """Count and trace requests that are over, and the batches since the last call, or the last ones of `ended`."""
+        batches = (ended or self.batcher).take_batches()
         self.statistics.add_batches(batches)
         if self.settings.metrics:
             self.metrics.count_batches([batch.images for batch in batches])

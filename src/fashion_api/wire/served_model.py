@@ -106,7 +106,7 @@ def describe_config(service: Service) -> ServedConfig:
 
 def read_statistics(service: Service) -> Statistics:
     """Give what the service's worker has done up to now; with several workers, each has its own."""
-    service.count(())  # the batches since the last count
+    service.count()  # the batches since the last count
     return service.statistics
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fashion_api.errors import OverloadedError
 from fashion_api.pictures.decoding import decode_image
-from fashion_api.pictures.preparation import prepare_picture
+from fashion_api.pictures.preparation import Crop, Options, prepare_picture
 from tests import picture_files as pictures
 from tests.conftest import find_service
 from tests.raw_http import LIMIT_S
@@ -29,7 +29,8 @@ def prepare(client: TestClient, content: bytes = PHOTO, query: str = "") -> Any:
 def test_answer_is_what_the_function_gives(client: TestClient) -> None:
     """The picture is prepared as the caller says, and the answer says what was done."""
     answer = prepare(client, query="crop=0,0.5,0.5,0.25&turn=90&invert=true&fit=cover")
-    expected = prepare_picture(PHOTO, height=28, width=28, crop=(0, 0.5, 0.5, 0.25), turn=90, invert=True, fit="cover")
+    options = Options(Crop(0, 0.5, 0.5, 0.25), 90, invert=True, fit="cover")
+    expected = prepare_picture(PHOTO, options, height=28, width=28)
     np.testing.assert_array_equal(decode_image(base64.b64decode(answer["image"]), height=28, width=28), expected.image)
     assert answer["source"] == {"width": 400, "height": 300}
     assert answer["steps"] == {
