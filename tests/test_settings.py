@@ -140,7 +140,10 @@ def test_link_in_the_env_file_is_refused(env_file: Path) -> None:
 
 
 BAD_VALUES = [
-    ("port", "http", "valid integer"),
+    ("port", "http", "must be a whole number, not 'http'"),
+    ("model_poll_s", "often", "must be a number, not 'often'"),
+    ("docs", "maybe", "must be true or false, not 'maybe'"),
+    ("pixel_range", "0-1", "must be two finite numbers, the lower first, as in 0,1 or 0,255"),
     ("port", "65536", "less than or equal to 65535"),
     ("workers", "0", "greater than or equal to 1"),
     ("engine", "torch", "'onnx' or 'keras'"),
@@ -177,6 +180,16 @@ def test_bad_value_of_a_flag_is_reported_with_the_flag(env_file: Path, field: st
     flag = "--" + field.replace("_", "-")
     with pytest.raises(FlagError, match=rf"^{flag}(\[[01]\])?: .*{reason}"):
         load_settings(TrainingSettings, env_file=env_file, overrides={field: value})
+
+
+def test_bad_value_in_env_file_is_reported_with_the_file(monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    """It is said where the value stands; one in the environment wins."""
+    env_file.write_text("fashion_port=http\n")
+    with pytest.raises(SettingsError, match=rf"^FASHION_PORT in {env_file}: must be a whole number, not 'http'"):
+        load_settings(Settings, env_file=env_file)
+    monkeypatch.setenv("FASHION_PORT", "none")
+    with pytest.raises(SettingsError, match=r"^FASHION_PORT: must be a whole number, not 'none'"):
+        load_settings(Settings, env_file=env_file)
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,25 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from platformdirs import user_cache_path
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -104,10 +116,12 @@ def _check_channels(channels: int) -> int:
     return channels
 
 
-def _check_pixel_range(pixel_range: tuple[float, float] | None) -> tuple[float, float] | None:
-    if pixel_range is not None and not 0 < pixel_range[1] - pixel_range[0] < float("inf"):
-        raise ValueError("must be two finite numbers, the lower first, as in 0,1 or 0,255")
-    return pixel_range
+def _read_pixel_range(value: object, read: ValidatorFunctionWrapHandler) -> tuple[float, float] | None:
+    with suppress(ValidationError):
+        pixel_range: tuple[float, float] | None = read(_split_list(value))
+        if pixel_range is None or 0 < pixel_range[1] - pixel_range[0] < float("inf"):
+            return pixel_range
+    raise ValueError("must be two finite numbers, the lower first, as in 0,1 or 0,255")
 
 
 _MODEL_SUFFIXES = (".h5", ".keras")
@@ -220,7 +234,7 @@ class Settings(BaseSettings):
     channels: Annotated[int, AfterValidator(_check_channels)] = Field(
         1, description="Numbers a pixel, as for the height: 1, for grey images, or 3, for images in colour."
     )
-    pixel_range: Annotated[tuple[float, float] | None, *_EnvList, AfterValidator(_check_pixel_range)] = Field(
+    pixel_range: Annotated[tuple[float, float] | None, NoDecode, WrapValidator(_read_pixel_range)] = Field(
         None,
         description="What black and white are for a model without a manifest, as 0,1 or -1,1 or 0,255; unset: what its "
         "layers tell, else 0,1.",
@@ -530,7 +544,7 @@ def load_settings(
         settings = cls(_env_file=env_file, **flags)  # type: ignore[arg-type]  # field names, each checked by its type
     except ValidationError as error:
         problems = error.errors()
-        message = "; ".join(_describe(problem["loc"], problem["msg"], flags) for problem in problems)
+        message = "; ".join(_describe(problem, flags, in_file, env_file) for problem in problems)
         has_bad_flag = any(problem["loc"][0] in flags for problem in problems if problem["loc"])
         raise (FlagError if has_bad_flag else SettingsError)(message) from None
     settings._flags = frozenset(flags)  # the class is of this module
@@ -545,14 +559,23 @@ def _refuse_blank_keys(in_file: Mapping[str, str | None]) -> None:
             raise SettingsError(f"{name}: is set, but empty; unset it, so that no key is needed")
 
 
-def _describe(loc: tuple[int | str, ...], message: str, flags: Mapping[str, object]) -> str:
-    message = message.removeprefix("Value error, ")
-    if not loc:
+_KINDS = {"bool_parsing": "true or false", "int_parsing": "a whole number", "float_parsing": "a number"}
+"""What a value of each kind must be; pydantic's texts are of Python's types."""
+
+
+def _describe(
+    problem: ErrorDetails, flags: Mapping[str, object], in_file: Mapping[str, str | None], env_file: Path
+) -> str:
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if not problem["loc"]:
         return message
-    field = str(loc[0])
-    name = name_flag(field) if field in flags else name_variable(field)
-    where = "".join(f"[{part}]" for part in loc[1:] if isinstance(part, int))
-    return f"{name}{where}: {message}"
+    field, *rest = problem["loc"]
+    if problem["type"] in _KINDS:
+        message = f"must be {_KINDS[problem['type']]}, not {problem['input']!r:.60}"
+    name = name_flag(str(field)) if field in flags else name_variable(str(field))
+    where = "".join(f"[{part}]" for part in rest if isinstance(part, int))
+    is_in_file = name in map(str.upper, in_file) and name not in map(str.upper, os.environ)
+    return f"{name}{where}{f' in {env_file}' if is_in_file else ''}: {message}"
 
 
 def _refuse_unknown_names(in_file: Mapping[str, str | None], env_file: Path) -> None:

@@ -45,7 +45,7 @@ def test_any_data_set_is_trained_on_evaluated_and_predicted_by_settings_alone(
     ("flags", "said"),
     [
         (["--channels", "2"], "--channels: must be 1, for grey images, or 3, for images in colour"),
-        (["--resize", "cut"], "--resize: Input should be 'refuse', 'fit', 'stretch' or 'crop'"),
+        (["--resize", "cut"], "--resize: must be 'refuse', 'fit', 'stretch' or 'crop'"),
     ],
     ids=["channels", "resize"],
 )
@@ -138,7 +138,7 @@ def test_model_that_is_there_is_not_overwritten(
         ("recipe", "large", f"there is no recipe 'large'; there are: {', '.join(RECIPES)}"),
         ("dropout_rates", "0.1", "the recipe 'small' has 3 dropout layers, but 1 rate(s) are set"),
         ("data_size", "1000", "there are 6 training images, not the 1000 that are set"),
-        ("epochs", "many", "Input should be a valid integer"),
+        ("epochs", "many", "must be a whole number"),
     ],
 )
 @pytest.mark.usefixtures("own_data")

@@ -86,4 +86,4 @@ def _describe(error: ErrorDetails) -> str:
     if error["type"] == "model_type":  # pydantic's message names a Python class
         subject = "" if error["loc"] else "the body "
         return f"{subject}must be an object, not {name_json_type(error['input'])}"
-    return error["msg"]
+    return error["msg"].replace("Input should be", "must be")
