@@ -32,9 +32,13 @@ def make_failing_app(error: BaseException) -> typer.Typer:
         (DataError("two\nlines"), "two lines"),
         (FileNotFoundError(2, "No such file or directory", "two\nlines"), "two lines: No such file or directory"),
         (DataError("\x1b]0;title\x07"), r"\x1b]0;title\x07"),
+        (
+            ModuleNotFoundError("No module named 'h5py'", name="h5py"),
+            "h5py, which this command needs, is not installed: pip install tensorflow tf2onnx matplotlib",
+        ),
         (ValueError("two\nlines"), "unexpected ValueError: two lines (`fashion-api --debug …` shows where)"),
     ],
-    ids=["ours", "file", "system", "ours of two lines", "file of two lines", "controls", "unexpected"],
+    ids=["ours", "file", "system", "ours of two lines", "file of two lines", "controls", "package", "unexpected"],
 )
 def test_error_is_one_line_and_status_1(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Any error is one line on standard error, and the exit status is 1."""

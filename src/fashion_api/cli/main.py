@@ -123,6 +123,10 @@ def _describe(error: Exception) -> str:
     """Say in one line what went wrong."""
     if isinstance(error, FashionError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        from fashion_api.inference.keras_engine import INSTALL_TENSORFLOW  # noqa: PLC0415  # only where it is needed
+
+        return f"{error.name}, which this command needs, is not installed: {INSTALL_TENSORFLOW}"
     if isinstance(error, OSError) and error.strerror:
         return ": ".join([*([str(error.filename)] if error.filename else []), error.strerror])
     message = " ".join(f"{type(error).__name__}: {error}".split())
