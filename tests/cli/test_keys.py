@@ -25,9 +25,11 @@ def test_new_key_is_shown_beside_its_line(tmp_path: Path, capsys: pytest.Capture
     assert f"expires = {tomorrow}" in file.read_text()
 
 
-@pytest.mark.parametrize("arguments", [["a b"], [""], ["laptop", "--expires", "soon"]])
+@pytest.mark.parametrize(
+    "arguments", [["a b"], [""], ["laptop", "--expires", "soon"], ["laptop", "--expires", "2020-01-31"]]
+)
 def test_wrong_call_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that the file cannot have, or no day, is a wrong call, and no key is made."""
+    """A name that the file cannot have, no day, or one that is past, is a wrong call, and no key is made."""
     assert run(["keys", "new", *arguments]) == 2
     shown = capsys.readouterr()
     assert (shown.out, len(shown.err.splitlines())) == ("", 1)

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import os
 import shlex
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_saved_model_in_place_of_a_model(path: Path, of_path: Settings) -> None:
     with pytest.raises(ModelError, match=r"is a SavedModel.* make a \.h5 of it") as refusal:
         load_model(of_path.model_copy(update={"model_path": folder}))
     *_, code = shlex.split(str(refusal.value).partition("wrote it: ")[2])
-    assert f"load_model({str(folder)!r})" in code
+    assert f"load_model({json.dumps(str(folder))})" in code
     ast.parse(code)
 
 

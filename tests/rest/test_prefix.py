@@ -130,6 +130,12 @@ def test_prediction_is_answered(place: Place) -> None:
     assert (answer.status_code, answer.json()["index"]) == (200, 3)
 
 
+def test_unknown_address_leads_to_the_documentation_below_the_prefix(place: Place) -> None:
+    """What it names can be opened."""
+    detail = place.client.get(PREFIX + "/unknown", headers={"X-API-Key": "key"}).json()["detail"]
+    assert detail == f"there is nothing at {PREFIX}/unknown; {PREFIX}/docs shows what there is"
+
+
 def test_stranger_cannot_move_the_service() -> None:
     """Headers of who is no trusted proxy change neither pages nor redirects."""
     headers = {"X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "https"}

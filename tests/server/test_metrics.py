@@ -107,7 +107,7 @@ def test_port_in_use_stops_the_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
         with serve(is_ready=False, FASHION_METRICS_PORT=str(port)) as service:
-            service.log.wait_for(f"FASHION_METRICS_PORT: cannot listen on 127.0.0.1 port {port}")
+            service.log.wait_for(f"FASHION_METRICS_PORT: cannot listen on 127.0.0.1 port {port}: .*choose another port")
             assert service.wait() == 1
 
 

@@ -123,7 +123,7 @@ def show(
     *,
     split: Annotated[Literal["test", "train"], typer.Option(help="Which images.")] = "test",
     save: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write it as a PNG instead.")] = None,
-    scale: Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Enlarge the PNG this many times.")] = 1,
+    scale: Annotated[int, typer.Option(min=1, max=40, metavar="N", help="Enlarge the PNG this many times.")] = 1,
 ) -> Status:
     """Draw an image in the terminal, with its label.
 

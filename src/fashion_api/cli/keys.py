@@ -2,13 +2,14 @@
 
 import re
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
 
 from fashion_api.cli.help import CONTEXT, Command, Group
 from fashion_api.cli.status import Status
+from fashion_api.errors import FlagError
 from fashion_api.service.keys import NAME, make_key
 
 app = typer.Typer(
@@ -55,6 +56,8 @@ def new(
         fashion-api keys new visitor --expires 2030-01-31
     """
     day: date | None = None if expires is None else expires.date()
+    if day is not None and day <= datetime.now(UTC).date():
+        raise FlagError(f"--expires: on {day} the key would have expired; name a later day")
     key, line = make_key(name, day)
     print(f"The key, which is shown only now: {key}", file=sys.stderr)
     print(line)

@@ -1,6 +1,7 @@
 """A model's `.h5` and manifest, read from disk and checked against each other."""
 
 import errno
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +144,8 @@ def _describe_folder(path: Path) -> str:
     """Say what to do with a folder in place of a model's file."""
     if not (path / "saved_model.pb").exists():
         return f"{path} is a folder, not a model's file: name the .h5 or .keras in it"
-    code = f"import tensorflow as tf; tf.keras.models.load_model({str(path)!r}).save({path.name + '.h5'!r})"
+    source, target = json.dumps(str(path)), json.dumps(f"{path.name}.h5")  # in double quotes
+    code = f"import tensorflow as tf; tf.keras.models.load_model({source}).save({target})"
     return (
         f"{path} is a SavedModel, a folder that is not read: make a .h5 of it, with the TensorFlow (before 2.16) that "
         f"wrote it: python -c {shlex.quote(code)}"

@@ -193,5 +193,5 @@ def to_pixels(image: Image.Image, *, channels: int) -> NDArray[np.uint8]:
 def _wrong_size(size: tuple[int, int], wanted: tuple[int, int]) -> WrongSizeError:
     return WrongSizeError(
         f"the picture is {size[0]}×{size[1]} pixels (width×height), but must be {wanted[0]}×{wanted[1]}: "
-        "resize it, or have FASHION_RESIZE say how it is resized here"
+        "resize it, as /api/v1/preparations does, or have the operator set FASHION_RESIZE"
     )

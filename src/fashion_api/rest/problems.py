@@ -102,7 +102,8 @@ INVALID = ProblemKind(
     "invalid-request",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "Invalid request",
-    "The request is well-formed, but something in it is wrong; `errors` says where. The same request will fail again.",
+    "The request is well-formed, but something in it is wrong; `errors` says where, if it has a place. The same "
+    "request will fail again.",
 )
 INTERNAL = ProblemKind(
     "internal-error",
@@ -328,8 +329,9 @@ async def _answer_http_exception(request: Request, error: Exception, *, has_docs
         status.phrase.lower().replace(" ", "-"), status, status.phrase, status.description
     )
     path, methods = request.scope["path"], _list_methods(request.scope)
+    hint = f"; {get_record(request.scope).root_path}/docs shows what there is" if has_docs else ""
     details = {
-        NOT_FOUND: f"there is nothing at {path}{_find_verb(path)}{'; /docs shows what there is' if has_docs else ''}",
+        NOT_FOUND: f"there is nothing at {path}{_find_verb(path)}{hint}",
         METHOD_NOT_ALLOWED: f"{request.method} is not for this address; ask it by {' or '.join(methods)}",
     }
     response = _respond(request, Problem(kind, details.get(kind, kind.meaning or kind.title)))

@@ -131,7 +131,8 @@ def serve_metrics(
         server = _make_server(settings.host, settings.metrics_port, _Metrics(find_registry))
     except OSError as error:
         raise settings.make_error(
-            "metrics_port", f"cannot listen on {settings.host} port {settings.metrics_port}: {error.strerror}"
+            "metrics_port",
+            f"cannot listen on {settings.host} port {settings.metrics_port}: {error.strerror}; choose another port",
         ) from error
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()

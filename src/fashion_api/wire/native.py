@@ -68,7 +68,9 @@ def check_upload(head: RequestHead) -> None:
     media_type = head.read_media_type()
     # Of a picture, the content decides the type: many clients name a wrong one.
     if media_type not in (FORM, BINARY) and not media_type.startswith("image/"):
-        raise UnsupportedMediaTypeError(f"the body must be {FORM}, or a picture of the type {', '.join(MEDIA_TYPES)}")
+        raise UnsupportedMediaTypeError(
+            f"the body must be {FORM}, or a picture, as {', '.join(MEDIA_TYPES)} or {BINARY}"
+        )
 
 
 def read_files(head: RequestHead, body: bytes, *, max_files: int) -> Generator[None, None, list[UploadedFile]]:
