@@ -206,7 +206,7 @@ class Calls:
             return reply
         finally:
             self._add_event(record)
-        await self._calls.wait_to_refuse()
+        await self._calls.wait_to_refuse(task)
         self._calls.begin_answer(task)
         with suppress(grpc.aio.InternalError):  # the call is over already
             await context.abort(status.code, status.details)
