@@ -305,7 +305,7 @@ class Calls:
     ) -> bytes:
         """Answer the requests of a stream, several at a time, and write the answers in the requests' order."""
         stream = find_task()
-        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue()
+        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue(_WINDOW)
         sizes: deque[int] = deque()  # of the requests that are not yet answered
         has_room = asyncio.Event()
         has_room.set()
