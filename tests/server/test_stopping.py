@@ -210,7 +210,7 @@ def test_hangup_has_the_model_followed(tmp_path: Path, workers: int) -> None:
 
 
 @WORKERS
-def test_hangup_during_the_start_is_passed_over(workers: int) -> None:
+def test_hangup_during_the_start_ends_nothing(workers: int) -> None:
     """SIGHUP while the service starts does not end it; nor does one to all of its processes."""
     with serve(workers=workers, is_ready=False) as service:
         _wait_for_handler(service.pid)

@@ -85,6 +85,8 @@ class Worker(uvicorn.Server):
         self._calls: CallServer | None = None
         self._on_hangup: list[Callable[[], None]] = [reopen_log_files]
         """What SIGHUP has done, on the event loop."""
+        self._is_hung_up = False
+        """Whether SIGHUP came during the start, which has read some files before and adds to what SIGHUP has done."""
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
         self.is_alone = False
@@ -132,6 +134,7 @@ class Worker(uvicorn.Server):
 
     def _hang_up(self) -> None:
         """Read anew what may change while the service runs, as SIGHUP asks for; it ends and restarts nothing."""
+        self._is_hung_up = not self.started
         for act in self._on_hangup:
             try:
                 act()
@@ -177,6 +180,8 @@ class Worker(uvicorn.Server):
             slot=0 if seat is None else seat.slot,
             tls=self._make_tls(),
         )
+        if self._is_hung_up:
+            self._hang_up()
         self._acceptor.start(self.config.backlog)
         calls = "" if self._calls is None else f" and gRPC on {self._calls.address}"
         logger.info("ready: %s/%s", name_address(self._sock, scheme=self._settings.scheme), calls)
