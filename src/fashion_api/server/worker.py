@@ -25,7 +25,7 @@ from fashion_api.server.connection import App, Connections, make_protocol, track
 from fashion_api.server.grpc_port import CAN_SHARE, serve_calls
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.process import spare_collections
-from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
+from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, pass_over_hangups
 from fashion_api.server.tls import SHUTDOWN_TIMEOUT_S, reload_certificate
 from fashion_api.service.following import ModelFollower
 from fashion_api.settings import Settings
@@ -126,11 +126,13 @@ class Worker(uvicorn.Server):
         if self._seat is not None:
             self._loop.add_reader(self._seat.link, self._notice_end_of_supervisor)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
-        yield
+        try:
+            yield
+        finally:
+            pass_over_hangups()
 
     def _handle_hangup(self, *_: object) -> None:
-        if not self._loop.is_closed():  # a process that is about to end has nothing to read anew
-            self._loop.call_soon_threadsafe(self._hang_up)
+        self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
         """Read anew what may change while the service runs, as SIGHUP asks for; it ends and restarts nothing."""

@@ -16,7 +16,7 @@ if held := os.environ.get("FAULT_OPEN"):
         """Keep the thread that opens a file waiting until there is one beside it, NAME.go."""
         if event == "open" and str(arguments[0]) == held:
             os.write(2, b"the file is opened\n")
-            while not os.path.exists(f"{held}.go"):  # noqa: PTH110  # a `Path` would be a thousand times as much to import
+            while not os.path.exists(f"{held}.go"):  # noqa: PTH110  # pathlib takes its time to import
                 time.sleep(0.005)
 
     sys.addaudithook(hold)
