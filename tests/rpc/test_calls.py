@@ -13,10 +13,14 @@ import pytest
 from pydantic import SecretStr
 
 from fashion_api.errors import EngineError
+from fashion_api.rpc.calls import Calls
 from fashion_api.rpc.messages import open_inference_pb2 as v2
+from fashion_api.rpc.open_calls import OpenCalls
+from fashion_api.rpc.open_inference import METHODS
 from fashion_api.service.events import RequestEvent
 from fashion_api.service.rate_limit import RateLimit
-from tests.fakes import FailingClassifier, fake_model
+from fashion_api.service.request_log import RequestLog
+from tests.fakes import FailingClassifier, fake_follower, fake_model
 from tests.held import HeldClassifier
 from tests.leftovers import leaving_no_errors
 from tests.raw_http import LIMIT_S
@@ -784,6 +788,27 @@ class TestStreams:
 
         run(test())
 
+    def test_a_client_that_never_reads_is_read_no_further_when_the_service_stops(self) -> None:
+        """Its requests are refused, and the refusals wait for it in memory."""
+
+        async def test() -> None:
+            follower = fake_follower()
+            open_calls = OpenCalls(follower.service.settings, lambda _: None)
+            (method,) = (method for method in METHODS if method.path == f"/{STREAM}")
+            calls = Calls(follower, [method], RequestLog(), open_calls)
+            context = DeafContext()
+            answering = asyncio.create_task(calls.handlers[method.path].stream_stream(None, context))
+            await context.is_read.wait()
+            await open_calls.finish(0)
+            context.may_be_read.set()
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert context.requests < 50
+            answering.cancel()
+            await asyncio.wait([answering])
+
+        run(test())
+
     def test_each_request_of_a_stream_has_a_span_within_that_of_the_stream(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -821,6 +846,37 @@ class TestStreams:
         assert sorted(event.status for event in events) == [200, 200, 404]
         assert {(event.route, event.request_id) for event in events} == {(f"/{STREAM}", "mine")}
         assert sum(event.work is not None for event in events) == 1
+
+
+class DeafContext:
+    """That of a call whose client asks on and on, and takes no answer."""
+
+    def __init__(self) -> None:
+        self.is_read = asyncio.Event()
+        self.may_be_read = asyncio.Event()
+        self.requests = 0
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    def set_trailing_metadata(self, metadata: object) -> None:
+        pass
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:50000"
+
+    def time_remaining(self) -> None:
+        return None
+
+    async def read(self) -> bytes:
+        self.is_read.set()
+        await self.may_be_read.wait()
+        await asyncio.sleep(0)
+        self.requests += 1
+        return b""
+
+    async def write(self, _: bytes) -> None:
+        await asyncio.Event().wait()
 
 
 async def write_on(stream: Any, request: bytes) -> None:  # noqa: ANN401  # of bytes

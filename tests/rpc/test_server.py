@@ -98,6 +98,25 @@ class TestHealth:
 
         run(test())
 
+    def test_an_unknown_service_is_told_apart_while_the_service_stops(self) -> None:
+        """The refusal waits, as all do, and is not lost with the calls that are ended then."""
+
+        async def test() -> None:
+            async with serve() as other:
+                calls = CallServer(other.follower, "127.0.0.1:0", max_connections=10, last_calls_s=0.2)
+                await calls.start()
+                async with Server(calls, other.follower).connect() as channel:
+                    client = Client(channel, other)
+                    await check(client)
+                    stopping = asyncio.create_task(calls.stop())
+                    await asyncio.sleep(0)
+                    with pytest.raises(grpc.aio.AioRpcError) as caught:
+                        await check(client, "nope")
+                    assert caught.value.code() is CODES.NOT_FOUND
+                    await stopping
+
+        run(test())
+
     def test_all_services_are_listed(self) -> None:
         """With what each is."""
 

@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import grpc
 
-from fashion_api.rpc.open_calls import OpenCalls, Task
+from fashion_api.errors import NotReadyError
+from fashion_api.rpc.open_calls import OpenCalls, Task, find_task
 from fashion_api.settings import Settings
 from tests.rpc.raw_call import stall
 from tests.rpc.serving import INFER, STREAM, connect, make_request, read_classes, run
@@ -82,5 +83,35 @@ def test_of_too_many_answers_the_one_that_waits_longest_is_given_up() -> None:
         calls.begin_answer(tasks[0])
         assert given_up == tasks[:2]
         await asyncio.gather(*tasks)
+
+    run(test())
+
+
+def test_a_call_whose_answer_is_being_taken_is_refused_after_it() -> None:
+    """When the server stops: a client that asks on and on nearly always has an answer on its way."""
+
+    async def test() -> None:
+        given_up: list[Task] = []
+        calls = OpenCalls(Settings(_env_file=None), given_up.append)
+        written = asyncio.Event()
+
+        async def answer() -> None:
+            task = find_task()
+            calls.admit(task)
+            calls.begin_answer(task)
+            await written.wait()
+            calls.finish_answer(task)
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(answer())
+        await asyncio.sleep(0)
+        await calls.finish(0)
+        calls.end_all()
+        assert calls.find_reason(task) is None
+        written.set()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert isinstance(calls.find_reason(task), NotReadyError)
+        assert not given_up
 
     run(test())

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from fashion_api.service.keys import make_key
 from tests.server.service_process import Service, connect, read_answer, serve
+from tests.servers import ROOT
 
 pytestmark = [pytest.mark.services, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
@@ -40,6 +42,24 @@ def test_sighup_reads_it_anew(tmp_path: Path, workers: int) -> None:
         service.log.wait_for("ERROR.*what was in force stays: FASHION_API_KEYS_FILE", times=workers)
         assert ask(service.port, new) == b"200"
         assert not service.log.find("Traceback|ended")
+
+
+@pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
+def test_sighup_during_the_start_reads_it_anew(tmp_path: Path, workers: int) -> None:
+    """Also where it was read already, and the model is still being loaded."""
+    file, model = tmp_path / "keys.toml", tmp_path / "fashion_mnist.h5"
+    for suffix in (".h5", ".json"):
+        shutil.copy((ROOT / "models" / model.name).with_suffix(suffix), tmp_path)
+    (old, old_line), (new, new_line) = make_key("old"), make_key("new")
+    file.write_text(old_line)
+    environment = {"FASHION_API_KEYS_FILE": str(file), "FASHION_MODEL_PATH": str(model), "FAULT_OPEN": str(model)}
+    with serve(workers=workers, is_ready=False, **environment) as service:
+        service.log.wait_for("the file is opened", times=workers)
+        file.write_text(new_line)
+        service.send(signal.SIGHUP)
+        model.with_name(f"{model.name}.go").touch()
+        service.log.wait_for(r"1 API key\(s\) are in force", times=workers)
+        assert (ask(service.port, old), ask(service.port, new)) == (b"401", b"200")
 
 
 def test_worker_that_finds_it_broken_says_so_and_is_tried_again(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_hangup_has_the_model_followed(tmp_path: Path, workers: int) -> None:
 
 
 @WORKERS
-def test_hangup_during_the_start_is_passed_over(workers: int) -> None:
+def test_hangup_during_the_start_ends_nothing(workers: int) -> None:
     """SIGHUP while the service starts does not end it; nor does one to all of its processes."""
     with serve(workers=workers, is_ready=False) as service:
         _wait_for_handler(service.pid)
@@ -219,3 +219,22 @@ def test_hangup_during_the_start_is_passed_over(workers: int) -> None:
             time.sleep(_PAUSE_S)
         service.wait_until_ready(times=workers)
         assert not service.log.find("ended")
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether a process of this one has ended, without asking for its status."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+@WORKERS
+def test_hangup_during_the_stop_changes_nothing(workers: int) -> None:
+    """The exit status is that of the stop, however late SIGHUP comes, and to whichever of the processes."""
+    with serve(workers=workers, is_ready=False) as service:
+        service.wait_until_ready(times=workers)
+        service.send(signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            while not _has_ended(service.pid):
+                os.killpg(service.pid, signal.SIGHUP)
+        assert service.wait() == 0
+        service.log.wait_for_end()
+        assert not service.log.find("ended by signal")

@@ -481,6 +481,31 @@ def test_service_that_drains_changes_no_model(shelf: Shelf) -> None:
     run(test)
 
 
+def test_drain_that_begins_in_the_midst_of_a_change_holds_for_the_new_model(shelf: Shelf) -> None:
+    """A signal's handler may find the old service in force for the last time."""
+
+    async def test() -> None:
+        async with running(shelf) as (app, follower):
+
+            class Signalled(LoadedModel):
+                """A model that SIGTERM comes with."""
+
+                @property
+                def calibration(self) -> None:
+                    follower.service.drain()
+
+            model = fake_model()
+            shelf.models["new"] = Signalled(
+                "fake", "new", model.labels, model.input, model.engine, model.manifest, model.classifier
+            )
+            shelf.write("new")
+            await until(lambda: find_version(app) == "new")
+            assert app.service is not None
+            assert app.service.is_draining
+
+    run(test)
+
+
 def test_turned_link_is_another_file(tmp_path: Path) -> None:
     """A link that leads elsewhere, an exchanged manifest and a compiled form beside the model are seen."""
     link = tmp_path / "served.h5"

@@ -206,7 +206,7 @@ class Calls:
             return reply
         finally:
             self._add_event(record)
-        await self._calls.wait_to_refuse()
+        await self._calls.wait_to_refuse(task)
         self._calls.begin_answer(task)
         with suppress(grpc.aio.InternalError):  # the call is over already
             await context.abort(status.code, status.details)
@@ -305,7 +305,7 @@ class Calls:
     ) -> bytes:
         """Answer the requests of a stream, several at a time, and write the answers in the requests' order."""
         stream = find_task()
-        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue()
+        answers: asyncio.Queue[asyncio.Task[Message] | None] = asyncio.Queue(_WINDOW)
         sizes: deque[int] = deque()  # of the requests that are not yet answered
         has_room = asyncio.Event()
         has_room.set()

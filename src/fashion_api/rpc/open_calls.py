@@ -1,6 +1,7 @@
 """The calls that are open: how many there may be, which of them makes room for another, and how they end."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -62,6 +63,7 @@ class OpenCalls:
         self._has_finished = asyncio.Event()
         self.is_stopping = False
         """Whether new requests are refused."""
+        self._has_ended = False
         self._may_refuse = asyncio.Event()
         self._may_refuse.set()
 
@@ -147,6 +149,8 @@ class OpenCalls:
         """Watch it no longer."""
         del self._untaken[task]
         self._idle.pop(task, None)
+        if self._has_ended:
+            self._end(task, NotReadyError(_STOPPING))
 
     def _begin_looking(self) -> None:
         if not self._is_looking:
@@ -210,9 +214,11 @@ class OpenCalls:
         if self.is_stopping:
             raise NotReadyError(_STOPPING)
 
-    async def wait_to_refuse(self) -> None:
-        """Wait until a refusal may be sent: at once, except between `finish` and `end_all`."""
-        await self._may_refuse.wait()
+    async def wait_to_refuse(self, task: Task) -> None:
+        """Wait until a call's refusal may be sent: at once, except between `finish` and `end_all`."""
+        if not self._may_refuse.is_set():
+            self._guests.pop(task, None)  # `end_all` would end its refusal
+            await self._may_refuse.wait()
 
     async def finish(self, timeout_s: float) -> None:
         """Refuse new requests, and finish those under way; from then on refusals wait.
@@ -228,10 +234,13 @@ class OpenCalls:
         self._may_refuse.clear()
 
     def end_all(self) -> None:
-        """Refuse all calls that are still open."""
+        """Refuse all calls that are still open; one whose answer is being taken, when it is."""
         self._may_refuse.set()
+        self._has_ended = True
+        now = asyncio.get_running_loop().time()
         for task in (*self._calls, *self._guests):
-            self._end(task, NotReadyError(_STOPPING))
+            if now - self._untaken.get(task, -math.inf) >= _SLOW_S:
+                self._end(task, NotReadyError(_STOPPING))
 
 
 def find_task() -> Task:

@@ -140,12 +140,13 @@ class Acceptor:
         if self._sock.fileno() < 0:
             return
         self._loop.remove_reader(self._sock)
-        if self._timer is not None:
-            self._timer.cancel()
         while self._accept():
             pass
+        if self._timer is not None:  # the last one may be of a moment ago
+            self._timer.cancel()
         if self._table is not None:
             self._table.leave(self._slot)
+            self._table = None  # `publish` would come back
         self._sock.close()
 
     def _count(self) -> int:
@@ -201,13 +202,15 @@ class Acceptor:
         connection.setblocking(False)  # noqa: FBT003  # the socket's own interface
         task = self._loop.create_task(self._open(connection))
         self._opening[task] = None
-        task.add_done_callback(self._opening.pop)
-        if self._tls is not None and len(self._opening) > MAX_HANDSHAKES:
-            next(iter(self._opening)).cancel()
+        task.add_done_callback(lambda ended: self._opening.pop(ended, None))
         return True
 
     async def _open(self, connection: socket.socket) -> None:
         tls = self._tls
+        if tls is not None and len(self._opening) > MAX_HANDSHAKES and self._sock.fileno() >= 0:
+            oldest = next(iter(self._opening))
+            del self._opening[oldest]  # it takes a moment to end, in which others are to find the next one
+            oldest.cancel()
         try:
             await self._loop.connect_accepted_socket(
                 self._make_protocol,

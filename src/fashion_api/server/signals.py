@@ -1,4 +1,4 @@
-"""Signals while the process starts."""
+"""Signals while the process starts and ends."""
 
 import os
 import signal
@@ -13,9 +13,14 @@ HELD_SIGNALS = {signal.SIGTERM, signal.SIGINT, *([SIGHUP] if SIGHUP else [])}
 
 def obey_early_signals() -> None:
     """Obey SIGTERM and pass over SIGHUP until the server handles them: importing it takes most of a second."""
+    pass_over_hangups()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+
+
+def pass_over_hangups() -> None:
+    """Pass over SIGHUP; at the end of a process too, for Python takes its handlers away before it has ended."""
     if SIGHUP is not None:
         signal.signal(SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from fashion_api.server.accepting import ConnectionTable
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.metrics import SharedMetrics
-from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, hold_signals
+from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, hold_signals, pass_over_hangups
 from fashion_api.server.worker_process import STARTUP_FAILURE
 from fashion_api.settings import Settings
 
@@ -157,6 +157,7 @@ class Supervisor:
                 yield
             finally:
                 signal.set_wakeup_fd(-1)
+                pass_over_hangups()
 
     def _handle_signals(self, reader: socket.socket) -> None:
         for signum in reader.recv(4096):

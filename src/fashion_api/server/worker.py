@@ -25,7 +25,7 @@ from fashion_api.server.connection import App, Connections, make_protocol, track
 from fashion_api.server.grpc_port import CAN_SHARE, serve_calls
 from fashion_api.server.log_queue import exit_at_once, reopen_log_files
 from fashion_api.server.process import spare_collections
-from fashion_api.server.signals import HELD_SIGNALS, SIGHUP
+from fashion_api.server.signals import HELD_SIGNALS, SIGHUP, pass_over_hangups
 from fashion_api.server.tls import SHUTDOWN_TIMEOUT_S, reload_certificate
 from fashion_api.service.following import ModelFollower
 from fashion_api.settings import Settings
@@ -85,6 +85,8 @@ class Worker(uvicorn.Server):
         self._calls: CallServer | None = None
         self._on_hangup: list[Callable[[], None]] = [reopen_log_files]
         """What SIGHUP has done, on the event loop."""
+        self._is_hung_up = False
+        """Whether SIGHUP came during the start, which has read some files before and adds to what SIGHUP has done."""
         self.stop_signal: int | None = None
         """The signal that it obeyed."""
         self.is_alone = False
@@ -124,14 +126,17 @@ class Worker(uvicorn.Server):
         if self._seat is not None:
             self._loop.add_reader(self._seat.link, self._notice_end_of_supervisor)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
-        yield
+        try:
+            yield
+        finally:
+            pass_over_hangups()
 
     def _handle_hangup(self, *_: object) -> None:
-        if not self._loop.is_closed():  # a process that is about to end has nothing to read anew
-            self._loop.call_soon_threadsafe(self._hang_up)
+        self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
         """Read anew what may change while the service runs, as SIGHUP asks for; it ends and restarts nothing."""
+        self._is_hung_up = not self.started
         for act in self._on_hangup:
             try:
                 act()
@@ -177,6 +182,8 @@ class Worker(uvicorn.Server):
             slot=0 if seat is None else seat.slot,
             tls=self._make_tls(),
         )
+        if self._is_hung_up:
+            self._hang_up()
         self._acceptor.start(self.config.backlog)
         calls = "" if self._calls is None else f" and gRPC on {self._calls.address}"
         logger.info("ready: %s/%s", name_address(self._sock, scheme=self._settings.scheme), calls)

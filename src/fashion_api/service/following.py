@@ -188,6 +188,8 @@ class ModelFollower:
         self.service = old.succeed(model)
         self._tasks.append(asyncio.create_task(self.service.monitor()))
         self._put_in_force(self.service)
+        if old.is_draining:  # since a moment ago: a signal's handler may have come in between
+            self.service.drain()
         old.metrics.set_model(model)
         old.metrics.count_model_change("served")
         logger.info("the model is now %s; it was %s", _name(model), _name(old.model))

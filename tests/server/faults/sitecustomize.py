@@ -13,9 +13,10 @@ if "fashion_api.server.worker_process" in sys.orig_argv:
 if held := os.environ.get("FAULT_OPEN"):
 
     def hold(event: str, arguments: tuple[object, ...]) -> None:
-        """Keep the thread that opens a file waiting for ever."""
+        """Keep the thread that opens a file waiting until there is one beside it, NAME.go."""
         if event == "open" and str(arguments[0]) == held:
             os.write(2, b"the file is opened\n")
-            time.sleep(3600)
+            while not os.path.exists(f"{held}.go"):  # noqa: PTH110  # pathlib takes its time to import
+                time.sleep(0.005)
 
     sys.addaudithook(hold)
