@@ -91,6 +91,8 @@ def draw_labelled_image(service: Service, index: int, *, scale: int) -> Reply:
 
 
 def _find_class(labels: Sequence[str], label: str, parameter: str) -> int:
+    if label in labels:  # first, as some data sets tell `a` from `A`
+        return labels.index(label)
     folded = [name.casefold() for name in labels]
     if label.casefold() not in folded:
         raise wrong(parameter, f"there is no such class; the classes are {', '.join(labels)}")
