@@ -95,7 +95,7 @@ export function showTestSet(query, model, signal) {
     const asked = new URLSearchParams({ sort: 'index', ...Object.fromEntries(query), limit: PAGE });
     const page = await getJson(`api/v1/test-images?${asked}`, { signal });
     const last = Math.min(page.offset + PAGE, page.total);
-    byId('browse-count').textContent = page.total
+    byId('browse-count').textContent = page.items.length
       ? `${count(page.offset + 1)} to ${count(last)} of ${count(page.total)}`
       : 'None is like that.';
     grid.replaceChildren(...page.items.map((item) => makeItem(item, signal)));
