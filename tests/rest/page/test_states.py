@@ -1,6 +1,7 @@
 """What people meet when something is not as it should be: the page says what, and what to do."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -137,6 +138,17 @@ def test_file_that_is_no_picture(
     choose(page, as_file(content, name), as_file(grey_png(), "grey.png"))
     expect(page.get_by_role("article", name=name).locator(".notice")).to_contain_text(words)
     find_preview(page.get_by_role("article", name="grey.png"))
+
+
+def test_file_that_is_gone_is_to_be_chosen_again(server: ServerProcess, open_page: OpenPage, tmp_path: Path) -> None:
+    """A file that was deleted after it was chosen is not taken for a service that does not answer."""
+    (tmp_path / "grey.png").write_bytes(grey_png())
+    page = open_page(server)
+    page.locator("#choose").set_input_files(tmp_path / "grey.png")
+    find_preview(page)
+    (tmp_path / "grey.png").unlink()
+    page.get_by_role("button", name="Turn right").click()
+    expect(page.locator(".notice")).to_contain_text("This file cannot be read")
 
 
 def test_overloaded_service_can_be_asked_again(server: ServerProcess, open_page: OpenPage) -> None:
