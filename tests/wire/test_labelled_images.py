@@ -70,6 +70,11 @@ def test_picture_is_enlarged_without_smoothing(scale: int) -> None:
         np.testing.assert_array_equal(np.asarray(picture), expected)
 
 
+def test_picture_is_not_kept() -> None:
+    """A browser asks for the picture each time: at the same address may be another data set's."""
+    assert draw_labelled_image(fake_service(), 5, scale=1).headers == ((b"cache-control", b"no-store"),)
+
+
 @pytest.mark.parametrize("index", [-1, 30, 10**30])
 def test_index_that_no_image_has_is_unknown(index: int) -> None:
     """An index that no test image has is refused."""
