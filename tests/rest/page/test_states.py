@@ -176,6 +176,36 @@ def test_starting_service_is_waited_for(server: ServerProcess, open_page: OpenPa
     expect(page.locator(".label")).to_contain_text(LABEL)
 
 
+def test_picture_that_is_changed_without_a_connection_is_prepared_when_it_is_back(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    """Changed twice offline, it is prepared as it was changed last once the service answers."""
+    page = open_page(server)
+    choose(page, as_file(photograph()))
+    find_preview(page)
+    page.context.set_offline(offline=True)
+    for _ in range(2):
+        with page.expect_event("requestfailed", lambda request: "preparations" in request.url):
+            page.get_by_role("button", name="Turn right").click()
+    for _ in range(2):
+        page.wait_for_event("requestfailed", lambda request: "preparations" in request.url)
+    page.context.set_offline(offline=False)
+    expect(page.locator(".steps")).to_contain_text("turned by 180°")
+
+
+def test_changed_picture_is_not_asked_about_again(server: ServerProcess, open_page: OpenPage) -> None:
+    """Of several pictures that are asked about again, one that is being prepared anew is left out."""
+    page = open_page(server)
+    choose(page, as_file(photograph()), as_file(grey_png(), "grey.png"))
+    page.get_by_role("button", name="Ask about all 2").click(trial=True)
+    refuse(page, OVERLOADED, times=1)
+    page.get_by_role("button", name="Ask about all 2").click()
+    page.route("**/api/v1/preparations?*", lambda route: route.abort())
+    page.get_by_role("article", name="grey.png").get_by_role("button", name="Turn right").click()
+    page.locator("#intake-notices").get_by_role("button", name="Try again").click()
+    expect(page.locator(".label")).to_contain_text(LABEL)
+
+
 def test_page_without_a_connection_goes_on_when_it_is_back(server: ServerProcess, open_page: OpenPage) -> None:
     """Offline, the page says so and keeps the pictures; back online, it goes on by itself."""
     page = open_page(server)

@@ -112,6 +112,8 @@ function update(removed) {
 /** Ask the model about pictures, in one request. */
 function askAbout(asked, place) {
   const action = async () => {
+    asked = asked.filter((card) => card.image !== null); // when it is asked again, some may have been changed
+    if (!asked.length) return;
     const images = asked.map((card) => card.image);
     const path = `api/v1/predictions?coverage=${settings.coverage}`;
     const started = performance.now();
