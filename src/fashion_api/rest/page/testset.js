@@ -136,7 +136,8 @@ export function showTestPicture(index, signal) {
   const place = byId('test-picture');
   place.replaceChildren();
   return attempt(byId('test-notices'), async () => {
-    const path = `api/v1/test-images/${index}/prediction?coverage=${settings.coverage}`;
+    const { coverage } = settings;
+    const path = `api/v1/test-images/${index}/prediction?coverage=${coverage}`;
     const started = performance.now();
     const response = await getJson(path, { signal });
     const tookMs = performance.now() - started;
@@ -151,6 +152,7 @@ export function showTestPicture(index, signal) {
     image.src = `data:image/png;base64,${base64}`;
     const answer = makeAnswer({
       prediction: response.prediction,
+      coverage,
       actual: response.actual,
       model: response.model,
       response,
