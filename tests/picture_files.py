@@ -100,6 +100,17 @@ def sixteen_bit_png(values: NDArray[np.uint16], *, transparent: int | None = Non
     return content if transparent is None else insert_png_chunk(content, b"tRNS", struct.pack(">H", transparent))
 
 
+def few_bits_png(values: Pixels, bits: int, *, transparent: int) -> bytes:
+    """Grey of 2 or 4 bits, one value of which is transparent."""
+    height, width = values.shape
+    places = np.arange(bits)[::-1]
+    packed = np.packbits((values[..., None] >> places & 1).reshape(height, -1), axis=1)
+    header = struct.pack(">2L5B", width, height, bits, 0, 0, 0, 0)
+    filtered = b"".join(b"\0" + row.tobytes() for row in packed)
+    chunks = ((b"IHDR", header), (b"tRNS", struct.pack(">H", transparent)), (b"IDAT", zlib.compress(filtered)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in (*chunks, (b"IEND", b"")))
+
+
 def one_bit_png(bits: NDArray[np.bool_]) -> bytes:
     """Black and white, a bit each."""
     return save(Image.fromarray(bits), "PNG")

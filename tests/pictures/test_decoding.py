@@ -122,6 +122,14 @@ class TestTransparency:
         content = pictures.insert_png_chunk(pictures.grey_png(), b"tRNS", bytes((0, PIXELS.max())))
         np.testing.assert_array_equal(decode(content), np.where(PIXELS.max() == PIXELS, 0, PIXELS))
 
+    @pytest.mark.parametrize("bits", [2, 4])
+    def test_few_bits(self, bits: int) -> None:
+        """The grey of 2 or 4 bits that a PNG declares transparent is black, and no other is."""
+        most = 2**bits - 1
+        values = np.tile(np.repeat(np.array([most, 1], np.uint8), 14), (28, 1))
+        pixels = decode(pictures.few_bits_png(values, bits, transparent=most))
+        np.testing.assert_array_equal(pixels, np.tile(np.repeat([0, 255 // most], 14), (28, 1)))
+
     def test_sixteen_bits(self) -> None:
         """The 16-bit grey that a PNG declares transparent is black."""
         values = np.full((28, 28), 60000, np.uint16)

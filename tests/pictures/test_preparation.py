@@ -277,6 +277,13 @@ class TestColour:
         assert self.prepare(article(border=220, middle=30), invert=True).image[14, 14].tolist() == [225] * 3
 
 
+def test_colour_jpeg_of_the_size_becomes_the_grey_that_is_classified() -> None:
+    """A JPEG of the model's size is prepared to the pixels that it is classified by where it is not prepared."""
+    content = pictures.grey_picture("JPEG", COLOURS // 128 * 255)
+    prepared = prepare(content, invert=False, fit="contain")
+    np.testing.assert_array_equal(prepared.image, decode_image(content, height=28, width=28))
+
+
 def test_prepared_picture_can_be_classified_as_it_is() -> None:
     """What was prepared is read back without a change."""
     prepared = prepare(pictures.grey_jpeg(LARGE), invert=None, fit="contain")

@@ -125,6 +125,13 @@ def test_wrong_method_is_a_problem_and_names_the_right_one(client: TestClient) -
     assert response.json()["type"] == "/problems#method-not-allowed"
 
 
+def test_file_is_to_be_got(client: TestClient) -> None:
+    """Another method than GET for a file is answered 405, and GET is named."""
+    response = client.post("/static/page/app.js")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert response.json()["detail"] == "POST is not for this address; ask it by GET"
+
+
 @pytest.mark.parametrize("path", ["/livez", PREDICTION, "/nowhere", "/docs"])
 def test_every_response_has_the_callers_request_id(client: TestClient, path: str) -> None:
     """A sane request id comes back on every response."""

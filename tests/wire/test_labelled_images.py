@@ -10,7 +10,7 @@ from fashion_api.errors import InvalidRequestError, UnknownTestImageError
 from fashion_api.wire.labelled_images import describe_labelled_image, draw_labelled_image, list_labelled_images
 from fashion_api.wire.models import LabelledImage, LabelledImagePage, ListedImage
 from fashion_api.wire.queries import LabelledImagesQuery
-from tests.fakes import fake_service, fake_test_set
+from tests.fakes import fake_model, fake_service, fake_test_set
 
 
 def list_page(**parameters: object) -> LabelledImagePage:
@@ -42,6 +42,13 @@ def test_label_leaves_only_its_class(label: str) -> None:
     assert (page.total, [item.index for item in page.items]) == (3, [9, 19, 29])
 
 
+def test_label_in_its_own_case_comes_first() -> None:
+    """Of classes that differ in their case alone, a label means the one that is written so."""
+    service = fake_service(model=fake_model(labels=tuple("AaBbCcDdEe")))
+    pages = [list_labelled_images(service, LabelledImagesQuery(label=label)) for label in "Aa"]
+    assert [page.items[0].label for page in pages] == ["A", "a"]
+
+
 def test_unknown_label_is_refused_with_the_known_ones() -> None:
     """A label of no class is refused, and the message lists the classes."""
     with pytest.raises(InvalidRequestError, match=r"label: there is no such class; .* Sneaker"):
@@ -61,6 +68,11 @@ def test_picture_is_enlarged_without_smoothing(scale: int) -> None:
     with Image.open(io.BytesIO(reply.body)) as picture:
         expected = np.kron(fake_test_set().images[5], np.ones((scale, scale)))
         np.testing.assert_array_equal(np.asarray(picture), expected)
+
+
+def test_picture_is_not_kept() -> None:
+    """A browser asks for the picture each time: at the same address may be another data set's."""
+    assert draw_labelled_image(fake_service(), 5, scale=1).headers == ((b"cache-control", b"no-store"),)
 
 
 @pytest.mark.parametrize("index", [-1, 30, 10**30])

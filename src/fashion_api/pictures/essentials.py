@@ -72,7 +72,7 @@ def _reduce_png(content: bytes) -> Essentials:
             if zlib.crc32(content[at + 4 : end - 4]) != int.from_bytes(content[end - 4 : end]):
                 raise ValueError("a chunk is damaged")
             is_after_pixels = is_after_pixels or kind == b"IDAT"
-            kept.append(content[at:end])
+            kept.append(_widen_transparent_grey(content, at) if kind == b"tRNS" else content[at:end])
         elif kind == b"eXIf":
             exif = content[at + 8 : end - 4]
         elif kind == b"fcTL":  # a frame of an animation; the one before the first pixels is those pixels
@@ -80,6 +80,17 @@ def _reduce_png(content: bytes) -> Essentials:
         at = end
     check_frames(frames)
     return Essentials(b"".join(kept), exif)
+
+
+def _widen_transparent_grey(content: bytes, at: int) -> bytes:
+    """Give a PNG's chunk tRNS; a grey of 2 or 4 bits in the 8 to which Pillow widens the pixels, but not this."""
+    bits, colour_type = content[24:26]
+    if colour_type != 0 or bits not in (2, 4):
+        return content[at : at + 12 + int.from_bytes(content[at : at + 4])]
+    most = (1 << bits) - 1
+    (grey,) = struct.unpack_from(">H", content, at + 8)
+    chunk = b"tRNS" + struct.pack(">H", (grey & most) * (255 // most))
+    return struct.pack(">L", 2) + chunk + struct.pack(">L", zlib.crc32(chunk))
 
 
 _JPEG_SCAN = 0xDA

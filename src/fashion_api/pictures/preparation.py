@@ -224,7 +224,8 @@ def _shrink(
         wanted = wanted[::-1] if swaps_sides(method) else wanted
     sides = box[2] - box[0], box[3] - box[1]
     least = [_SPARE * pixels for pixels in wanted]
-    if isinstance(image, JpegImageFile):  # averages squares of up to 8 pixels without decoding them; may drop colours
+    # Averages squares of up to 8 pixels without decoding them; drops colours, whose greys may be others when decoded.
+    if isinstance(image, JpegImageFile) and image.size != wanted:
         image.draft(mode, (math.ceil(least[0] / sides[0]), math.ceil(least[1] / sides[1])))
     image.load()
     yield

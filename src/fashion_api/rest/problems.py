@@ -352,7 +352,8 @@ def _list_methods(scope: Scope) -> list[str]:
     """List the methods that the routes of a path have; Starlette names those of the first route only."""
     routes = [route for route in scope["app"].router.routes if isinstance(route, Route)]
     matching = [route for route in routes if route.matches(scope)[0] is Match.PARTIAL]
-    return sorted({method for route in matching for method in route.methods or ()})
+    methods = {method for route in matching for method in route.methods or ()}
+    return sorted(methods) or ["GET"]  # of a folder of files, which has no routes
 
 
 def _where(loc: Sequence[int | str]) -> str:

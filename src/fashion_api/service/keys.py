@@ -68,7 +68,7 @@ class ApiKeys:
         """Whether a request needs a key. Nobody may pass where all have expired."""
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """Give the name of the key that a request shows, in `X-API-Key` or `Authorization: Bearer`.
+        """Give the name of the key that a request shows, in `X-API-Key` or else in `Authorization: Bearer`.
 
         Args:
             headers: of the request, their names in lower case.
@@ -121,12 +121,14 @@ class ApiKeys:
 
 
 def _find_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Give the first `X-API-Key`, or else the first bearer token, which may be for a proxy that passes it on."""
+    bearer = None
     for name, value in headers:
         if name == b"x-api-key":
             return bytes(value.strip())
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return bytes(value[7:].strip())
-    return b""
+        if bearer is None and name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = bytes(value[7:].strip())
+    return bearer or b""
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:

@@ -9,7 +9,7 @@ from fashion_api.pictures.encoding import encode_png
 from fashion_api.service.service import Service
 from fashion_api.service.survey import Findings
 from fashion_api.wire.models import ConfusionMatrix, LabelledImage, LabelledImagePage, ListedImage, ModelId
-from fashion_api.wire.operation import Reply
+from fashion_api.wire.operation import NO_STORE, Reply
 from fashion_api.wire.queries import LabelledImagesQuery, Order
 from fashion_api.wire.validation import wrong
 
@@ -87,10 +87,13 @@ def draw_labelled_image(service: Service, index: int, *, scale: int) -> Reply:
     """
     test_set = service.get_test_set()
     png = encode_png(test_set.images[test_set.check_index(index)], scale=scale)
-    return Reply(200, "image/png", png, ((b"cache-control", b"private, max-age=86400"),))
+    # Kept, it would be shown beside answers about the picture of another data set, once that is served here.
+    return Reply(200, "image/png", png, (NO_STORE,))
 
 
 def _find_class(labels: Sequence[str], label: str, parameter: str) -> int:
+    if label in labels:  # first, as some data sets tell `a` from `A`
+        return labels.index(label)
     folded = [name.casefold() for name in labels]
     if label.casefold() not in folded:
         raise wrong(parameter, f"there is no such class; the classes are {', '.join(labels)}")

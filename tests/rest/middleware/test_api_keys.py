@@ -63,6 +63,13 @@ def test_first_key_shown_counts() -> None:
     assert not may_pass(make_scope("GET", "/closed", headers))
 
 
+def test_key_counts_before_a_bearer_token() -> None:
+    """Where both headers are shown, the key is in its own; the order of headers of other names has no meaning."""
+    shown = [(b"x-api-key", b"first"), (b"authorization", b"Bearer of-a-proxy")]
+    assert may_pass(make_scope("GET", "/closed", shown))
+    assert may_pass(make_scope("GET", "/closed", shown[::-1]))
+
+
 def test_open_path_needs_no_key() -> None:
     """Open paths are for all, also below a root path."""
     assert may_pass(make_scope("GET", "/open"))

@@ -104,6 +104,27 @@ def test_coverage_is_chosen(server: ServerProcess, open_page: OpenPage) -> None:
         page.get_by_role("button", name="Ask the model").click()
 
 
+def test_late_answer_names_the_coverage_that_it_was_asked_for(server: ServerProcess, open_page: OpenPage) -> None:
+    """An answer that comes after another coverage was chosen promises what it was asked for."""
+    page = open_page(server)
+    choose(page, as_file(photograph(), "late.jpg"), as_file(grey_png(), "grey.png"))
+    late, grey = (page.get_by_role("article", name=name) for name in ("late.jpg", "grey.png"))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/v1/predictions?coverage=0.95", hold, times=1)
+    with page.expect_request("**/api/v1/predictions?*"):
+        late.get_by_role("button", name="Ask the model").click()
+    ask(grey)
+    with page.expect_response("**/api/v1/predictions?coverage=0.9"):
+        grey.get_by_role("radio", name="90 %").check()
+    held[0].continue_()
+    expect(late.locator(".set small")).to_contain_text("95 of 100")
+    expect(late.get_by_role("radio", name="95 %")).to_be_checked()
+
+
 def test_heat_map_colours_what_mattered(server: ServerProcess, open_page: OpenPage) -> None:
     """The picture is coloured where covering it changes the answer, and words say where that is."""
     page = open_page(server)

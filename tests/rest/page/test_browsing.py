@@ -75,6 +75,12 @@ def test_pages_follow_one_another(surveyed: ServerProcess, open_page: OpenPage) 
     expect(page.locator("#browse-count")).to_have_text("1 to 60 of 10,000")
 
 
+def test_page_beyond_the_last_one_says_so(surveyed: ServerProcess, open_page: OpenPage) -> None:
+    """A link to a page that there is no longer, as of another model's mistakes, names no pictures."""
+    page = open_page(surveyed, "#browse?offset=10020")
+    expect(page.locator("#browse-count")).to_have_text("None is like that.")
+
+
 def test_cell_of_the_confusion_matrix_leads_to_its_pictures(
     surveyed: ServerProcess, open_page: OpenPage, service: httpx2.Client
 ) -> None:

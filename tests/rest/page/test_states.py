@@ -1,6 +1,7 @@
 """What people meet when something is not as it should be: the page says what, and what to do."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -139,6 +140,17 @@ def test_file_that_is_no_picture(
     find_preview(page.get_by_role("article", name="grey.png"))
 
 
+def test_file_that_is_gone_is_to_be_chosen_again(server: ServerProcess, open_page: OpenPage, tmp_path: Path) -> None:
+    """A file that was deleted after it was chosen is not taken for a service that does not answer."""
+    (tmp_path / "grey.png").write_bytes(grey_png())
+    page = open_page(server)
+    page.locator("#choose").set_input_files(tmp_path / "grey.png")
+    find_preview(page)
+    (tmp_path / "grey.png").unlink()
+    page.get_by_role("button", name="Turn right").click()
+    expect(page.locator(".notice")).to_contain_text("This file cannot be read")
+
+
 def test_overloaded_service_can_be_asked_again(server: ServerProcess, open_page: OpenPage) -> None:
     """Nothing is lost when the service refuses a request: one press asks again."""
     page = open_page(server)
@@ -161,6 +173,36 @@ def test_starting_service_is_waited_for(server: ServerProcess, open_page: OpenPa
     refuse(page, NOT_READY, times=2)
     page.get_by_role("button", name="Ask the model").click()
     expect(page.locator(".notice")).to_contain_text("The service is starting or stopping")
+    expect(page.locator(".label")).to_contain_text(LABEL)
+
+
+def test_picture_that_is_changed_without_a_connection_is_prepared_when_it_is_back(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    """Changed twice offline, it is prepared as it was changed last once the service answers."""
+    page = open_page(server)
+    choose(page, as_file(photograph()))
+    find_preview(page)
+    page.context.set_offline(offline=True)
+    for _ in range(2):
+        with page.expect_event("requestfailed", lambda request: "preparations" in request.url):
+            page.get_by_role("button", name="Turn right").click()
+    for _ in range(2):
+        page.wait_for_event("requestfailed", lambda request: "preparations" in request.url)
+    page.context.set_offline(offline=False)
+    expect(page.locator(".steps")).to_contain_text("turned by 180°")
+
+
+def test_changed_picture_is_not_asked_about_again(server: ServerProcess, open_page: OpenPage) -> None:
+    """Of several pictures that are asked about again, one that is being prepared anew is left out."""
+    page = open_page(server)
+    choose(page, as_file(photograph()), as_file(grey_png(), "grey.png"))
+    page.get_by_role("button", name="Ask about all 2").click(trial=True)
+    refuse(page, OVERLOADED, times=1)
+    page.get_by_role("button", name="Ask about all 2").click()
+    page.route("**/api/v1/preparations?*", lambda route: route.abort())
+    page.get_by_role("article", name="grey.png").get_by_role("button", name="Turn right").click()
+    page.locator("#intake-notices").get_by_role("button", name="Try again").click()
     expect(page.locator(".label")).to_contain_text(LABEL)
 
 

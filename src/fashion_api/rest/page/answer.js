@@ -36,9 +36,9 @@ const ADVICE = {
 
 /**
  * Show an answer.
- * @param {{prediction: object, request: object, response: object, model: object, tookMs: number, asked?: number,
- *   image: string, picture: string, actual?: string, onCoverage: () => void}} answer `image` is what the model got, in
- *   base64, and `picture` its address
+ * @param {{prediction: object, coverage: string, request: object, response: object, model: object, tookMs: number,
+ *   asked?: number, image: string, picture: string, actual?: string, onCoverage: () => void}} answer `coverage` is that
+ *   of the request, `image` what the model got, in base64, and `picture` its address
  */
 export function makeAnswer(answer) {
   const { prediction, model, tookMs, asked = 1, actual } = answer;
@@ -50,7 +50,7 @@ export function makeAnswer(answer) {
     actual === undefined ? null : makeTruth(prediction.label, actual),
     makeAcceptance(prediction, { isOwn: actual === undefined }),
     makeBars(prediction),
-    prediction.prediction_set && makeSet(prediction, answer.onCoverage),
+    prediction.prediction_set && makeSet(prediction, answer),
     prediction.novelty === null ? null : makeNovelty(prediction.novelty),
     makeHeat(answer),
     h(
@@ -114,20 +114,20 @@ function makeBars({ probabilities, prediction_set: set }) {
   );
 }
 
-function makeSet({ prediction_set: set, accepted }, onCoverage) {
-  const options = settings.coverages.map((coverage) => [coverage, `${100 * coverage} %`]);
-  const choose = async (coverage) => {
+function makeSet({ prediction_set: set, accepted }, { coverage, onCoverage }) {
+  const options = settings.coverages.map((choice) => [choice, `${100 * choice} %`]);
+  const choose = async (choice) => {
     const view = place.closest('article, [data-view]');
-    settings.coverage = coverage;
+    settings.coverage = choice;
     await onCoverage();
     view.querySelector('.set :checked')?.focus({ preventScroll: true }); // that of the new answer
   };
   const words = set.length ? list(set, 'disjunction') : 'No class is left';
-  const promise = `${100 * settings.coverage} of 100`;
+  const promise = `${100 * coverage} of 100`;
   const place = h(
     'div',
     { class: 'set' },
-    segmented('What it can be, at a coverage of', options, settings.coverage, choose),
+    segmented('What it can be, at a coverage of', options, coverage, choose),
     h(
       'p',
       {},

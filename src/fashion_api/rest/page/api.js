@@ -7,7 +7,7 @@ export const base = new URL('.', location.href);
 
 const STORED = 'fashion-api-key';
 
-/** Why a request has no answer; `kind` is the service's name for it, or `offline`. */
+/** Why a request has no answer; `kind` is the service's name for it, `offline` or `unreadable`. */
 export class Problem extends Error {
   constructor(kind, detail, { retryAfter = 0 } = {}) {
     super(detail);
@@ -55,9 +55,20 @@ async function send(path, options, key) {
     return await fetch(new URL(path, base), { ...options, headers });
   } catch (error) {
     if (options.signal?.aborted) throw error;
+    if (options.body instanceof Blob && !(await isReadable(options.body)))
+      throw new Problem('unreadable', 'The browser cannot read the file.');
     throw new Problem('offline', 'The service does not answer.');
   }
 }
+
+/** Whether a file is still there as it was chosen; a folder never is. */
+const isReadable = (file) => {
+  const first = file.slice(0, 1).arrayBuffer();
+  return first.then(
+    () => true,
+    () => false,
+  );
+};
 
 async function readProblem(response) {
   const retryAfter = Number(response.headers.get('Retry-After')) || 0;

@@ -112,8 +112,11 @@ function update(removed) {
 /** Ask the model about pictures, in one request. */
 function askAbout(asked, place) {
   const action = async () => {
+    asked = asked.filter((card) => card.image !== null); // when it is asked again, some may have been changed
+    if (!asked.length) return;
     const images = asked.map((card) => card.image);
-    const path = `api/v1/predictions?coverage=${settings.coverage}`;
+    const { coverage } = settings;
+    const path = `api/v1/predictions?coverage=${coverage}`;
     const started = performance.now();
     asked.forEach((card) => card.showAsking(true));
     const answer = await postJson(path, { images }).finally(() => asked.forEach((card) => card.showAsking(false)));
@@ -125,6 +128,7 @@ function askAbout(asked, place) {
       card.showAnswer(
         makeAnswer({
           prediction,
+          coverage,
           request,
           tookMs,
           asked: asked.length,

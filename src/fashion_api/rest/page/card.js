@@ -170,11 +170,11 @@ export class Card {
     const { signal } = this._aborter;
     return attempt(this._notices, async () => {
       await cardHasCome;
-      if (signal.aborted) return;
+      signal.throwIfAborted(); // the notices are those of the preparation that has taken its place
       const prepared = await this._requestPreparation(signal);
       this._preview.src = pngAddress(prepared.image);
       await this._preview.decode().catch(() => {}); // another one has come
-      if (signal.aborted) return;
+      signal.throwIfAborted();
       this.image = prepared.image;
       this._words.textContent = this._describe(prepared);
       this._stages.hidden = false;

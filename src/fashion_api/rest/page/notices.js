@@ -31,6 +31,7 @@ const WORDS = {
     'This file is not a picture that the service reads',
     'Choose a PNG, JPEG, GIF, BMP or WebP file. Phones that take HEIC photos can share them as JPEG.',
   ],
+  unreadable: ['This file cannot be read', 'It was changed, moved or deleted, or is a folder: choose the picture again.'],
   'invalid-request': ['The service cannot use this', 'Choose another picture, or save it anew with another program.'],
   'too-large': ['This file is too large', 'Save the picture smaller, and choose it again.'],
   'too-slow': ['The picture did not arrive in time', 'The connection is slow: save the picture smaller, or try again.'],
@@ -42,7 +43,14 @@ const PASSING = new Set(['offline', 'not-ready', 'not-predicted-yet']);
 /** Those of which the service knows more than the words here. */
 const DETAILED = new Set(['too-large', 'invalid-request']);
 /** Those that the same request will meet again. */
-const LASTING = new Set(['no-test-set', 'unsupported-media-type', 'too-large', 'invalid-request', 'not-found']);
+const LASTING = new Set([
+  'no-test-set',
+  'unsupported-media-type',
+  'too-large',
+  'unreadable',
+  'invalid-request',
+  'not-found',
+]);
 
 /**
  * Run an action; while it fails, say why in `place`, and run it again when that may help.

@@ -95,7 +95,7 @@ export function showTestSet(query, model, signal) {
     const asked = new URLSearchParams({ sort: 'index', ...Object.fromEntries(query), limit: PAGE });
     const page = await getJson(`api/v1/test-images?${asked}`, { signal });
     const last = Math.min(page.offset + PAGE, page.total);
-    byId('browse-count').textContent = page.total
+    byId('browse-count').textContent = page.items.length
       ? `${count(page.offset + 1)} to ${count(last)} of ${count(page.total)}`
       : 'None is like that.';
     grid.replaceChildren(...page.items.map((item) => makeItem(item, signal)));
@@ -136,7 +136,8 @@ export function showTestPicture(index, signal) {
   const place = byId('test-picture');
   place.replaceChildren();
   return attempt(byId('test-notices'), async () => {
-    const path = `api/v1/test-images/${index}/prediction?coverage=${settings.coverage}`;
+    const { coverage } = settings;
+    const path = `api/v1/test-images/${index}/prediction?coverage=${coverage}`;
     const started = performance.now();
     const response = await getJson(path, { signal });
     const tookMs = performance.now() - started;
@@ -151,6 +152,7 @@ export function showTestPicture(index, signal) {
     image.src = `data:image/png;base64,${base64}`;
     const answer = makeAnswer({
       prediction: response.prediction,
+      coverage,
       actual: response.actual,
       model: response.model,
       response,
