@@ -76,6 +76,8 @@ class Folders:
         found = list_classes(directory / "train") or list_classes(directory / "test" if self._is_divided else directory)
         self.names = tuple(found if names is None else names)
         """The names of the classes, in the order of their ids."""
+        if unwritable := [name for name in self.names if any("\ud800" <= character <= "\udfff" for character in name)]:
+            raise DataError(f"{directory} has the class {unwritable[0]!r}, a name that is not UTF-8: rename its folder")
         if len(self.names) < _FEWEST:
             raise DataError(f"{directory} has the class {''.join(found)!r} alone; two or more are needed")
 

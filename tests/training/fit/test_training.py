@@ -1,4 +1,5 @@
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from fashion_api.errors import FlagError, SettingsError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.manifest import read_manifest
+from fashion_api.inference.model_file import read_model_file
+from fashion_api.settings import Settings
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.synthetic.augmentation import Augmentation, augment
@@ -297,6 +300,15 @@ def test_model_that_is_there_is_not_overwritten(name: str, is_link: bool, train:
         train(model_path=tmp_path / "bands.h5")
     assert not Path("runs").exists()
     assert is_link or snapshot(tmp_path) == {name: b"content"}
+
+
+def test_path_that_is_not_utf_8_has_a_model_too(train: Train, tmp_path: Path) -> None:
+    """In the model's name, and where its manifest is named, bytes that are no UTF-8 are written out."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.h5")
+    train(model_path=path, epochs=1)
+    file = read_model_file(Settings(model_path=path))
+    assert file.name == r"caf\udce9"
+    assert r"caf\\udce9.json" in file.declared.model_dump_json()
 
 
 def test_model_is_overwritten_by_force(train: Train, tmp_path: Path) -> None:

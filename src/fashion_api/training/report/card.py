@@ -62,7 +62,7 @@ def write_card(model_path: Path) -> list[Path]:
     if path.exists() and _MARK not in path.read_text(errors="replace"):
         logger.warning("%s was not written by `fashion-api evaluate` and is left alone: no card is written", path)
         return []
-    write_atomically(path, render_folder(model_path).encode())
+    write_atomically(path, render_folder(model_path).encode(errors="backslashreplace"))
     return [path]
 
 
