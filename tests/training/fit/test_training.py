@@ -14,13 +14,14 @@ from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.manifest import read_manifest
 from fashion_api.inference.model_file import read_model_file
+from fashion_api.pictures.data_set import find_data_set
 from fashion_api.settings import Settings
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.synthetic.augmentation import Augmentation, augment
 from tests.eager import computing_eagerly
 from tests.training.conftest import Train
-from tests.training.samples import COMMAND, LABELS, write_data_set
+from tests.training.samples import COMMAND, LABELS, make_settings, write_data_set
 
 pytestmark = pytest.mark.tensorflow
 
@@ -74,12 +75,13 @@ def test_manifest_has_the_labels_and_the_input(trained: TrainingOutcome) -> None
     assert (manifest.input.height, manifest.input.width, manifest.input.pixel_range) == (8, 8, (0, 255))
 
 
-def test_manifest_has_the_training_record(trained: TrainingOutcome) -> None:
-    """The manifest has the command, the recipe, and the numbers of images trained on and held back."""
+def test_manifest_has_the_training_record(trained: TrainingOutcome, data_dir: Path) -> None:
+    """The manifest has the command, the recipe, the data, and the numbers of images trained on and held back."""
     record = trained.record
 
     assert (record.command, record.recipe, record.seed, record.precision) == (COMMAND, "small", 0, "mixed_bfloat16")
     assert (record.training_images, record.validation_images, record.epochs_run) == (48, 16, 3)
+    assert record.data_sha256 == find_data_set(make_settings(data_dir)).load("train").sha256
     assert set(record.versions) == {"python", "tensorflow", "keras", "numpy"}
 
 

@@ -231,6 +231,7 @@ def _record(run: Run, end: Checkpoint, *, command: str, teachers: tuple[str, ...
         dropout_rates=recipe.dropout_rates,
         hidden_units=recipe.hidden_units,
         precision=run.precision,
+        data_sha256=end.configuration["data"],
         training_images=len(run.data.images),
         validation_images=len(run.data.validation_images),
         training_accuracy=best.accuracy,

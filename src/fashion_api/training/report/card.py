@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _OF_A_RUN = {
     "seed",
     "command",
+    "data_sha256",
     "epochs_run",
     "best_epoch",
     "training_accuracy",
