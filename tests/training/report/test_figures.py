@@ -49,3 +49,9 @@ def test_labels_are_drawn_as_they_are_and_leave_room() -> None:
         f"The most frequent error: {labels[0]} taken for {labels[1]}, 3 times"
     )
     assert drawn == plot_confusion_matrix(np.array(record.confusion_matrix), labels, title=title)
+
+
+def test_labels_in_another_script_are_drawn_without_a_warning() -> None:
+    """A label whose characters the font lacks has boxes in their place, and nothing is said of each."""
+    record = RECORD.model_copy(update={"confusion_matrix": ((2, 0), (0, 2)), "correct": 4})
+    assert draw_confusion_matrix(make_manifest("bands", labels=("靴", "鞄"), evaluation=record)) is not None

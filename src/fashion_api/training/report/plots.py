@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -148,5 +149,7 @@ def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -
 
 def _encode(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # one of a label; it is drawn as a box
+        figure.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
