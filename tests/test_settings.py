@@ -152,6 +152,7 @@ BAD_VALUES = [
     ("class_names", "one", "at least 2 items"),
     ("class_names", "[1", "neither a JSON list nor values with commas between them"),
     ("class_names", "a,b,a", "names a class twice"),
+    ("class_names", "a,caf\udce9", "must be UTF-8"),
     ("learning_rate", "-1", "greater than 0"),
     ("optimizer", "lion", "'adam', 'sgd'"),
     ("dropout_rates", "0.3,1.5", "less than 1"),

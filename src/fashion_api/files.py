@@ -50,6 +50,11 @@ def read_file(path: Path, *, max_bytes: int, follow_links: bool = True) -> bytes
     return content
 
 
+def write_as_text(name: str) -> str:
+    r"""Give the name of a file as text that every encoding of Unicode has: bytes that are no UTF-8 become `\udce9`."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file, and its folder where missing, so that a reader sees the old content or the new, never a part.
 

@@ -34,6 +34,7 @@ from pydantic_settings import (
 
 from fashion_api.env_file import read_env_file
 from fashion_api.errors import FlagError, SettingsError
+from fashion_api.files import write_as_text
 from fashion_api.service_links import is_service_link
 
 ENV_PREFIX = "FASHION_"
@@ -107,6 +108,8 @@ def _check_origin(origin: str) -> str:
 def _check_class_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise ValueError("names a class twice")
+    if any(write_as_text(name) != name for name in names):
+        raise ValueError("must be UTF-8")
     return names
 
 

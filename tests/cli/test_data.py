@@ -1,5 +1,6 @@
 """`fashion-api data`."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,11 @@ def test_warning_is_given_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     write_folders(tmp_path / "flowers", {"": 30})
     assert run(["data", "verify", "--data-dir", "flowers"]) == 0
     assert capsys.readouterr().err.count("flowers has no SHA256SUMS") == 1
+
+
+def test_verify_writes_out_what_cannot_be_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Controls and bytes that are no UTF-8, in the name of the directory, are written out."""
+    directory = tmp_path / os.fsdecode(b"caf\xe9\x1b")
+    write_folders(directory, {"train": 6, "test": 3}, height=4, width=5)
+    assert run(["data", "verify", "--data-dir", str(directory)]) == 0
+    assert r"caf\udce9\x1b (folders of pictures)" in capsys.readouterr().out

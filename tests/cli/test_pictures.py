@@ -1,5 +1,6 @@
 """The picture files that a call names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_names_stand_for_files(names: list[str], found: list[str]) -> None:
     """Files stand for themselves, folders and patterns for the pictures in them; what stands for nothing is kept."""
     assert list(find_pictures(names)) == found
+
+
+def test_folder_that_cannot_be_read_is_given_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder below the one that was named is not passed over where it cannot be read: reading it says why."""
+    (tmp_path / "a.png").touch()
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):  # the path of the last ones is longer than the system takes
+        Path("x" * 250).mkdir()
+        os.chdir("x" * 250)
+    monkeypatch.chdir(tmp_path)
+
+    first, closed = find_pictures(["."])
+
+    assert first == "a.png"
+    assert set(closed) == {"x", "/"}

@@ -2,12 +2,13 @@
 
 import gzip
 import hashlib
+import socketserver
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
 
@@ -27,6 +28,17 @@ class Published(NamedTuple):
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_arguments: object) -> None:
         pass
+
+
+class _BrokenHandler(socketserver.StreamRequestHandler):
+    """Gives every request the same bytes."""
+
+    answer: ClassVar[bytes]
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(self.answer)
 
 
 NAMES = [name for names in FILES.values() for name in names]
@@ -65,6 +77,32 @@ def test_next_mirror_is_tried(published: Published, mirror: str, tmp_path: Path)
     """A mirror that does not have the files is passed over."""
     mirrors = [mirror + "nothing/", mirror]
     download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=mirrors)
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH\r\n", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n\x1f\x8b", id="cut short"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", id="length that is no number"),
+        pytest.param(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:port/\r\n\r\n", id="address that is none"),
+    ],
+)
+def test_mirror_with_a_broken_answer_is_passed_over(
+    answer: bytes, published: Published, mirror: str, tmp_path: Path
+) -> None:
+    """An answer that breaks HTTP is as good as none: the next mirror is asked."""
+    handler = type("Handler", (_BrokenHandler,), {"answer": answer})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        mirrors = [f"http://127.0.0.1:{server.server_address[1]}/", mirror]
+        try:
+            download(tmp_path / "cache", replace=True, digests=published.digests, mirrors=mirrors)
+        finally:
+            server.shutdown()
+            thread.join()
     assert len(list((tmp_path / "cache").iterdir())) == 4
 
 

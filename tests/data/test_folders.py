@@ -1,6 +1,7 @@
 """Reading data sets of folders of pictures."""
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -179,3 +180,11 @@ class TestFaults:
         """A directory without any data set is an error that says what is looked for."""
         with pytest.raises(DataNotFoundError, match="no train images"):
             load(tmp_path, class_names=CLASSES)
+
+
+def test_class_whose_name_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """A folder whose name is not UTF-8, which no manifest could have, is named before any training."""
+    write_folders(tmp_path, {"train": 6, "test": 3}, height=4, width=5)
+    (tmp_path / "train" / CLASSES[0]).rename(tmp_path / "train" / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DataError, match=r"the class 'caf\\udce9', a name that is not UTF-8"):
+        load(tmp_path)

@@ -1,11 +1,17 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fashion_api.data.dataset import Split
+from fashion_api.inference.manifest import InputSpec, Manifest
+from fashion_api.pictures.data_set import find_data_set
+from fashion_api.settings import Settings
 from fashion_api.training.recipes import RECIPES, Recipe
-from fashion_api.training.validation import find_held_back, hold_back
+from fashion_api.training.validation import find_held_back, hold_back, load_training_data
+from tests.colour_pictures import CLASSES, write_folders
 from tests.training.samples import TRAINING_RECORD
 
 
@@ -63,3 +69,30 @@ def test_images_of_an_earlier_run_are_found_again(split: Split, recipe: Recipe) 
 
     np.testing.assert_array_equal(again.validation_images, data.validation_images)
     np.testing.assert_array_equal(again.labels, data.labels)
+
+
+@pytest.mark.parametrize(("is_added", "warnings"), [(False, 0), (True, 1)], ids=["same", "one picture more"])
+def test_data_set_that_was_changed_since_is_named(
+    is_added: bool,  # noqa: FBT001  # a parameter of the test
+    warnings: int,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One picture more, and other pictures of its class are held back for the test, some of them trained on."""
+    write_folders(tmp_path, {"": 30}, height=4, width=5)
+    source = find_data_set(Settings(data_dir=tmp_path))
+    split = source.load("train")
+    record = TRAINING_RECORD.model_copy(
+        update={"data_sha256": split.sha256, "training_images": len(split) - 2, "validation_images": 2}
+    )
+    manifest = Manifest(
+        name="m", sha256="0" * 64, labels=split.names, input=InputSpec(height=4, width=5), training=record
+    )
+    if is_added:
+        picture = next((tmp_path / CLASSES[0]).iterdir())
+        shutil.copy(picture, picture.with_name("more.png"))
+    caplog.clear()
+
+    load_training_data(manifest, source)
+
+    assert caplog.text.count("the data set was changed since") == warnings

@@ -72,7 +72,7 @@ def fetch(settings: Settings) -> Status:
         setting = settings.name_source("cache_dir" if settings.data_dir is None else "data_dir")
         message = f"{error.filename} cannot be written: {error.strerror}; set {setting} to another place"
         raise DataError(message) from error
-    print(f"the data set is in {directory}")
+    print(escape_controls(f"the data set is in {directory}"))
     return Status.SUCCESS
 
 
@@ -105,7 +105,7 @@ def verify(settings: Settings) -> Status:
         with Waiting(f"reading the {name} images"):
             split = source.load(name)
         where = f"in {source.find(name)} ({source.find_kind(name)})"
-        print(f"{name}: {len(split)} images of {split.describe_form()}, whole, {where}")
+        print(escape_controls(f"{name}: {len(split)} images of {split.describe_form()}, whole, {where}"))
         for class_id, label in enumerate(split.names):
             counts.setdefault(label, [0] * len(FILES))[number] = int((split.labels == class_id).sum())
     width = max(map(len, counts))
@@ -141,11 +141,11 @@ def show(
     loaded = find_data_set(settings).load(split)
     if not 0 <= index < len(loaded):
         raise DataError(f"there is no {split} image {index}: their indices are 0 to {len(loaded) - 1}")
-    image, label = loaded.images[index], escape_controls(loaded.names[int(loaded.labels[index])])
+    image, label = loaded.images[index], loaded.names[int(loaded.labels[index])]
     if save is not None:
         write_atomically(save, encode_png(image, scale=scale))
-        print(f"{split} image {index}, {label}: written to {save}")
+        print(escape_controls(f"{split} image {index}, {label}: written to {save}"))
         return Status.SUCCESS
     print((draw_colour if has_colour() else draw_plain)(image))
-    print(f"{split} image {index}: {label}")
+    print(escape_controls(f"{split} image {index}: {label}"))
     return Status.SUCCESS

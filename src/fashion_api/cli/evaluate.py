@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from fashion_api.cli.escaping import escape_controls
 from fashion_api.cli.flags import DATA_FLAGS, with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
@@ -63,5 +64,5 @@ def evaluate(settings: Settings) -> Status:
 
     with Waiting("reading the model") as waiting:
         outcome = evaluate_model(settings, show=StageLines(waiting).show)
-    print(f"\n{outcome.summary()}")
+    print("", *map(escape_controls, outcome.summary().split("\n")), sep="\n")
     return Status.SUCCESS

@@ -30,10 +30,14 @@ def _is_file(name: str) -> bool:
 
 
 def _find_in_folder(folder: Path) -> list[str]:
-    return sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """List the pictures in a folder and below it, and the folders there that are closed, so that these are reported."""
+    found: list[Path] = []
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if not os.access(place, os.X_OK):  # its names can be read, and no file
+            folders.clear()
+            found.append(Path(place))
+        pictures = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in pictures if path.suffix.lower() in SUFFIXES and _is_file(str(path))]
+    return sorted(map(str, [*found, *(Path(error.filename) for error in closed)]))

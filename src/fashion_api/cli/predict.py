@@ -166,6 +166,7 @@ def _read_content(file: str) -> bytes:
     if file == STANDARD_INPUT:
         content = sys.stdin.buffer.read(_MAX_BYTES + 1)
     elif os.path.isdir(file):  # noqa: PTH112  # no error where the name is too long, or a folder above is closed
+        os.listdir(f"{file}/.")  # noqa: PTH208  # an error where it is closed, in either way
         raise OSError(errno.ENOENT, "There is no picture in this folder", file)
     else:
         with Path(file).open("rb") as opened:  # it may be a pipe

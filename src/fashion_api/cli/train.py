@@ -9,6 +9,7 @@ import typer
 from fashion_api.cli.flags import DATA_FLAGS, with_settings
 from fashion_api.cli.status import Status
 from fashion_api.cli.terminal import Waiting
+from fashion_api.files import write_as_text
 from fashion_api.settings import Settings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def train(
     with Waiting("reading the data", shows_log=True) as waiting:
         outcome = train_model(
             settings,
-            command=shlex.join(["fashion-api", *arguments]),
+            command=write_as_text(shlex.join(["fashion-api", *arguments])),
             model_path=Path(model_path) if model_path else None,
             resume=resume,
             force=force,

@@ -3,6 +3,7 @@
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 from fashion_api.data.fashion_mnist import FASHION_MNIST_SHA256, MIRRORS
@@ -72,7 +73,7 @@ def _download_file(name: str, sha256: str, *, mirrors: Sequence[str], report: Re
             reasons.append(f"{url}: not the published file")
         except DataError as error:
             reasons.append(str(error))
-        except OSError as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a number or an address that is none
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             reasons.append(f"{url}: {reason}")
     raise DataNotFoundError(f"{name} could not be downloaded ({'; '.join(reasons)})")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from fashion_api.data.checksums import Checksums
 from fashion_api.data.npz import MAX_BYTES
 from fashion_api.errors import DataError, ImageError
-from fashion_api.files import read_file, sha256_hex
+from fashion_api.files import read_file, sha256_hex, write_as_text
 from fashion_api.images import Images
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,8 @@ class Folders:
         found = list_classes(directory / "train") or list_classes(directory / "test" if self._is_divided else directory)
         self.names = tuple(found if names is None else names)
         """The names of the classes, in the order of their ids."""
+        if unwritable := [name for name in self.names if write_as_text(name) != name]:
+            raise DataError(f"{directory} has the class {unwritable[0]!r}, a name that is not UTF-8: rename its folder")
         if len(self.names) < _FEWEST:
             raise DataError(f"{directory} has the class {''.join(found)!r} alone; two or more are needed")
 

@@ -76,6 +76,9 @@ class TrainingRecord(Record):
     dropout_rates: tuple[float, ...] = Field(description="The dropout layers' rates, from input to output.")
     hidden_units: int = Field(description="Units of the dense hidden layer.")
     precision: str = Field(description="The floating-point precision of training.")
+    data_sha256: Sha256 | None = Field(
+        None, description="SHA-256 of the training images and labels as they are stored; null: it was not recorded."
+    )
     training_images: int = Field(description="Images trained on.")
     validation_images: int = Field(description="Images held back to choose the epoch.")
     training_accuracy: Fraction = Field(

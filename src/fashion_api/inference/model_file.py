@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashion_api.errors import IncompleteModelError, ModelError
-from fashion_api.files import read_file, sha256_hex
+from fashion_api.files import read_file, sha256_hex, write_as_text
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.interpretation import TUTORIAL_SIZE
 from fashion_api.inference.manifest import Manifest, manifest_path, read_manifest
@@ -39,7 +39,7 @@ class ModelFile:
     @property
     def name(self) -> str:
         """The manifest's name for it, or the file's."""
-        return self.path.stem if self.manifest is None else self.manifest.name
+        return write_as_text(self.path.stem) if self.manifest is None else self.manifest.name
 
     @property
     def version(self) -> str:
@@ -114,7 +114,7 @@ def read_model_file(settings: Settings) -> ModelFile:
     _check_digest(path, manifest, sha256)
     _check_settings(settings, manifest, manifest_path(path))
     declared = DeclaredSignature.of_input(manifest.input).model_copy(
-        update={"output": manifest.output, "manifest": str(manifest_path(path))}
+        update={"output": manifest.output, "manifest": write_as_text(str(manifest_path(path)))}
     )
     return ModelFile(path, content, sha256, manifest.labels, declared, manifest)
 

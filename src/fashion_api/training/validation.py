@@ -1,5 +1,6 @@
 """The split of the training images into those trained on and those held back for validation."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from fashion_api.images import Images
 from fashion_api.inference.manifest import Manifest, TrainingRecord
 from fashion_api.training.arrays import Labels
 from fashion_api.training.recipes import Recipe
+
+logger = logging.getLogger(__name__)
 
 _SEED = 1708_07747  # any fixed number; this one is Fashion-MNIST's on arXiv
 
@@ -39,13 +42,21 @@ def hold_back(split: Split, recipe: Recipe) -> TrainingData:
 def load_training_data(manifest: Manifest | None, source: DataSource) -> TrainingData | None:
     """Load the images that a model was trained and validated on; `None` if its manifest has no record of that.
 
+    A warning is logged where the training set is not the one that the manifest records.
+
     Raises:
         DataError: the training set is missing or broken.
-        TrainingError: it is not the one that the model was trained on.
+        TrainingError: it has fewer images than the model was trained on.
     """
     if manifest is None or manifest.training is None:
         return None
-    return find_held_back(source.load("train"), manifest.training)
+    split = source.load("train")
+    if manifest.training.data_sha256 not in (None, split.sha256):
+        logger.warning(
+            "the data set was changed since the model was trained: images that it was trained on may be among those "
+            "that it is scored on now, and its figures too good"
+        )
+    return find_held_back(split, manifest.training)
 
 
 def find_held_back(split: Split, record: TrainingRecord) -> TrainingData:

@@ -53,6 +53,21 @@ def test_damaged_checkpoint_is_an_error(checkpoint: Checkpoint, tmp_path: Path, 
         Checkpoint.read(path)
 
 
+@pytest.mark.parametrize(("offset", "value"), [(8, 1), (10, 99)], ids=["encrypted", "compressed by nothing known"])
+def test_checkpoint_with_a_damaged_directory_is_an_error(
+    checkpoint: Checkpoint, tmp_path: Path, offset: int, value: int
+) -> None:
+    """A file whose directory asks for what zip files may have, and a checkpoint never has, is refused."""
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.write(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + offset] = value
+    path.write_bytes(content)
+
+    with pytest.raises(TrainingError, match="is not a checkpoint"):
+        Checkpoint.read(path)
+
+
 @pytest.mark.parametrize(
     ("history", "best"),
     [

@@ -1,4 +1,5 @@
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from fashion_api.errors import FlagError, SettingsError, TrainingError
 from fashion_api.files import sha256_hex
 from fashion_api.images import Images
 from fashion_api.inference.manifest import read_manifest
+from fashion_api.inference.model_file import read_model_file
+from fashion_api.pictures.data_set import find_data_set
+from fashion_api.settings import Settings
 from fashion_api.training.fit.training import TrainingOutcome
 from fashion_api.training.network.backend import Model, keras
 from fashion_api.training.synthetic.augmentation import Augmentation, augment
 from tests.eager import computing_eagerly
 from tests.training.conftest import Train
-from tests.training.samples import COMMAND, LABELS, write_data_set
+from tests.training.samples import COMMAND, LABELS, make_settings, write_data_set
 
 pytestmark = pytest.mark.tensorflow
 
@@ -71,12 +75,13 @@ def test_manifest_has_the_labels_and_the_input(trained: TrainingOutcome) -> None
     assert (manifest.input.height, manifest.input.width, manifest.input.pixel_range) == (8, 8, (0, 255))
 
 
-def test_manifest_has_the_training_record(trained: TrainingOutcome) -> None:
-    """The manifest has the command, the recipe, and the numbers of images trained on and held back."""
+def test_manifest_has_the_training_record(trained: TrainingOutcome, data_dir: Path) -> None:
+    """The manifest has the command, the recipe, the data, and the numbers of images trained on and held back."""
     record = trained.record
 
     assert (record.command, record.recipe, record.seed, record.precision) == (COMMAND, "small", 0, "mixed_bfloat16")
     assert (record.training_images, record.validation_images, record.epochs_run) == (48, 16, 3)
+    assert record.data_sha256 == find_data_set(make_settings(data_dir)).load("train").sha256
     assert set(record.versions) == {"python", "tensorflow", "keras", "numpy"}
 
 
@@ -297,6 +302,15 @@ def test_model_that_is_there_is_not_overwritten(name: str, is_link: bool, train:
         train(model_path=tmp_path / "bands.h5")
     assert not Path("runs").exists()
     assert is_link or snapshot(tmp_path) == {name: b"content"}
+
+
+def test_path_that_is_not_utf_8_has_a_model_too(train: Train, tmp_path: Path) -> None:
+    """In the model's name, and where its manifest is named, bytes that are no UTF-8 are written out."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.h5")
+    train(model_path=path, epochs=1)
+    file = read_model_file(Settings(model_path=path))
+    assert file.name == r"caf\udce9"
+    assert r"caf\\udce9.json" in file.declared.model_dump_json()
 
 
 def test_model_is_overwritten_by_force(train: Train, tmp_path: Path) -> None:

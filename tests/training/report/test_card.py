@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def test_card_is_of_the_model_evaluated_where_there_is_no_default(tmp_path: Path
     text = render_folder(tmp_path / "mine.h5")
     assert "# `mine.h5`" in text
     assert "defined in fashion-api's page on evaluation" in text  # that page is not beside others' models
+
+
+def test_card_of_a_model_whose_name_is_not_utf_8_is_written(tmp_path: Path) -> None:
+    """In a card, bytes of a file's name that are no UTF-8 are written out."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.h5")
+    write_manifest(path, make_manifest("mine"))
+    [card] = write_card(path)
+    assert r"# `caf\udce9.h5`" in card.read_text()
 
 
 def test_card_has_the_training_and_the_accuracy(folder: Path) -> None:

@@ -34,3 +34,24 @@ def test_confusion_matrix_without_errors_is_drawn() -> None:
     """A model that is always right has a matrix too."""
     record = RECORD.model_copy(update={"confusion_matrix": ((2, 0), (0, 2)), "correct": 4})
     assert draw_confusion_matrix(make_manifest("bands", labels=("top", "bottom"), evaluation=record)) is not None
+
+
+def test_labels_are_drawn_as_they_are_and_leave_room() -> None:
+    """A label is no formula, and is drawn on one line, with its first characters where it is long."""
+    record = RECORD.model_copy(update={"confusion_matrix": ((5, 3), (1, 6)), "images": 15, "correct": 11})
+    manifest = make_manifest("bands", labels=("$\\none$\nb", "x" * 200), evaluation=record)
+
+    drawn = draw_confusion_matrix(manifest)
+
+    labels = ("$\\none$ b", "x" * 29 + "…")
+    title = (
+        "bands 000000000000: 4 of 15 test images wrong\n"
+        f"The most frequent error: {labels[0]} taken for {labels[1]}, 3 times"
+    )
+    assert drawn == plot_confusion_matrix(np.array(record.confusion_matrix), labels, title=title)
+
+
+def test_labels_in_another_script_are_drawn_without_a_warning() -> None:
+    """A label whose characters the font lacks has boxes in their place, and nothing is said of each."""
+    record = RECORD.model_copy(update={"confusion_matrix": ((2, 0), (0, 2)), "correct": 4})
+    assert draw_confusion_matrix(make_manifest("bands", labels=("靴", "鞄"), evaluation=record)) is not None

@@ -23,7 +23,7 @@ from fashion_api.inference.evaluation_record import (
 )
 from fashion_api.inference.manifest import InputSpec, Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
-from fashion_api.training.report.card_sections import render_calibration, render_prediction_sets
+from fashion_api.training.report.card_sections import render_accuracy, render_calibration, render_prediction_sets
 from fashion_api.training.report.novelty_section import render_novelty
 from fashion_api.training.report.robustness_section import render_robustness
 from tests.training.samples import TRAINING_RECORD
@@ -230,3 +230,20 @@ def test_coverage_that_is_missed_is_named() -> None:
     """A nominal coverage above the interval of the measured one is named; the others are not."""
     text = "\n".join(render_prediction_sets(make_manifest()))
     assert "Missed by more than chance: 99 %." in text
+
+
+def test_class_without_test_images_has_no_lowest_recall() -> None:
+    """The class that is named for its recall is one of which there are test images."""
+    classes = {
+        "Shirt": ClassScore(precision=0.5, recall=0.5, images=2),
+        "Bag": ClassScore(precision=0, recall=0, images=0),
+    }
+    text = "\n".join(render_accuracy(RECORD.model_copy(update={"classes": classes})))
+    assert "*Shirt* has the lowest recall, 50.00 %." in text
+
+
+def test_names_of_classes_are_no_markdown() -> None:
+    """Whatever a class is called, it has one row in a table, and one cell in that."""
+    classes = {"a|b\n*c*": ClassScore(precision=0.5, recall=0.5, images=2)}
+    text = "\n".join(render_accuracy(RECORD.model_copy(update={"classes": classes})))
+    assert "\n| a\\|b \\*c\\* | 50.00 % | 50.00 % | 2 |" in text

@@ -91,7 +91,7 @@ class Checkpoint:
                 )
         except FileNotFoundError:
             raise TrainingError(f"there is no run to resume: {path} does not exist") from None
-        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, BadZipFile) as error:
             raise TrainingError(f"{path} is not a checkpoint; train again without --resume") from error
 
 

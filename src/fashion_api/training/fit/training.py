@@ -12,7 +12,7 @@ import numpy as np
 
 from fashion_api.data.dataset import Split
 from fashion_api.errors import TrainingError
-from fashion_api.files import sha256_hex, write_atomically
+from fashion_api.files import sha256_hex, write_as_text, write_atomically
 from fashion_api.inference.keras_engine import KerasClassifier
 from fashion_api.inference.loading import LoadedModel, load_model
 from fashion_api.inference.manifest import InputSpec, Manifest, TrainingRecord, write_manifest
@@ -195,7 +195,7 @@ def _finish(  # noqa: PLR0913  # a run, its end, and what only the caller knows
     height, width, *channels = run.shape
     spec = InputSpec(height=height, width=width, channels=channels[0] if channels else 1, pixel_range=(0.0, 255.0))
     manifest = Manifest(
-        name=name,
+        name=write_as_text(name),
         sha256=sha256_hex(content),
         labels=labels,
         input=spec,
@@ -231,6 +231,7 @@ def _record(run: Run, end: Checkpoint, *, command: str, teachers: tuple[str, ...
         dropout_rates=recipe.dropout_rates,
         hidden_units=recipe.hidden_units,
         precision=run.precision,
+        data_sha256=end.configuration["data"],
         training_images=len(run.data.images),
         validation_images=len(run.data.validation_images),
         training_accuracy=best.accuracy,

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 _OF_A_RUN = {
     "seed",
     "command",
+    "data_sha256",
     "epochs_run",
     "best_epoch",
     "training_accuracy",
@@ -62,7 +63,7 @@ def write_card(model_path: Path) -> list[Path]:
     if path.exists() and _MARK not in path.read_text(errors="replace"):
         logger.warning("%s was not written by `fashion-api evaluate` and is left alone: no card is written", path)
         return []
-    write_atomically(path, render_folder(model_path).encode())
+    write_atomically(path, render_folder(model_path).encode(errors="backslashreplace"))
     return [path]
 
 

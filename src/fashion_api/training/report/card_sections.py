@@ -14,7 +14,7 @@ from fashion_api.inference.manifest import Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
 from fashion_api.training.recipes import find_recipe
 from fashion_api.training.report.figures import LEARNING_CURVES, RELIABILITY, figure_path
-from fashion_api.training.report.markdown import flow, percent, table
+from fashion_api.training.report.markdown import flow, percent, plain, table
 
 
 def _describe(estimate: Estimate) -> str:
@@ -29,7 +29,7 @@ def render_training(model_path: Path, manifest: Manifest) -> list[str]:
         images += ", light on black"
     facts = [
         f"- **SHA-256** `{manifest.sha256}`",
-        f"- **Input** {images}; **classes** {', '.join(manifest.labels)}",
+        f"- **Input** {images}; **classes** {', '.join(map(plain, manifest.labels))}",
     ]
     training = manifest.training
     if training is None:
@@ -66,18 +66,19 @@ def render_training(model_path: Path, manifest: Manifest) -> list[str]:
 def render_accuracy(record: EvaluationRecord) -> list[str]:
     """Write the accuracy, and each class's precision and recall."""
     low, high = record.accuracy_interval
-    worst = min(record.classes, key=lambda label: record.classes[label].recall)
+    tested = [label for label, score in record.classes.items() if score.images]
+    worst = min(tested, key=lambda label: record.classes[label].recall)
     return [
         "## Accuracy",
         flow(f"""
             **{percent(record.accuracy)}** of the {record.images:,} test images (95 % Wilson interval
-            {100 * low:.2f}–{100 * high:.2f} %). *{worst}* has the lowest recall,
+            {100 * low:.2f}–{100 * high:.2f} %). *{plain(worst)}* has the lowest recall,
             {percent(record.classes[worst].recall)}.
         """),
         table(
             ("class", "precision", "recall", "images"),
             (
-                (label, percent(score.precision), percent(score.recall), str(score.images))
+                (plain(label), percent(score.precision), percent(score.recall), str(score.images))
                 for label, score in record.classes.items()
             ),
         ),
@@ -140,7 +141,7 @@ def _render_reliability(classes: dict[str, ClassReliability] | None) -> list[str
     if classes is None:
         return []
     rows = [
-        [label, f"{score.images:,}", percent(score.confidence), percent(score.accuracy)]
+        [plain(label), f"{score.images:,}", percent(score.confidence), percent(score.accuracy)]
         for label, score in classes.items()
         if score.confidence is not None and score.accuracy is not None
     ]
@@ -184,7 +185,7 @@ def render_prediction_sets(manifest: Manifest) -> list[str]:
         "The coverage of each class:",
         table(
             ("class", *(f"{float(wanted):.0%}".replace("%", " %") for wanted in scores)),
-            ([label, *(percent(score.class_coverage[label]) for score in scores.values())] for label in labels),
+            ([plain(label), *(percent(score.class_coverage[label]) for score in scores.values())] for label in labels),
         ),
     ]
 

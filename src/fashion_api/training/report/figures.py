@@ -27,6 +27,7 @@ LEARNING_CURVES, CONFUSION_MATRIX, RELIABILITY, MISTAKES = (
     "mistakes",
 )
 _SHOWN_MISTAKES = 24
+_LONGEST_LABEL = 30
 
 
 def figure_path(model_path: Path, name: str) -> Path:
@@ -75,16 +76,17 @@ def draw_confusion_matrix(manifest: Manifest) -> bytes | None:
     record = manifest.evaluation
     if record is None:
         return None
+    labels = _shorten(manifest.labels)
     matrix = np.array(record.confusion_matrix)
     errors = matrix - np.diag(np.diag(matrix))
     actual, predicted = np.unravel_index(errors.argmax(), errors.shape)
     finding = f"{_name(manifest)}: {record.images - record.correct:,} of {record.images:,} test images wrong"
     if errors.any():
         finding += (
-            f"\nThe most frequent error: {manifest.labels[actual]} taken for {manifest.labels[predicted]}, "
+            f"\nThe most frequent error: {labels[actual]} taken for {labels[predicted]}, "
             f"{errors[actual, predicted]} times"
         )
-    return plot_confusion_matrix(matrix, manifest.labels, title=finding)
+    return plot_confusion_matrix(matrix, labels, title=finding)
 
 
 def draw_reliability(manifest: Manifest, test: Split, answers: Predictions) -> bytes:
@@ -111,9 +113,10 @@ def draw_mistakes(manifest: Manifest, test: Split, answers: Predictions) -> byte
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_SHOWN_MISTAKES]
     if not len(worst):
         return None
+    labels = _shorten(manifest.labels)
     captions = [
-        f"no. {index}: {manifest.labels[test.labels[index]]}\ntaken for\n"
-        f"{manifest.labels[answers.class_ids[index]]} ({confidences[index]:.1%})"
+        f"no. {index}: {labels[test.labels[index]]}\ntaken for\n"
+        f"{labels[answers.class_ids[index]]} ({confidences[index]:.1%})"
         for index in worst.tolist()
     ]
     title = f"{_name(manifest)}: the most confident of its {len(wrong)} mistakes, with what the data set says they are"
@@ -122,3 +125,9 @@ def draw_mistakes(manifest: Manifest, test: Split, answers: Predictions) -> byte
 
 def _name(manifest: Manifest) -> str:
     return f"{manifest.name} {manifest.sha256[:12]}"
+
+
+def _shorten(labels: Sequence[str]) -> list[str]:
+    """Write each label on one line, which leaves room for what is drawn."""
+    lines = (" ".join(label.split()) for label in labels)
+    return [line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 1]}…" for line in lines]

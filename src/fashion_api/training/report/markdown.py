@@ -1,6 +1,14 @@
 """Pieces of Markdown."""
 
+import re
 from collections.abc import Iterable, Sequence
+
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~$&]")
+
+
+def plain(name: str) -> str:
+    """Write a name, as that of a class, so that it is read as it is: on one line, and with nothing that is Markdown."""
+    return _SPECIAL.sub(r"\\\g<0>", flow(name))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ from fashion_api.inference.evaluation_record import (
 )
 from fashion_api.inference.manifest import Manifest
 from fashion_api.settings import FASHION_MNIST_LABELS
-from fashion_api.training.report.markdown import flow, percent, table
+from fashion_api.training.report.markdown import flow, percent, plain, table
 
 IN_TRAINING = {None: "not known", True: "yes", False: "no"}
 """Whether training shows images like these."""
@@ -97,12 +97,13 @@ def _summarise_turned(kinds: Mapping[str, NoveltySetScore], *, known: str) -> li
 def _render_classes(articles: AcceptedScore, thresholds: NoveltyThresholds, labels: tuple[str, ...]) -> list[str]:
     least = min(articles.classes, key=lambda label: articles.classes[label])
     rows = [
-        [label, percent(articles.classes[label]), f"{thresholds.get_threshold(class_id):.4g}"]
+        [plain(label), percent(articles.classes[label]), f"{thresholds.get_threshold(class_id):.4g}"]
         for class_id, label in enumerate(labels)
         if label in articles.classes
     ]
+    share = percent(articles.classes[least])
     return [
-        f"Of the classes, *{least}* is accepted least often: {percent(articles.classes[least])} of its test images.",
+        f"Of the classes, *{plain(least)}* is accepted least often: {share} of its test images.",
         table(("class", "accepted", "threshold"), rows),
     ]
 

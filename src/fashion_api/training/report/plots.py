@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +38,7 @@ def plot_learning_curves(history: Sequence[Epoch], *, best_index: int, title: st
     accuracy_axes.set(title="Accuracy")
     lines = loss_axes.get_legend_handles_labels()  # accuracy may lack a line
     accuracy_axes.legend(*lines, loc="lower right", framealpha=1, edgecolor="none")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     return _encode(figure)
 
 
@@ -69,8 +70,8 @@ def plot_confusion_matrix(matrix: ConfusionMatrix, labels: Sequence[str], *, tit
     drawn = axes.imshow(errors, cmap="YlOrRd", norm=LogNorm(vmin=1, vmax=most))
     figure.colorbar(drawn, ax=axes, shrink=0.6, label="Errors (log scale)", format="{x:g}")
     ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, labels)
+    axes.set_xticks(ticks, labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(ticks, labels, parse_math=False)
     axes.set(xlabel="Predicted", ylabel="Actual")
     for (actual, predicted), count in np.ndenumerate(matrix):
         if actual == predicted:
@@ -79,7 +80,7 @@ def plot_confusion_matrix(matrix: ConfusionMatrix, labels: Sequence[str], *, tit
             is_dark = actual != predicted and count > most**0.8
             colour = "white" if is_dark else "black"
             axes.text(predicted, actual, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     return _encode(figure)
 
 
@@ -99,7 +100,7 @@ def plot_reliability(panels: Sequence[tuple[str, Floats]], is_correct: npt.NDArr
     axes[0, 0].set_ylabel("Accuracy")
     axes[1, 0].set_ylabel("Images (log scale)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     return _encode(figure)
 
 
@@ -140,13 +141,15 @@ def plot_contact_sheet(images: Images, captions: Sequence[str], *, title: str) -
         cell.set_axis_off()
     for cell, image, caption in zip(cells, images, captions, strict=False):
         cell.imshow(image, cmap="gray", vmin=0, vmax=255)
-        cell.text(0.5, -0.04, caption, transform=cell.transAxes, ha="center", va="top", fontsize=8)
+        cell.text(0.5, -0.04, caption, transform=cell.transAxes, ha="center", va="top", fontsize=8, parse_math=False)
         cell.set_title(" ", fontsize=14)  # space for the caption of the row above
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return _encode(figure)
 
 
 def _encode(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # one of a label; it is drawn as a box
+        figure.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
