@@ -127,7 +127,6 @@ def build_augmented() -> Network:
         (build_channels_first, DeclaredSignature()),
         (build_augmented, DeclaredSignature()),
         (lambda: build(layers.Conv2D(4, 3), layers.GlobalMaxPooling2D(), shape=(None, None, 3)), SIZE),
-        (lambda: build(layers.LSTM(3, stateful=True), batch_size=1), DeclaredSignature()),
         (lambda: build(layers.Rescaling(1 / 255), layers.Conv2D(4, 3), shape=(4, 5, 3)), DeclaredSignature()),
         (
             lambda: build(layers.Normalization(mean=[120.0, 110, 100], variance=[6e3] * 3), shape=(4, 5, 3)),
@@ -138,7 +137,7 @@ def build_augmented() -> Network:
         (lambda: build(outputs=1, activation=None), DeclaredSignature(output="logits")),
     ],
     ids=[
-        *("channels first", "augmentation", "open size", "states", "scaled colours", "normalised colours"),
+        *("channels first", "augmentation", "open size", "scaled colours", "normalised colours"),
         *("groups", "sigmoid of a fixed batch", "one logit"),
     ],
 )

@@ -177,6 +177,21 @@ def test_layers_of_keras_are_loaded(build: Any, tmp_path: Path) -> None:  # noqa
     assert load_keras_model(content).output_shape == (None, 3)
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, layers.Bidirectional], ids=["one way", "both ways"])
+def test_states_do_not_pass_from_one_image_to_the_next(wrap: Any, suffix: str, tmp_path: Path) -> None:  # noqa: ANN401  # see above
+    """A model that keeps its states between batches of a fixed size is loaded, and begins anew with each image."""
+    states = wrap(layers.LSTM(3, stateful=True))
+    model = keras.Sequential([keras.Input(batch_shape=(2, 4, 5)), states, layers.Dense(3, activation="softmax")])
+    path = (tmp_path / "model").with_suffix(suffix)
+    model.save(path)
+    classifier = KerasClassifier(load_keras_model(path.read_bytes()), SPEC)
+    images = np.random.default_rng(0).integers(0, 256, (2, *SPEC.shape), np.uint8)
+    expected = model(images.astype(np.float32))
+    for count in (2, 1):
+        np.testing.assert_allclose(classifier.classify(images[:count]).probabilities, expected[:count], atol=1e-6)
+
+
 def test_backend_that_was_set_for_other_programs_is_not_used(tmp_path: Path) -> None:
     """Where ~/.keras has Keras compute with another library, it computes with TensorFlow, which writes nothing."""
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax"}))

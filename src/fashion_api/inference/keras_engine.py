@@ -147,10 +147,8 @@ def _trace(infer: Callable[[Any], list[Any]], spec: InputSpec) -> Callable[[Any]
 
 
 def _prepare(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
-    """Let layers begin anew with each image, and compute in the whole precision of their weights."""
+    """Let layers compute in the whole precision of their weights."""
     for layer in network._flatten_layers():  # noqa: SLF001  # no public way leads to the cells of recurrent layers
-        if getattr(layer, "stateful", False):
-            layer.stateful = False
         if layer.compute_dtype != layer.variable_dtype:  # mixed precision, which is for training
             layer.dtype_policy = layer.variable_dtype
 

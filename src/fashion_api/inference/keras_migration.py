@@ -41,6 +41,7 @@ ARGUMENTS = (
     Argument(_INITIALIZERS, "dtype", "TensorFlow 1.12-1.15"),
     Argument(_RECURRENT, "time_major", "TensorFlow 1.13-2.15", means_nothing=(False,)),
     Argument(_RECURRENT, "implementation", "Keras 2.0-2.15"),
+    Argument(_RECURRENT, "stateful", "Keras 2.0-3"),  # each image is the first; Keras 3 makes states while it builds
     Argument(("LSTMCell", "GRUCell", "SimpleRNNCell"), "implementation", "Keras 2.0-2.15"),
     Argument(_DEPTHWISE + _SEPARABLE, "groups", "TensorFlow 2.3-2.15"),
     *(
