@@ -340,6 +340,26 @@ def test_range_that_nothing_tells_is_the_tutorials_with_a_warning() -> None:
     assert "FASHION_PIXEL_RANGE" in signature.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("shape", "declared", "assumed"),
+    [
+        ((None, None, 3), DeclaredSignature(), "28×28 pixels, as images in colour"),
+        ((None, None, 3), DeclaredSignature(height=4), "4×28 pixels, as images in colour"),
+        ((None, None, 3), SIZE, None),
+        ((4, 5, 3), DeclaredSignature(), None),
+    ],
+    ids=["nothing", "the height", "all that is open", "the network"],
+)
+def test_open_size_that_nothing_tells_is_the_tutorials_with_a_warning(
+    shape: tuple[int | None, ...], declared: DeclaredSignature, assumed: str | None
+) -> None:
+    """Where the network leaves a size open, and no setting tells it, a warning has the size, and names the settings."""
+    network = build(layers.Rescaling(1 / 255), layers.GlobalMaxPooling2D(), shape=shape)
+    warnings = interpret(network, declared).warnings
+    assert len(warnings) == (assumed is not None)
+    assert all(f"{assumed} (" in warning and "FASHION_IMAGE_HEIGHT" in warning for warning in warnings)
+
+
 def test_training_precision_is_not_served() -> None:
     """A model of mixed precision computes with its weights' whole precision, on both engines alike."""
     keras.config.set_dtype_policy("mixed_float16")
