@@ -177,6 +177,13 @@ def test_layers_of_keras_are_loaded(build: Any, tmp_path: Path) -> None:  # noqa
     assert load_keras_model(content).output_shape == (None, 3)
 
 
+def test_model_that_was_never_built_is_refused(tmp_path: Path) -> None:
+    """A model that has seen no input says nothing of it, and has no weights."""
+    keras.Sequential([layers.Flatten(), layers.Dense(3)]).save(tmp_path / "model.h5")
+    with pytest.raises(ModelError, match=r"saved before it was built: begin it with a keras\.Input"):
+        load_keras_model((tmp_path / "model.h5").read_bytes())
+
+
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize("wrap", [lambda layer: layer, layers.Bidirectional], ids=["one way", "both ways"])
 def test_states_do_not_pass_from_one_image_to_the_next(wrap: Any, suffix: str, tmp_path: Path) -> None:  # noqa: ANN401  # see above

@@ -196,6 +196,8 @@ def load_walked_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no 
             model = _load(path)
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
+    if not getattr(model, "inputs", None):
+        raise ModelError("it has no input, as it was saved before it was built: begin it with a keras.Input(…)")
     _replace_activations(model, has_old_hard_sigmoid=is_of_keras_2(file.version))
     return model
 
