@@ -259,7 +259,7 @@ def test_model_that_cannot_be_served_is_refused(
 
 
 def test_model_whose_manifest_is_away_is_not_loaded(shelf: Shelf) -> None:
-    """Without its manifest, it would be compiled as another model; that is not begun, and the manifest is waited for."""
+    """Without its manifest, it would be compiled as another model; the manifest is waited for instead."""
     manifest = shelf.path.with_suffix(".json")
     shelf.models |= {"old": CALIBRATED, "new": replace(CALIBRATED, version="new")}
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -13,7 +14,13 @@ import numpy as np
 from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiled_cache import compile_cached, compiled_path, shipped_path, write_shipped
+from fashion_api.inference.compiled_cache import (
+    compile_cached,
+    compiled_path,
+    digest_path,
+    shipped_path,
+    write_shipped,
+)
 from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path
 from fashion_api.inference.model_file import ModelFile, read_model_file
@@ -139,9 +146,14 @@ def compile_model(settings: Settings, output: Path | None = None) -> Path:
         output: where it is written as well, with a record of what it was built from.
 
     Raises:
-        ModelError: it cannot be built.
+        ModelError: it cannot be built, or `output` is there and is no compiled form.
         OSError: it cannot be written to `output`.
     """
+    if output is not None and os.path.lexists(output) and not digest_path(output).exists():
+        raise ModelError(
+            f"{output} is there already, with no {digest_path(output).name} beside it, which `fashion-api compile` "
+            "writes: name another place with --output, or remove it"
+        )
     file = read_model_file(settings)
     with file.named_in_errors():
         compiled = compile_cached(file, settings.cache_dir)
