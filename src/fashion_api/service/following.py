@@ -170,10 +170,12 @@ class ModelFollower:
         """Check that no manifest was lost, before a model without one, which differs, is compiled for minutes.
 
         Raises:
-            IncompleteModelError: it is away.
+            IncompleteModelError: it is away, and the `.h5` is there.
         """
-        path = manifest_path(find_model(self._settings.model_path))
-        if self.service.model.manifest is not None and not path.exists():
+        model = find_model(self._settings.model_path)
+        path = manifest_path(model)
+        is_away = _look_at_file(model) is not None and _look_at_file(path) is None
+        if is_away and self.service.model.manifest is not None:
             raise IncompleteModelError(f"there is no manifest {path}: restart to serve a model without one")
 
     def _refuse(self, error: Exception) -> None:
