@@ -220,6 +220,7 @@ def test_form_beside_its_h5_is_served(stored: Path, monkeypatch: pytest.MonkeyPa
     shipped = ship(stored, tmp_path)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     assert load_model(served_from(tmp_path)).engine == "onnx"
+    assert compile_model(served_from(tmp_path)) == shipped
     lines = shipped.with_name("model.onnx.sha256").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert lines[1:] == [f"{sha256_hex(shipped.read_bytes())}  model.onnx"]

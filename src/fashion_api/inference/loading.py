@@ -133,9 +133,14 @@ def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> tuple
         classifier = OnnxClassifier(compiled, threads=threads)
         return classifier, classifier.read_signature()
     except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
-        paths = compiled_path(file, settings.cache_dir), shipped_path(file.path)
-        path = next((path for path in paths if path.exists()), paths[0])
+        path = _find_compiled(file, settings)
         raise ModelError(f"{error}: remove {path}, to have it built anew") from error
+
+
+def _find_compiled(file: ModelFile, settings: Settings) -> Path:
+    """Give the path of the compiled form that was read: that in the cache or, without one, that beside the `.h5`."""
+    path = compiled_path(file, settings.cache_dir)
+    return path if path.exists() else shipped_path(file.path)
 
 
 def compile_model(settings: Settings, output: Path | None = None) -> Path:
@@ -158,7 +163,7 @@ def compile_model(settings: Settings, output: Path | None = None) -> Path:
     with file.named_in_errors():
         compiled = compile_cached(file, settings.cache_dir)
     if output is None:
-        return compiled_path(file, settings.cache_dir)
+        return _find_compiled(file, settings)
     write_shipped(file, compiled, output)
     return output
 
