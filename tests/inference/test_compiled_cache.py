@@ -220,9 +220,23 @@ def test_form_beside_its_h5_is_served(stored: Path, monkeypatch: pytest.MonkeyPa
     shipped = ship(stored, tmp_path)
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     assert load_model(served_from(tmp_path)).engine == "onnx"
+    assert compile_model(served_from(tmp_path)) == shipped
     lines = shipped.with_name("model.onnx.sha256").read_text().splitlines()
     assert lines[0].startswith("# ")
     assert lines[1:] == [f"{sha256_hex(shipped.read_bytes())}  model.onnx"]
+
+
+def test_file_that_is_no_compiled_form_is_not_overwritten(stored: Path, tmp_path: Path) -> None:
+    """An ONNX file of someone else's, which has no record beside it, is left as it is; one's own is written anew."""
+    del stored
+    output = tmp_path / "mine.onnx"
+    output.write_bytes(b"mine")
+    with pytest.raises(ModelError, match=r"mine\.onnx is there already, with no mine\.onnx\.sha256 beside it"):
+        compile_model(served_from(tmp_path), output)
+    assert output.read_bytes() == b"mine"
+    output.unlink()
+    for _ in range(2):
+        assert compile_model(served_from(tmp_path), output) == output
 
 
 def _exchange_model(shipped: Path) -> None:

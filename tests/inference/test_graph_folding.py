@@ -14,6 +14,7 @@ RNG = np.random.default_rng(0)
 IMAGES: Images = RNG.integers(0, 256, (3, 4, 5)).astype(np.uint8)
 WEIGHTS = {
     "number": np.float32(1 / 255),
+    "other number": np.float32(1 / 99),
     "shape": np.array([-1, 1, 4, 5]),
     "filters": RNG.normal(size=(2, 1, 3, 3)).astype(np.float32),
     "scales": RNG.normal(size=(1, 2, 1, 1)).astype(np.float32),
@@ -33,6 +34,14 @@ CONVOLVED = [
     helper.make_node("MatMul", ["flat", "pooled"], ["logits"]),
 ]
 DENSE = [helper.make_node("Flatten", ["scaled"], ["flat"]), helper.make_node("MatMul", ["flat", "matrix"], ["logits"])]
+SHARED = [
+    *DENSE[:1],
+    helper.make_node("MatMul", ["flat", "matrix"], ["ones"]),
+    helper.make_node("Mul", ["pixels", "other number"], ["scaled otherwise"]),
+    helper.make_node("Flatten", ["scaled otherwise"], ["flat too"]),
+    helper.make_node("MatMul", ["flat too", "matrix"], ["others"]),
+    helper.make_node("Sub", ["ones", "others"], ["logits"]),
+]
 SOFTMAX = [helper.make_node("Softmax", ["logits"], ["probabilities"])]
 
 
@@ -57,7 +66,7 @@ def test_scale_before_a_convolution_is_folded_and_the_normalisation_behind_the_p
     ]
 
 
-@pytest.mark.parametrize("layers", [CONVOLVED, DENSE], ids=["convolution", "dense layer"])
+@pytest.mark.parametrize("layers", [CONVOLVED, DENSE, SHARED], ids=["convolution", "dense layer", "shared weights"])
 def test_folded_graph_computes_the_same(layers: list[NodeProto]) -> None:
     """The probabilities are the same up to rounding, and the weights that are used no more are gone."""
     graph = make_graph(*SCALED, *layers, *SOFTMAX)

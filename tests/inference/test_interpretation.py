@@ -127,7 +127,6 @@ def build_augmented() -> Network:
         (build_channels_first, DeclaredSignature()),
         (build_augmented, DeclaredSignature()),
         (lambda: build(layers.Conv2D(4, 3), layers.GlobalMaxPooling2D(), shape=(None, None, 3)), SIZE),
-        (lambda: build(layers.LSTM(3, stateful=True), batch_size=1), DeclaredSignature()),
         (lambda: build(layers.Rescaling(1 / 255), layers.Conv2D(4, 3), shape=(4, 5, 3)), DeclaredSignature()),
         (
             lambda: build(layers.Normalization(mean=[120.0, 110, 100], variance=[6e3] * 3), shape=(4, 5, 3)),
@@ -138,7 +137,7 @@ def build_augmented() -> Network:
         (lambda: build(outputs=1, activation=None), DeclaredSignature(output="logits")),
     ],
     ids=[
-        *("channels first", "augmentation", "open size", "states", "scaled colours", "normalised colours"),
+        *("channels first", "augmentation", "open size", "scaled colours", "normalised colours"),
         *("groups", "sigmoid of a fixed batch", "one logit"),
     ],
 )
@@ -339,6 +338,26 @@ def test_range_that_nothing_tells_is_the_tutorials_with_a_warning() -> None:
     signature = interpret(build())
     assert signature.input.pixel_range == (0, 1)
     assert "FASHION_PIXEL_RANGE" in signature.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "declared", "assumed"),
+    [
+        ((None, None, 3), DeclaredSignature(), "28×28 pixels, as images in colour"),
+        ((None, None, 3), DeclaredSignature(height=4), "4×28 pixels, as images in colour"),
+        ((None, None, 3), SIZE, None),
+        ((4, 5, 3), DeclaredSignature(), None),
+    ],
+    ids=["nothing", "the height", "all that is open", "the network"],
+)
+def test_open_size_that_nothing_tells_is_the_tutorials_with_a_warning(
+    shape: tuple[int | None, ...], declared: DeclaredSignature, assumed: str | None
+) -> None:
+    """Where the network leaves a size open, and no setting tells it, a warning has the size, and names the settings."""
+    network = build(layers.Rescaling(1 / 255), layers.GlobalMaxPooling2D(), shape=shape)
+    warnings = interpret(network, declared).warnings
+    assert len(warnings) == (assumed is not None)
+    assert all(f"{assumed} (" in warning and "FASHION_IMAGE_HEIGHT" in warning for warning in warnings)
 
 
 def test_training_precision_is_not_served() -> None:

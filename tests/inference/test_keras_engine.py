@@ -177,6 +177,44 @@ def test_layers_of_keras_are_loaded(build: Any, tmp_path: Path) -> None:  # noqa
     assert load_keras_model(content).output_shape == (None, 3)
 
 
+def test_model_that_was_never_built_is_refused(tmp_path: Path) -> None:
+    """A model that has seen no input says nothing of it, and has no weights."""
+    keras.Sequential([layers.Flatten(), layers.Dense(3)]).save(tmp_path / "model.h5")
+    with pytest.raises(ModelError, match=r"saved before it was built: begin it with a keras\.Input"):
+        load_keras_model((tmp_path / "model.h5").read_bytes())
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("kind", [keras.Sequential, keras.Model], ids=["Sequential", "functional"])
+def test_names_that_tensorflow_does_not_take_are_those_of_no_layer(kind: Any, suffix: str, tmp_path: Path) -> None:  # noqa: ANN401  # see above
+    """A model of any name, and layers of any, which Keras computes eagerly or with another backend, are served."""
+    parts = [layers.Flatten(name="ä"), layers.Dense(4, name="ö"), layers.Dense(3, activation="softmax", name="_")]
+    model = keras.Sequential([keras.Input((4, 5), name="ein Bild"), *parts], name="_my model")
+    if kind is keras.Model:
+        model = keras.Model(model.inputs[0], model.outputs[0], name="Mein Modell (1)")
+    path = (tmp_path / "model").with_suffix(suffix)
+    model.save(path)
+    classifier = KerasClassifier(load_keras_model(path.read_bytes()), SPEC)
+    images = np.random.default_rng(0).integers(0, 256, (2, *SPEC.shape), np.uint8)
+    expected = model(images.astype(np.float32))
+    np.testing.assert_allclose(classifier.classify(images).probabilities, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, layers.Bidirectional], ids=["one way", "both ways"])
+def test_states_do_not_pass_from_one_image_to_the_next(wrap: Any, suffix: str, tmp_path: Path) -> None:  # noqa: ANN401  # see above
+    """A model that keeps its states between batches of a fixed size is loaded, and begins anew with each image."""
+    states = wrap(layers.LSTM(3, stateful=True))
+    model = keras.Sequential([keras.Input(batch_shape=(2, 4, 5)), states, layers.Dense(3, activation="softmax")])
+    path = (tmp_path / "model").with_suffix(suffix)
+    model.save(path)
+    classifier = KerasClassifier(load_keras_model(path.read_bytes()), SPEC)
+    images = np.random.default_rng(0).integers(0, 256, (2, *SPEC.shape), np.uint8)
+    expected = model(images.astype(np.float32))
+    for count in (2, 1):
+        np.testing.assert_allclose(classifier.classify(images[:count]).probabilities, expected[:count], atol=1e-6)
+
+
 def test_backend_that_was_set_for_other_programs_is_not_used(tmp_path: Path) -> None:
     """Where ~/.keras has Keras compute with another library, it computes with TensorFlow, which writes nothing."""
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax"}))

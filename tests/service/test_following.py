@@ -46,6 +46,7 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "model.h5"
+        self.path.with_suffix(".json").touch()
         self.loads = 0
         self.classifiers: dict[str, Classifier] = {}
         self.errors: dict[str, Exception] = {}
@@ -253,6 +254,23 @@ def test_model_that_cannot_be_served_is_refused(
             assert count_changes(app) == {state: 1}
             assert (await get(app, INDEX_PATH))["model"] == {"name": "fake", "version": "old"}
             assert "the model stays fake old: /secret" in caplog.text
+
+    run(test)
+
+
+def test_model_whose_manifest_is_away_is_not_loaded(shelf: Shelf) -> None:
+    """Without its manifest, it would be compiled as another model; the manifest is waited for instead."""
+    manifest = shelf.path.with_suffix(".json")
+    shelf.models |= {"old": CALIBRATED, "new": replace(CALIBRATED, version="new")}
+
+    async def test() -> None:
+        async with running(shelf) as (app, _):
+            manifest.unlink()
+            shelf.write("new")
+            await until(lambda: count_changes(app))
+            assert (shelf.loads, count_changes(app)) == (1, {"waiting": 1})
+            manifest.touch()
+            await until(lambda: find_version(app) == "new")
 
     run(test)
 

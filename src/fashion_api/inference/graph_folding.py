@@ -104,7 +104,8 @@ def _fold_scale(graph: _Graph, node: NodeProto) -> None:
     weights = graph.get_weights(layer.input[1])
     if weights is None:
         return
-    layer.input[1] = graph.add_weights(f"{layer.input[1]}/scaled", weights * scale)
+    # Not named after the weights, which layers of other scales may share.
+    layer.input[1] = graph.add_weights(f"{layer.output[0]}/scaled", weights * scale)
     taker.input[0] = graph.find_value(node)
     graph.replace([node])
 

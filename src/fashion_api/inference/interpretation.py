@@ -47,12 +47,19 @@ def interpret(network: Any, declared: DeclaredSignature, probe: Probe) -> Signat
     Raises:
         ModelError: it is no classifier of images, contradicts what is declared, or does not tell what its outputs are.
     """
-    inputs = list(getattr(network, "inputs", None) or [])
+    inputs = network.inputs
     if len(inputs) != 1:
         raise ModelError(f"it has {len(inputs)} inputs, not one image")
     form = _find_form(tuple(inputs[0].shape[1:]), declared)
     outputs, has_novelty = _count_outputs(network)
     pixel_range, range_reason, warnings = _choose_range(network, declared)
+    if form.is_assumed:
+        warning = (
+            f"its input leaves sizes open, so that it is given {form.height}×{form.width} pixels, as "
+            f"{_COLOUR_NAMES[form.channels]}: where it was trained with others, set "
+            f"{declared.name_source(*IMAGE_SIZE, 'channels')}"
+        )
+        warnings = (warning, *warnings)
     spec = InputSpec(height=form.height, width=form.width, channels=form.channels, pixel_range=pixel_range)
     output, output_reason = _choose_output(
         declared, _find_last_activation(network.outputs[0]), outputs, lambda: probe(spec, form.layout)
@@ -77,6 +84,8 @@ class _Form:
     width: int
     channels: int
     layout: Layout
+    is_assumed: bool
+    """Whether a size is the tutorials', as neither the network nor anything else says it."""
 
 
 def _find_form(sizes: tuple[int | None, ...], declared: DeclaredSignature) -> _Form:
@@ -108,15 +117,18 @@ def _list_forms(sizes: tuple[int | None, ...], declared: DeclaredSignature) -> I
     height, width, channels = _complete(declared)
     for colours in (channels,) if declared.channels else _COLOURS:
         if numbers == height * width * colours or sizes == (None,):
-            yield _Form(height, width, colours, "row")
+            is_assumed = sizes == (None,) and None in (declared.height, declared.width)
+            yield _Form(height, width, colours, "row", is_assumed)
 
 
 def _fill(
     height: int | None, width: int | None, channels: int | None, layout: Layout, *, declared: DeclaredSignature
 ) -> _Form:
     """Give a form whose open sizes are those that are declared or, without one, the tutorials'."""
-    default_height, default_width, default_channels = _complete(declared)
-    return _Form(height or default_height, width or default_width, channels or default_channels, layout)
+    sizes, said = (height, width, channels), (declared.height, declared.width, declared.channels)
+    is_assumed = (None, None) in zip(sizes, said, strict=True)
+    defaults = _complete(declared)
+    return _Form(height or defaults[0], width or defaults[1], channels or defaults[2], layout, is_assumed)
 
 
 def _complete(declared: DeclaredSignature) -> tuple[int, int, int]:

@@ -147,10 +147,8 @@ def _trace(infer: Callable[[Any], list[Any]], spec: InputSpec) -> Callable[[Any]
 
 
 def _prepare(network: Any) -> None:  # noqa: ANN401  # Keras ships no types
-    """Let layers begin anew with each image, and compute in the whole precision of their weights."""
+    """Let layers compute in the whole precision of their weights."""
     for layer in network._flatten_layers():  # noqa: SLF001  # no public way leads to the cells of recurrent layers
-        if getattr(layer, "stateful", False):
-            layer.stateful = False
         if layer.compute_dtype != layer.variable_dtype:  # mixed precision, which is for training
             layer.dtype_policy = layer.variable_dtype
 
@@ -198,6 +196,8 @@ def load_walked_model(content: bytes) -> Any:  # noqa: ANN401  # Keras ships no 
             model = _load(path)
         except Exception as error:  # Keras raises many kinds, for an unknown layer for example
             raise ModelError(f"Keras {keras.__version__} cannot load it: {describe_error(error)}") from error
+    if not getattr(model, "inputs", None):
+        raise ModelError("it has no input, as it was saved before it was built: begin it with a keras.Input(…)")
     _replace_activations(model, has_old_hard_sigmoid=is_of_keras_2(file.version))
     return model
 

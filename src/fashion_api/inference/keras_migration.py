@@ -41,6 +41,7 @@ ARGUMENTS = (
     Argument(_INITIALIZERS, "dtype", "TensorFlow 1.12-1.15"),
     Argument(_RECURRENT, "time_major", "TensorFlow 1.13-2.15", means_nothing=(False,)),
     Argument(_RECURRENT, "implementation", "Keras 2.0-2.15"),
+    Argument(_RECURRENT, "stateful", "Keras 2.0-3"),  # each image is the first; Keras 3 makes states while it builds
     Argument(("LSTMCell", "GRUCell", "SimpleRNNCell"), "implementation", "Keras 2.0-2.15"),
     Argument(_DEPTHWISE + _SEPARABLE, "groups", "TensorFlow 2.3-2.15"),
     *(
@@ -97,6 +98,8 @@ _MODULES = {"Functional": "keras.src.models.functional", "Sequential": "keras.mo
 """Where Keras 3 finds models; layers are in `keras.layers`."""
 _INNER = ("layer", "backward_layer", "cell", "cells", "activation", "recurrent_activation")
 """What a layer holds other layers under."""
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.\\>-]")
+"""What TensorFlow takes in no name, though a model of such a name, or of another backend's Keras, can be trained."""
 _OLD_RESIZING = re.compile(r"2\.[23]\.\d+")
 """The versions of the package keras before it was TensorFlow's own."""
 
@@ -152,7 +155,7 @@ def _migrate_object(layer: Config) -> None:
         if kind in argument.classes and argument.name in config:
             _migrate_argument(layer, argument)
     if isinstance(config.get("name"), str):
-        config["name"] = config["name"].replace("/", "_")  # Keras 3 has none
+        config["name"] = _clean_name(config["name"])
     if kind in _INITIALIZERS and str(layer.get("module")).startswith("tensorflow."):
         layer.update(module="keras.initializers", registered_name=None)  # TensorFlow's own; EfficientNetV2 has some
     for key in config.keys() & _INNER:
@@ -175,6 +178,12 @@ def _migrate_argument(layer: Config, argument: Argument) -> None:
             f"its layer {name_layer(layer)!r:.60} has {argument.name}={value!r:.40}, which {argument.written_by} had, "
             "and Keras 3 has not"
         )
+
+
+def _clean_name(name: str) -> str:
+    """Give a name as TensorFlow takes it, with a letter or digit first; Keras 3 has no slash in any."""
+    cleaned = _NOT_IN_NAMES.sub(lambda found: f"{ord(found[0]):x}", name.replace("/", "_"))
+    return cleaned if cleaned[:1].isalnum() else f"x{cleaned}"
 
 
 def _name_activation(value: Any) -> Any:  # noqa: ANN401  # JSON
@@ -237,13 +246,13 @@ def _migrate_sequential(model: Config) -> None:
 
 
 def _migrate_functional(model: Config) -> None:
-    """Rename layers whose names have a slash, and number the calls of inner models as Keras 3 does."""
+    """Rename layers as TensorFlow takes them, and number the calls of inner models as Keras 3 does."""
     config, layers = model["config"], model["config"]["layers"]
     names: dict[str, str] = {}
     taken: set[str] = set()
     for layer in layers:
         name = name_layer(layer)
-        free = name.replace("/", "_")
+        free = _clean_name(name)
         while free in taken:
             free = f"{free}_{len(taken)}"
         taken.add(free)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -13,7 +14,13 @@ import numpy as np
 from fashion_api.errors import DamagedModelError, ModelError
 from fashion_api.inference.calibration import Calibration
 from fashion_api.inference.classifier import Classifier
-from fashion_api.inference.compiled_cache import compile_cached, compiled_path, shipped_path, write_shipped
+from fashion_api.inference.compiled_cache import (
+    compile_cached,
+    compiled_path,
+    digest_path,
+    shipped_path,
+    write_shipped,
+)
 from fashion_api.inference.keras_engine import KerasClassifier, describe_error, load_keras_model
 from fashion_api.inference.manifest import InputSpec, Manifest, manifest_path
 from fashion_api.inference.model_file import ModelFile, read_model_file
@@ -126,9 +133,14 @@ def _load_classifier(file: ModelFile, settings: Settings, network: Any) -> tuple
         classifier = OnnxClassifier(compiled, threads=threads)
         return classifier, classifier.read_signature()
     except DamagedModelError as error:  # of another version of ONNX Runtime: its digest is right
-        paths = compiled_path(file, settings.cache_dir), shipped_path(file.path)
-        path = next((path for path in paths if path.exists()), paths[0])
+        path = _find_compiled(file, settings)
         raise ModelError(f"{error}: remove {path}, to have it built anew") from error
+
+
+def _find_compiled(file: ModelFile, settings: Settings) -> Path:
+    """Give the path of the compiled form that was read: that in the cache or, without one, that beside the `.h5`."""
+    path = compiled_path(file, settings.cache_dir)
+    return path if path.exists() else shipped_path(file.path)
 
 
 def compile_model(settings: Settings, output: Path | None = None) -> Path:
@@ -139,14 +151,19 @@ def compile_model(settings: Settings, output: Path | None = None) -> Path:
         output: where it is written as well, with a record of what it was built from.
 
     Raises:
-        ModelError: it cannot be built.
+        ModelError: it cannot be built, or `output` is there and is no compiled form.
         OSError: it cannot be written to `output`.
     """
+    if output is not None and os.path.lexists(output) and not digest_path(output).exists():
+        raise ModelError(
+            f"{output} is there already, with no {digest_path(output).name} beside it, which `fashion-api compile` "
+            "writes: name another place with --output, or remove it"
+        )
     file = read_model_file(settings)
     with file.named_in_errors():
         compiled = compile_cached(file, settings.cache_dir)
     if output is None:
-        return compiled_path(file, settings.cache_dir)
+        return _find_compiled(file, settings)
     write_shipped(file, compiled, output)
     return output
 

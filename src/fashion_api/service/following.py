@@ -157,6 +157,7 @@ class ModelFollower:
 
         def load() -> None:
             try:
+                self._check_manifest()
                 loaded.set_result(self._load())
             except BaseException as error:  # noqa: BLE001  # whatever it is, the event loop has to know
                 loaded.set_exception(error)
@@ -164,6 +165,18 @@ class ModelFollower:
         self._loading = threading.Thread(target=load, name="model", daemon=True)
         self._loading.start()
         return await asyncio.wrap_future(loaded)
+
+    def _check_manifest(self) -> None:
+        """Check that no manifest was lost, before a model without one, which differs, is compiled for minutes.
+
+        Raises:
+            IncompleteModelError: it is away, and the `.h5` is there.
+        """
+        model = find_model(self._settings.model_path)
+        path = manifest_path(model)
+        is_away = _look_at_file(model) is not None and _look_at_file(path) is None
+        if is_away and self.service.model.manifest is not None:
+            raise IncompleteModelError(f"there is no manifest {path}: restart to serve a model without one")
 
     def _refuse(self, error: Exception) -> None:
         is_waiting = isinstance(error, IncompleteModelError)
@@ -221,7 +234,7 @@ def _check_contract(model: LoadedModel, old: LoadedModel) -> None:
         OtherModelError: it has other labels, takes images of another size, or has lost its manifest.
     """
     differences = find_differences(model, old)
-    if model.manifest is None and old.manifest is not None:
+    if model.manifest is None and old.manifest is not None:  # since it was looked for, before the model was loaded
         differences.append("it has no manifest")
     if differences:
         error = OtherModelError(f"{'; '.join(differences)}: restart to serve it")
