@@ -33,7 +33,7 @@ from fashion_api.inference.signature import SIGNATURE, DeclaredSignature, Signat
 
 logger = logging.getLogger(__name__)
 
-COMPILER_VERSION = 6
+COMPILER_VERSION = 5
 """To be raised with every change of what is built, so that cached files of older versions are not used."""
 MAX_DIFFERENCE = 1e-5
 """The largest accepted difference between a probability of the compiled form and Keras's."""
