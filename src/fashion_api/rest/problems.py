@@ -28,7 +28,7 @@ from fashion_api.rest.content_coding import ACCEPTED as ACCEPTED_CODINGS
 from fashion_api.rest.scope import RECORD_KEY, HttpRecord, get_record, get_route_path
 from fashion_api.wire.json_body import JSON
 from fashion_api.wire.operation import NO_STORE, Headers, Reply
-from fashion_api.wire.validation import write_location
+from fashion_api.wire.validation import describe_error, write_location
 
 logger = logging.getLogger(__name__)
 
@@ -319,7 +319,7 @@ def _respond(request: Request, problem: Problem) -> Response:
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    faults = [Fault(_where(item["loc"]), item["msg"]) for item in found]
+    faults = [Fault(_where(item["loc"]), describe_error(item)) for item in found]
     return _respond(request, Problem(INVALID, errors.summarise_faults(faults), faults))
 
 

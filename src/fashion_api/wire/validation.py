@@ -33,7 +33,7 @@ def wrong(where: str, message: str) -> InvalidRequestError:
 
 def list_faults(errors: Iterable[ErrorDetails], *, within: Sequence[int | str] = ()) -> list[Fault]:
     """Describe the errors of a `ValidationError`; `within` is the location of the value that was validated."""
-    return [Fault(write_location((*within, *error["loc"])), _describe(error)) for error in errors]
+    return [Fault(write_location((*within, *error["loc"])), describe_error(error)) for error in errors]
 
 
 def write_location(location: Sequence[int | str]) -> str:
@@ -80,7 +80,8 @@ def to_whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _describe(error: ErrorDetails) -> str:
+def describe_error(error: ErrorDetails) -> str:
+    """Say what is wrong with a value, as the words that follow its location."""
     if error["type"] == "missing":
         return "is missing"
     if error["type"] == "model_type":  # pydantic's message names a Python class
